@@ -1,0 +1,594 @@
+//! What a socket is bound and connected to.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version};
+
+use super::background::{Command, Timer};
+use super::core::{Life, Locked};
+use super::outbox::Outbox;
+use super::pattern::takes_turns;
+use super::peer::{Conn, Home, Link, Net, Peer, Phase};
+use crate::endpoint::{Endpoint, Host, TcpAddress};
+use crate::error::{BindError, ConnectError, EndpointNotFound};
+use crate::monitor::EventKind;
+use crate::options::Options;
+use crate::resolver;
+use crate::sys::epoll::Interest;
+use crate::sys::socket::{self, IpcListener, Progress, TcpOptions};
+
+/// How many connections are accepted before the background thread looks at the rest of the world.
+const ACCEPT_TURN: usize = 64;
+/// How long accepting pauses when the process has run out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// One call of `bind` or `connect`.
+pub(crate) enum Attachment {
+    Listener(Listener),
+    Dialer(Dialer),
+    /// An inproc name that is bound.
+    Name { endpoint: Arc<str> },
+    /// An inproc connection.
+    Pipe { endpoint: Arc<str>, peer: PeerId },
+}
+
+/// The descriptor of a listener.
+pub(crate) enum ListenerFd {
+    Tcp(OwnedFd),
+    Ipc(IpcListener),
+}
+
+impl AsFd for ListenerFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(fd) => fd.as_fd(),
+            Self::Ipc(listener) => listener.as_fd(),
+        }
+    }
+}
+
+/// A bound endpoint of a network transport.
+pub(crate) struct Listener {
+    pub(crate) endpoint: Arc<str>,
+    fd: ListenerFd,
+    config: Arc<Config>,
+    tcp: TcpOptions,
+    paused: bool,
+    /// When the shortage of descriptors was last told: not more often than once a second.
+    complained: Option<Instant>,
+}
+
+/// A connected endpoint of a network transport.
+pub(crate) struct Dialer {
+    pub(crate) endpoint: Arc<str>,
+    target: Endpoint,
+    pub(crate) peer: PeerId,
+    config: Arc<Config>,
+    tcp: TcpOptions,
+    options: Arc<Options>,
+    /// Failures since the last success.
+    failures: u32,
+}
+
+impl Attachment {
+    pub(crate) fn endpoint(&self) -> &Arc<str> {
+        match self {
+            Self::Listener(listener) => &listener.endpoint,
+            Self::Dialer(dialer) => &dialer.endpoint,
+            Self::Name { endpoint } | Self::Pipe { endpoint, .. } => endpoint,
+        }
+    }
+}
+
+/// What a connection is told of the socket.
+fn config(kind: SocketType, options: &Options) -> Arc<Config> {
+    let mut config = Config::new(kind);
+    config.identity = options.routing_id.clone();
+    config.metadata.clone_from(&options.metadata);
+    config.max_message_size = options.max_message_size;
+    config.version_max = options.version_max;
+    let interval = options.heartbeat_interval.unwrap_or(Duration::ZERO);
+    if !interval.is_zero() || !options.heartbeat_ttl.is_zero() {
+        config.heartbeat = Some(Heartbeat {
+            interval,
+            ttl: options.heartbeat_ttl,
+            timeout: options.heartbeat_timeout.unwrap_or(interval),
+        });
+    }
+    Arc::new(config)
+}
+
+fn tcp_options(options: &Options) -> TcpOptions {
+    TcpOptions {
+        ipv6: options.ipv6,
+        keepalive: options.tcp_keepalive,
+        keepalive_idle: options.tcp_keepalive_idle,
+        keepalive_interval: options.tcp_keepalive_interval,
+        keepalive_count: options.tcp_keepalive_count,
+        send_buffer: options.send_buffer,
+        receive_buffer: options.receive_buffer,
+        tos: options.tos,
+        priority: options.priority,
+        bind_to_device: options.bind_to_device.clone(),
+        max_retransmit: options.tcp_max_retransmit,
+        backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
+    }
+}
+
+/// The framing in which a queue is filled before the peer's version is known.
+fn first_framing(options: &Options) -> Framing {
+    if options.version_max == Version::V1_0 { Framing::V1 } else { Framing::V2 }
+}
+
+impl Locked<'_> {
+    fn add_attachment(&mut self, attachment: Attachment) -> u32 {
+        let id = self.next_attachment;
+        // 28 bits stand in the background thread's tokens.
+        self.next_attachment = (id + 1) & 0x0FFF_FFFF;
+        self.attachments.insert(id, attachment);
+        id
+    }
+
+    /// Binds; returns the endpoint with wildcards resolved.
+    pub(crate) fn bind(&mut self, text: &str) -> Result<String, BindError> {
+        if !self.is_open() {
+            return Err(BindError::Closed { endpoint: text.to_owned() });
+        }
+        let endpoint = Endpoint::parse_bind(text)?;
+        let failed = |source| BindError::Io { endpoint: text.to_owned(), source };
+        let tcp = tcp_options(&self.options);
+        let (fd, resolved) = match &endpoint {
+            Endpoint::Inproc(_) => {
+                self.bind_inproc(text)?;
+                self.last_endpoint = Some(text.to_owned());
+                return Ok(text.to_owned());
+            }
+            Endpoint::Tcp(address) => {
+                let mut local = resolver::resolve_local(&address.host, self.options.ipv6).map_err(failed)?;
+                local.set_port(address.port.number());
+                let fd = socket::listen_tcp(local, &tcp).map_err(failed)?;
+                let resolved = socket::endpoint_text(&socket::local_tcp(fd.as_fd()).map_err(failed)?);
+                (ListenerFd::Tcp(fd), resolved)
+            }
+            Endpoint::Ipc(address) => {
+                let listener = socket::listen_ipc(address, tcp.backlog).map_err(failed)?;
+                let resolved = listener.address().to_string();
+                (ListenerFd::Ipc(listener), resolved)
+            }
+        };
+        let config = config(self.core.kind, &self.options);
+        let endpoint: Arc<str> = resolved.as_str().into();
+        let listener = Listener { endpoint: Arc::clone(&endpoint), fd, config, tcp, paused: false, complained: None };
+        let id = self.add_attachment(Attachment::Listener(listener));
+        let core = Arc::clone(self.core);
+        if let Some(Attachment::Listener(listener)) = self.attachments.get(&id)
+            && let Err(error) = core.context.background.watch_listener(&core, id, listener.fd.as_fd())
+        {
+            self.attachments.remove(&id);
+            return Err(failed(error));
+        }
+        self.tell(&endpoint, None, EventKind::Listening);
+        self.last_endpoint = Some(resolved.clone());
+        Ok(resolved)
+    }
+
+    /// Begins to connect; `routing_id` is how a ROUTER or STREAM will address the peer.
+    pub(crate) fn connect(&mut self, text: &str, routing_id: Option<&[u8]>) -> Result<(), ConnectError> {
+        if !self.is_open() {
+            return Err(ConnectError::Closed { endpoint: text.to_owned() });
+        }
+        let target = Endpoint::parse_connect(text)?;
+        if let Endpoint::Inproc(_) = &target {
+            return self.connect_inproc(text, routing_id);
+        }
+        let kind = self.core.kind;
+        // A second connection to the same place would only double what these types get.
+        let once = matches!(kind, SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req);
+        if once && self.attachments.values().any(|known| matches!(known, Attachment::Dialer(_)) && &**known.endpoint() == text) {
+            return Ok(());
+        }
+        let endpoint: Arc<str> = text.into();
+        let options = Arc::clone(&self.options);
+        let net = Net { outbox: Outbox::default(), framing: first_framing(&options), conn: None, dialed: true };
+        let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
+        if let Some(id) = routing_id
+            && let super::pattern::Pattern::Route(identities) = &mut self.pattern
+            && !identities.force(peer, id)
+        {
+            self.remove_peer(peer);
+            return Err(ConnectError::RoutingIdInUse { endpoint: text.to_owned() });
+        }
+        let id = self.add_attachment(Attachment::Dialer(Dialer {
+            endpoint,
+            target,
+            peer,
+            config: config(kind, &options),
+            tcp: tcp_options(&options),
+            options: Arc::clone(&options),
+            failures: 0,
+        }));
+        if let Some(peer) = self.peer_mut(peer) {
+            peer.attachment = id;
+        }
+        // Without `immediate`, messages may be queued before there is a connection.
+        if !options.immediate {
+            if takes_turns(kind) {
+                self.send_turn.add(peer);
+                self.send_turn.activate(peer);
+                self.wake();
+            }
+            if routing_id.is_some_and(|_| kind != SocketType::Stream)
+                && let Some(peer) = self.peer_mut(peer)
+            {
+                peer.attached = true;
+                peer.addressed = true;
+            }
+        }
+        self.last_endpoint = Some(text.to_owned());
+        let core = Arc::clone(self.core);
+        if let Err(source) = core.context.background.start(&core) {
+            self.remove_peer(peer);
+            return Err(ConnectError::Io { endpoint: text.to_owned(), source });
+        }
+        self.submit(Command::Dial { socket: core.id, attachment: id });
+        Ok(())
+    }
+
+    /// Stops listening there, and ends the connections accepted there.
+    pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
+        self.detach_endpoint(text, |attachment| matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. }))
+    }
+
+    /// Ends a connection made by `connect`.
+    pub(crate) fn disconnect_endpoint(&mut self, text: &str) -> Result<(), EndpointNotFound> {
+        self.detach_endpoint(text, |attachment| matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. }))
+    }
+
+    fn detach_endpoint(&mut self, text: &str, wanted: impl Fn(&Attachment) -> bool) -> Result<(), EndpointNotFound> {
+        let found: Vec<u32> = self
+            .attachments
+            .iter()
+            .filter(|(_, attachment)| &**attachment.endpoint() == text && wanted(attachment))
+            .map(|(&id, _)| id)
+            .collect();
+        if found.is_empty() {
+            return Err(EndpointNotFound { endpoint: text.to_owned() });
+        }
+        for id in found {
+            self.close_attachment(id);
+        }
+        Ok(())
+    }
+
+    /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
+    /// kernel takes it at once.
+    fn close_attachment(&mut self, id: u32) {
+        self.flush_dirty();
+        let Some(attachment) = self.attachments.remove(&id) else { return };
+        let endpoint = Arc::clone(attachment.endpoint());
+        if let Attachment::Listener(listener) = &attachment {
+            self.core.context.background.unwatch(listener.fd.as_fd());
+        }
+        if let Attachment::Name { endpoint } = &attachment {
+            self.core.context.release_name(endpoint, self.core.id);
+        }
+        let peers: Vec<PeerId> = match &attachment {
+            Attachment::Dialer(dialer) => vec![dialer.peer],
+            Attachment::Pipe { peer, .. } => vec![*peer],
+            Attachment::Listener(_) => {
+                self.iter_peers().filter(|peer| peer.attachment == id && matches!(&peer.link, Link::Net(net) if !net.dialed)).map(|peer| peer.id).collect()
+            }
+            // As with libzmq, pipes made through an inproc name outlive its unbinding.
+            Attachment::Name { .. } => Vec::new(),
+        };
+        for peer in peers {
+            // No attachment any more, so this does not redial.
+            self.disconnect(peer, "the endpoint was closed by the application");
+        }
+        self.tell(&endpoint, None, EventKind::Closed);
+    }
+
+    /// The peer is gone for good: so is the connection that it stood for.
+    pub(crate) fn forget_attachment_of(&mut self, peer: &Peer) {
+        let stands_for = match self.attachments.get(&peer.attachment) {
+            Some(Attachment::Dialer(dialer)) => dialer.peer == peer.id,
+            Some(Attachment::Pipe { peer: id, .. }) => *id == peer.id,
+            _ => false,
+        };
+        if stands_for {
+            self.attachments.remove(&peer.attachment);
+        }
+    }
+
+    /// Stops listening everywhere: part of closing.
+    pub(crate) fn close_listeners(&mut self) {
+        let listeners: Vec<u32> = self
+            .attachments
+            .iter()
+            .filter(|(_, attachment)| matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. }))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in listeners {
+            let Some(attachment) = self.attachments.remove(&id) else { continue };
+            match &attachment {
+                Attachment::Listener(listener) => self.core.context.background.unwatch(listener.fd.as_fd()),
+                Attachment::Name { endpoint } => self.core.context.release_name(endpoint, self.core.id),
+                _ => {}
+            }
+            self.tell(attachment.endpoint(), None, EventKind::Closed);
+        }
+    }
+
+    /// Accepts what waits at a listener. Runs on the background thread.
+    pub(crate) fn accept(&mut self, id: u32) {
+        for _ in 0..ACCEPT_TURN {
+            let Some(Attachment::Listener(listener)) = self.attachments.get_mut(&id) else { return };
+            if listener.paused {
+                return;
+            }
+            let is_tcp = matches!(listener.fd, ListenerFd::Tcp(_));
+            match socket::accept(listener.fd.as_fd()) {
+                Ok(fd) => {
+                    let endpoint = Arc::clone(&listener.endpoint);
+                    if let Err(error) = socket::configure_accepted(fd.as_fd(), is_tcp, &listener.tcp) {
+                        self.tell(&endpoint, None, EventKind::AcceptFailed { error: error.to_string() });
+                        continue;
+                    }
+                    let remote = if is_tcp {
+                        socket::remote_tcp(fd.as_fd()).map(|address| socket::endpoint_text(&address)).unwrap_or_default()
+                    } else {
+                        crate::sys::stream::peer_credentials(fd.as_fd())
+                            .map(|(pid, ..)| format!("pid {pid}"))
+                            .unwrap_or_default()
+                    };
+                    let config = Arc::clone(&listener.config);
+                    self.accepted(id, endpoint, fd, config, remote);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // Out of descriptors or memory: the listener stays readable, so it is not watched for a while.
+                    let now = Instant::now();
+                    listener.paused = true;
+                    let tell = listener.complained.is_none_or(|at| now.duration_since(at) > Duration::from_secs(1));
+                    if tell {
+                        listener.complained = Some(now);
+                    }
+                    let endpoint = Arc::clone(&listener.endpoint);
+                    self.core.context.background.arm_listener(self.core.id, id, listener_fd(self.attachments.get(&id)), false);
+                    if tell {
+                        self.tell(&endpoint, None, EventKind::AcceptFailed { error: error.to_string() });
+                    }
+                    self.set_timer(now + ACCEPT_PAUSE, Timer::Accept { attachment: id });
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn resume_accepting(&mut self, id: u32) {
+        if let Some(Attachment::Listener(listener)) = self.attachments.get_mut(&id) {
+            listener.paused = false;
+            self.core.context.background.arm_listener(self.core.id, id, listener_fd(self.attachments.get(&id)), true);
+        }
+    }
+
+    fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, fd: OwnedFd, config: Arc<Config>, remote: String) {
+        let options = Arc::clone(&self.options);
+        let net = Net { outbox: Outbox::default(), framing: first_framing(&options), conn: None, dialed: false };
+        let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
+        self.tell(&endpoint, Some(id), EventKind::Accepted);
+        self.adopt(id, fd, config, remote, Vec::new(), Phase::Handshaking);
+    }
+
+    /// Gives a peer its connection and has it watched.
+    fn adopt(
+        &mut self,
+        id: PeerId,
+        fd: OwnedFd,
+        config: Arc<Config>,
+        remote: String,
+        alternatives: Vec<SocketAddr>,
+        phase: Phase,
+    ) {
+        let core = Arc::clone(self.core);
+        let epoch = self.next_epoch();
+        let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
+        let fd = Arc::new(fd);
+        let protocol = (core.kind != SocketType::Stream).then(|| Connection::new(config));
+        let conn = Conn {
+            fd: Arc::clone(&fd),
+            phase: Phase::Connecting,
+            protocol,
+            input: BytesMut::new(),
+            control: Vec::new(),
+            home: Home::Background,
+            interest,
+            writing: false,
+            blocked: false,
+            hangup: false,
+            remote,
+            epoch,
+            alternatives,
+        };
+        let Some(net) = self.peer_mut(id).and_then(Peer::net_mut) else { return };
+        net.conn = Some(conn);
+        if let Err(error) = core.context.background.watch_connection(core.id, id, fd.as_fd(), interest) {
+            if let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) {
+                conn.home = Home::Nowhere;
+            }
+            self.connect_failed(id, &error.to_string());
+            return;
+        }
+        if phase != Phase::Connecting {
+            self.connected(id);
+        }
+    }
+
+    /// Makes one attempt to connect. Runs on the background thread.
+    pub(crate) fn dial(&mut self, attachment: u32) {
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let (peer, endpoint) = (dialer.peer, Arc::clone(&dialer.endpoint));
+        if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
+            return;
+        }
+        self.tell(&endpoint, Some(peer), EventKind::ConnectDelayed);
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        match &dialer.target {
+            Endpoint::Ipc(address) => {
+                let address = address.clone();
+                let config = Arc::clone(&dialer.config);
+                match socket::connect_ipc(&address) {
+                    Ok((fd, progress)) => {
+                        let phase = match progress {
+                            Progress::Done => Phase::Handshaking,
+                            Progress::InProgress => Phase::Connecting,
+                        };
+                        self.adopt(peer, fd, config, address.to_string(), Vec::new(), phase);
+                    }
+                    Err(error) => self.connect_failed(peer, &error.to_string()),
+                }
+            }
+            Endpoint::Tcp(address) => {
+                let address = address.clone();
+                self.dial_tcp(attachment, peer, &address);
+            }
+            Endpoint::Inproc(_) => {}
+        }
+    }
+
+    fn dial_tcp(&mut self, attachment: u32, peer: PeerId, address: &TcpAddress) {
+        let ipv6 = self.options.ipv6;
+        match resolver::resolve_literal(&address.host, address.port, ipv6) {
+            Ok(Some(address)) => self.dial_addresses(peer, vec![address]),
+            Ok(None) => {
+                let Host::Name(name) = &address.host else { return };
+                let weak = Arc::downgrade(self.core);
+                // Names are looked up elsewhere: a slow name server holds up nobody but this connection.
+                let started = self.core.context.resolver.resolve(
+                    name.clone(),
+                    address.port.number(),
+                    ipv6,
+                    Box::new(move |result| {
+                        if let Some(core) = weak.upgrade() {
+                            let command = Command::Resolved { socket: core.id, attachment, result };
+                            core.context.background.submit(vec![command]);
+                        }
+                    }),
+                );
+                if started.is_err() {
+                    self.connect_failed(peer, "too many names are being looked up");
+                }
+            }
+            Err(error) => self.connect_failed(peer, &error.to_string()),
+        }
+    }
+
+    /// The name of a dialer has been looked up.
+    pub(crate) fn resolved(&mut self, attachment: u32, result: std::io::Result<Vec<SocketAddr>>) {
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let peer = dialer.peer;
+        if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
+            return;
+        }
+        match result {
+            Ok(addresses) if !addresses.is_empty() => self.dial_addresses(peer, addresses),
+            Ok(_) => self.connect_failed(peer, "the name has no address"),
+            Err(error) => self.connect_failed(peer, &format!("cannot look up the name: {error}")),
+        }
+    }
+
+    /// Tries addresses in turn.
+    pub(crate) fn dial_addresses(&mut self, peer: PeerId, mut addresses: Vec<SocketAddr>) {
+        loop {
+            if addresses.is_empty() {
+                return;
+            }
+            let address = addresses.remove(0);
+            let Some(attachment) = self.peer(peer).map(|peer| peer.attachment) else { return };
+            let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+            let source = match &dialer.target {
+                Endpoint::Tcp(TcpAddress { source: Some(source), .. }) => Some(resolver::resolve_source(source, address)),
+                _ => None,
+            };
+            let timeout = dialer.options.connect_timeout;
+            let config = Arc::clone(&dialer.config);
+            let attempt = source.transpose().and_then(|source| socket::connect_tcp(address, source, &dialer.tcp));
+            match attempt {
+                Ok((fd, _)) => {
+                    // Even a connection that stands at once is confirmed through its first readiness.
+                    self.adopt(peer, fd, config, socket::endpoint_text(&address), addresses, Phase::Connecting);
+                    if let (Some(timeout), Some(conn)) = (timeout, self.peer(peer).and_then(Peer::conn)) {
+                        let epoch = conn.epoch;
+                        self.set_timer(Instant::now() + timeout, Timer::Connect { peer, epoch });
+                    }
+                    return;
+                }
+                Err(error) if addresses.is_empty() => {
+                    self.connect_failed(peer, &error.to_string());
+                    return;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Tells whether a lost connection is tried again: it was not taken back, and closing still has something to send.
+    pub(crate) fn keeps_dialing(&self, id: PeerId) -> bool {
+        let Some(peer) = self.peer(id) else { return false };
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&peer.attachment) else { return false };
+        dialer.peer == id
+            && dialer.options.reconnect_interval.is_some()
+            && (self.life == Life::Open || peer.queued_out() > 0)
+    }
+
+    pub(crate) fn schedule_redial(&mut self, id: PeerId, reason: &str) {
+        let Some(peer) = self.peer(id) else { return };
+        let attachment = peer.attachment;
+        let endpoint = Arc::clone(&peer.endpoint);
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment) else { return };
+        let Some(base) = dialer.options.reconnect_interval else { return };
+        let mut delay = base;
+        if let Some(max) = dialer.options.reconnect_interval_max {
+            delay = base.saturating_mul(1 << dialer.failures.min(16)).min(max.max(base));
+        }
+        dialer.failures = dialer.failures.saturating_add(1);
+        // Between half and one and a half: clients of one server do not come back in step.
+        let after = delay / 2 + delay.mul_f64(jitter());
+        self.tell(&endpoint, Some(id), EventKind::ConnectRetried { after, reason: reason.to_owned() });
+        self.set_timer(Instant::now() + after, Timer::Redial { attachment });
+    }
+
+    pub(crate) fn reset_backoff(&mut self, id: PeerId) {
+        let Some(attachment) = self.peer(id).map(|peer| peer.attachment) else { return };
+        if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
+            && dialer.peer == id
+        {
+            dialer.failures = 0;
+        }
+    }
+
+    pub(crate) fn own_routing_id(&self) -> Bytes {
+        self.options.routing_id.clone()
+    }
+}
+
+fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {
+    match attachment {
+        Some(Attachment::Listener(listener)) => Some(listener.fd.as_fd()),
+        _ => None,
+    }
+}
+
+/// A number from 0 up to 1, different in each process and each time: the standard library's hasher is seeded randomly.
+fn jitter() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let bits = u32::try_from(RandomState::new().hash_one(Instant::now()) >> 32).unwrap_or(0);
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+// The tokens of the background thread have room for this many peers and sockets.
+const _: () = assert!(size_of::<PeerId>() == 4);

@@ -1,0 +1,447 @@
+//! A socket's state, its one lock, and what has to happen after the lock is released.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tamtam_zmtp::{Message, PeerId, Rotation, SocketType};
+
+use super::attachment::Attachment;
+use super::background::Command;
+use super::outbox::{BufferPool, OpenChunk};
+use super::pattern::Pattern;
+use super::peer::{Link, Peer};
+use super::ring::Attention;
+use super::spin::SpinPolicy;
+use super::write_policy::WritePolicy;
+use crate::context::ContextCore;
+use crate::monitor::{EventKind, MonitorEvent, MonitorQueue};
+use crate::options::Options;
+use crate::statistics::Traffic;
+use crate::sys::epoll::{Epoll, Events, Interest};
+use crate::sys::eventfd::EventFd;
+
+/// The token of the wake descriptor in a socket's set; the others are peers' numbers.
+pub(crate) const NOTIFY: u64 = u64::MAX;
+
+/// A socket's whole outside world: its connections' descriptors and a wake descriptor behind one epoll descriptor.
+#[derive(Debug)]
+pub(crate) struct ReadySet {
+    pub(crate) epoll: Epoll,
+    pub(crate) notify: EventFd,
+}
+
+impl ReadySet {
+    fn new() -> io::Result<Self> {
+        let set = Self { epoll: Epoll::new()?, notify: EventFd::new()? };
+        set.epoll.add(std::os::fd::AsFd::as_fd(&set.notify), NOTIFY, Interest::READ)?;
+        Ok(set)
+    }
+}
+
+/// Who does the socket's input and output at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Application,
+    Background,
+}
+
+/// open ──close()──> closing (unsent messages linger) ──> closed
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Open,
+    Closing { deadline: Option<Instant> },
+    Closed,
+}
+
+/// A socket: what its handle, the background thread and its inproc peers share.
+pub(crate) struct Core {
+    pub(crate) id: u32,
+    pub(crate) kind: SocketType,
+    pub(crate) context: Arc<ContextCore>,
+    state: Mutex<State>,
+    /// Threads that wait without watching descriptors.
+    pub(crate) followers: Condvar,
+    /// Somebody waits: inproc peers wake only then.
+    pub(crate) attention: Attention,
+    /// An inproc peer has published something since we last looked.
+    pub(crate) hint: AtomicBool,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// Everything that changes, under the socket's lock.
+pub(crate) struct State {
+    pub(crate) options: Arc<Options>,
+    pub(crate) pattern: Pattern,
+    pub(crate) peers: Vec<Option<Box<Peer>>>,
+    pub(crate) free: Vec<u32>,
+    pub(crate) attachments: BTreeMap<u32, Attachment>,
+    pub(crate) next_attachment: u32,
+    pub(crate) next_epoch: u64,
+    pub(crate) last_endpoint: Option<String>,
+    /// Peers that can take a message, in turn.
+    pub(crate) send_turn: Rotation,
+    /// Peers that may have a message for us, in turn.
+    pub(crate) recv_turn: Rotation,
+    pub(crate) inproc_peers: Vec<PeerId>,
+    /// The peers whose connections are watched in `set`.
+    pub(crate) net_peers: Vec<PeerId>,
+    /// Messages that the socket itself has for the application (XPUB's notices), and the one that a poll looked ahead.
+    pub(crate) notices: VecDeque<Message>,
+    pub(crate) ahead: Option<Message>,
+    pub(crate) takes: u32,
+
+    pub(crate) set: Option<Arc<ReadySet>>,
+    pub(crate) events: Option<Events>,
+    pub(crate) who: Who,
+    /// Calls in which the application did the input and output; the background thread compares it tick by tick.
+    pub(crate) drives: u64,
+    pub(crate) ticking: bool,
+    /// A thread waits on `set`.
+    pub(crate) leader: bool,
+    /// Threads that wait on `followers`.
+    pub(crate) following: u32,
+    pub(crate) wakers: Vec<Waker>,
+    /// Pollers that watch `set`, and whether it was handed out.
+    pub(crate) pollers: u32,
+    pub(crate) polling: u32,
+    pub(crate) exported: bool,
+    pub(crate) notified: bool,
+
+    pub(crate) pool: BufferPool,
+    pub(crate) scratch: BytesMut,
+    pub(crate) open_chunk: Option<OpenChunk>,
+    /// Peers with bytes to write that nobody is writing.
+    pub(crate) dirty: Vec<PeerId>,
+    pub(crate) cork_scheduled: bool,
+    /// Counts writes by the application, so that the background thread sees that a stream looks after itself.
+    pub(crate) flushes: u64,
+    pub(crate) policy: WritePolicy,
+    pub(crate) spin: SpinPolicy,
+
+    pub(crate) life: Life,
+    pub(crate) terminated: bool,
+    pub(crate) since: Instant,
+    /// What peers that are gone had counted, and what belongs to no peer.
+    pub(crate) retired: Traffic,
+    pub(crate) monitor: Option<Arc<MonitorQueue>>,
+    pub(crate) lost_at_close: (u64, u64),
+    pub(crate) after: After,
+}
+
+/// What to do once the lock is released: everything that runs foreign code or takes another lock.
+#[derive(Default)]
+pub(crate) struct After {
+    pub(crate) notify: bool,
+    pub(crate) wakers: Vec<Waker>,
+    pub(crate) sockets: Vec<Arc<Core>>,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) links: Vec<Link>,
+}
+
+impl After {
+    fn is_empty(&self) -> bool {
+        !self.notify
+            && self.wakers.is_empty()
+            && self.sockets.is_empty()
+            && self.commands.is_empty()
+            && self.links.is_empty()
+    }
+
+    fn run(self, core: &Core) {
+        if self.notify {
+            core.followers.notify_all();
+        }
+        core.context.background.submit(self.commands);
+        drop(self.links);
+        for socket in self.sockets {
+            socket.peer_published();
+        }
+        for waker in self.wakers {
+            waker.wake();
+        }
+    }
+}
+
+/// A socket whose lock is held. Releasing it does what had to wait until then.
+pub(crate) struct Locked<'a> {
+    pub(crate) core: &'a Arc<Core>,
+    guard: Option<MutexGuard<'a, State>>,
+}
+
+impl Core {
+    pub(crate) fn new(context: Arc<ContextCore>, id: u32, kind: SocketType) -> Arc<Self> {
+        let now = Instant::now();
+        Arc::new(Self {
+            id,
+            kind,
+            context,
+            followers: Condvar::new(),
+            attention: Attention::new(),
+            hint: AtomicBool::new(false),
+            state: Mutex::new(State {
+                options: Arc::new(Options::default()),
+                pattern: Pattern::new(kind, id),
+                peers: Vec::new(),
+                free: Vec::new(),
+                attachments: BTreeMap::new(),
+                next_attachment: 0,
+                next_epoch: 0,
+                last_endpoint: None,
+                send_turn: Rotation::new(),
+                recv_turn: Rotation::new(),
+                inproc_peers: Vec::new(),
+                net_peers: Vec::new(),
+                notices: VecDeque::new(),
+                ahead: None,
+                takes: 0,
+                set: None,
+                events: None,
+                who: Who::Background,
+                drives: 0,
+                ticking: false,
+                leader: false,
+                following: 0,
+                wakers: Vec::new(),
+                pollers: 0,
+                polling: 0,
+                exported: false,
+                notified: false,
+                pool: BufferPool::default(),
+                scratch: BytesMut::new(),
+                open_chunk: None,
+                dirty: Vec::new(),
+                cork_scheduled: false,
+                flushes: 0,
+                policy: WritePolicy::default(),
+                spin: SpinPolicy::default(),
+                life: Life::Open,
+                terminated: false,
+                since: now,
+                retired: Traffic::default(),
+                monitor: None,
+                lost_at_close: (0, 0),
+                after: After::default(),
+            }),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn lock<'a>(self: &'a Arc<Self>) -> Locked<'a> {
+        Locked { core: self, guard: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)) }
+    }
+
+    /// Takes the lock if nobody has it.
+    pub(crate) fn try_lock<'a>(self: &'a Arc<Self>) -> Option<Locked<'a>> {
+        match self.state.try_lock() {
+            Ok(guard) => Some(Locked { core: self, guard: Some(guard) }),
+            Err(std::sync::TryLockError::Poisoned(error)) => Some(Locked { core: self, guard: Some(error.into_inner()) }),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Called by an inproc peer that published something (or took something) while we wanted attention.
+    fn peer_published(self: &Arc<Self>) {
+        self.hint.store(true, Ordering::Release);
+        let mut locked = self.lock();
+        locked.wake();
+    }
+
+    /// Tells a reader in another thread that something was published; returns whether it has to be woken.
+    #[inline]
+    pub(crate) fn announce(&self) -> bool {
+        if !self.hint.load(Ordering::Relaxed) {
+            self.hint.store(true, Ordering::Release);
+        }
+        self.attention.is_wanted()
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+    #[inline]
+    fn deref(&self) -> &State {
+        self.guard.as_ref().expect("the lock is held except inside `unlocked`")
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut State {
+        self.guard.as_mut().expect("the lock is held except inside `unlocked`")
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl<'a> Locked<'a> {
+    #[inline]
+    fn release(&mut self) {
+        let Some(mut guard) = self.guard.take() else { return };
+        if guard.after.is_empty() {
+            return;
+        }
+        let after = std::mem::take(&mut guard.after);
+        drop(guard);
+        after.run(self.core);
+    }
+
+    /// Runs `work` with the lock released.
+    pub(crate) fn unlocked<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        self.release();
+        let result = work();
+        self.guard = Some(self.core.state.lock().unwrap_or_else(PoisonError::into_inner));
+        result
+    }
+
+    /// Waits on the condition variable, releasing the lock meanwhile.
+    pub(crate) fn follow(&mut self, timeout: Option<Duration>) {
+        // What had to wait for the release must be done before sleeping.
+        if !self.after.is_empty() {
+            self.unlocked(|| ());
+            return;
+        }
+        let Some(mut guard) = self.guard.take() else { return };
+        guard.following += 1;
+        let mut guard = match timeout {
+            None => self.core.followers.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                self.core.followers.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        guard.following -= 1;
+        self.guard = Some(guard);
+    }
+
+    /// Returns the socket's set, making it when it is first needed.
+    pub(crate) fn ready_set(&mut self) -> io::Result<Arc<ReadySet>> {
+        if let Some(set) = &self.set {
+            return Ok(Arc::clone(set));
+        }
+        let set = Arc::new(ReadySet::new()?);
+        self.core.context.background.watch_socket(self.core, &set)?;
+        self.set = Some(Arc::clone(&set));
+        self.who = Who::Background;
+        // Whoever waits without watching descriptors looks again and finds the set.
+        self.after.notify = true;
+        Ok(set)
+    }
+
+    /// Wakes whoever waits for this socket, by the way in which it waits.
+    pub(crate) fn wake(&mut self) {
+        if (self.leader || self.polling > 0 || self.exported) && !self.notified {
+            if let Some(set) = &self.set {
+                set.notify.signal();
+            }
+            self.notified = true;
+        }
+        if self.following > 0 {
+            self.after.notify = true;
+        }
+        if !self.wakers.is_empty() {
+            let wakers = std::mem::take(&mut self.wakers);
+            self.after.wakers.extend(wakers);
+            self.update_attention();
+        }
+    }
+
+    /// Sets the flag by which inproc peers know whether they have to wake us.
+    pub(crate) fn update_attention(&mut self) {
+        let wanted = self.leader || self.following > 0 || !self.wakers.is_empty() || self.polling > 0 || self.exported;
+        self.core.attention.set(wanted);
+    }
+
+    /// Takes the wake signal away.
+    pub(crate) fn acknowledge(&mut self) {
+        if self.notified {
+            if let Some(set) = &self.set {
+                set.notify.drain();
+            }
+            self.notified = false;
+        }
+    }
+
+    pub(crate) fn submit(&mut self, command: Command) {
+        self.after.commands.push(command);
+    }
+
+    pub(crate) fn tell(&self, endpoint: &Arc<str>, peer: Option<PeerId>, kind: EventKind) {
+        tracing::debug!(socket = self.core.id, endpoint = %endpoint, peer = peer.map(|peer| peer.0), "{kind}");
+        if let Some(monitor) = &self.monitor {
+            monitor.push(MonitorEvent { at: Instant::now(), endpoint: Arc::clone(endpoint), peer, kind });
+        }
+    }
+}
+
+impl State {
+    #[inline]
+    pub(crate) fn peer(&self, id: PeerId) -> Option<&Peer> {
+        self.peers.get(id.0 as usize)?.as_deref()
+    }
+
+    #[inline]
+    pub(crate) fn peer_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.peers.get_mut(id.0 as usize)?.as_deref_mut()
+    }
+
+    pub(crate) fn iter_peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter().filter_map(Option::as_deref)
+    }
+
+    pub(crate) fn peer_ids(&self) -> Vec<PeerId> {
+        self.iter_peers().map(|peer| peer.id).collect()
+    }
+
+    /// Makes a peer in a free slot.
+    pub(crate) fn add_peer(&mut self, endpoint: Arc<str>, attachment: u32, link: Link) -> PeerId {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.peers.push(None);
+            u32::try_from(self.peers.len() - 1).unwrap_or(u32::MAX)
+        });
+        let id = PeerId(slot);
+        if let Link::Inproc(_) = link {
+            self.inproc_peers.push(id);
+        }
+        let peer = Peer {
+            id,
+            endpoint,
+            attachment,
+            link,
+            inbox: VecDeque::new(),
+            traffic: Traffic::default(),
+            attached: false,
+            since: None,
+            info: None,
+            addressed: false,
+            dirty: false,
+        };
+        if let Some(place) = self.peers.get_mut(slot as usize) {
+            *place = Some(Box::new(peer));
+        }
+        id
+    }
+
+    pub(crate) fn next_epoch(&mut self) -> u64 {
+        self.next_epoch += 1;
+        self.next_epoch
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.life == Life::Open && !self.terminated
+    }
+}

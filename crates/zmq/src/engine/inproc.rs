@@ -1,0 +1,174 @@
+//! Pipes between sockets of one context.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tamtam_zmtp::{Event, PeerId, PeerInfo, SocketType, Version};
+
+use super::attachment::Attachment;
+use super::core::{Core, Locked};
+use super::pattern::Pattern;
+use super::peer::{Inproc, Link};
+use super::ring::{Consumer, Producer, ring};
+use crate::error::{BindError, ConnectError};
+use crate::monitor::EventKind;
+
+/// One end of a pipe on its way to the socket that will own it.
+pub(crate) struct PipeEnd {
+    pub(crate) tx: Producer<Event>,
+    pub(crate) rx: Consumer<Event>,
+    /// The socket at the other end.
+    pub(crate) from: Arc<Core>,
+    /// Where that one looks for the socket that takes this end.
+    pub(crate) taker: Arc<OnceLock<Arc<Core>>>,
+    pub(crate) info: Box<PeerInfo>,
+    /// The connecting socket's marks, for the bounds: sending, receiving.
+    pub(crate) marks: (u32, u32),
+}
+
+impl PipeEnd {
+    fn into_link(self) -> Link {
+        let other = Arc::new(OnceLock::from(self.from));
+        Link::Inproc(Inproc { tx: self.tx, rx: self.rx, other })
+    }
+}
+
+/// What connecting to a name came to.
+pub(crate) enum Lookup {
+    Bound(Arc<Core>),
+    /// The end is kept until somebody binds the name.
+    Pending,
+}
+
+/// The bound of one direction: the sum of both sides' marks, none if either has none.
+fn bound(send: u32, receive: u32) -> u64 {
+    if send == 0 || receive == 0 { u64::MAX } else { u64::from(send) + u64::from(receive) }
+}
+
+fn info(kind: SocketType, identity: Bytes) -> Box<PeerInfo> {
+    let mut metadata = vec![("Socket-Type".to_owned(), Bytes::from_static(kind.name().as_bytes()))];
+    if kind.sends_identity() {
+        metadata.push(("Identity".to_owned(), identity.clone()));
+    }
+    Box::new(PeerInfo { version: Version::V3_1, socket_type: Some(kind), identity, metadata, mechanism: "NULL" })
+}
+
+impl Locked<'_> {
+    pub(crate) fn bind_inproc(&mut self, text: &str) -> Result<(), BindError> {
+        let core = Arc::clone(self.core);
+        let endpoint: Arc<str> = text.into();
+        let Some(waiting) = core.context.claim_name(&endpoint, &core) else {
+            return Err(BindError::InUse { endpoint: text.to_owned() });
+        };
+        let id = self.next_attachment;
+        self.next_attachment = (id + 1) & 0x0FFF_FFFF;
+        self.attachments.insert(id, Attachment::Name { endpoint: Arc::clone(&endpoint) });
+        self.tell(&endpoint, None, EventKind::Listening);
+        for end in waiting {
+            self.adopt_pipe(&endpoint, id, end);
+        }
+        Ok(())
+    }
+
+    /// The bound side takes its end of a pipe.
+    pub(crate) fn adopt_pipe(&mut self, endpoint: &Arc<str>, attachment: u32, mut end: PipeEnd) {
+        let kind = self.core.kind;
+        let theirs = end.from.kind;
+        if !self.is_open() || !kind.accepts(theirs) {
+            let reason = format!("a {kind} socket cannot talk to a {theirs} socket");
+            self.tell(endpoint, None, EventKind::Refused { reason });
+            self.after.sockets.push(Arc::clone(&end.from));
+            // Dropping our end tells the other one; its link must not be dropped under our lock.
+            self.after.links.push(end.into_link());
+            return;
+        }
+        let _ = end.taker.set(Arc::clone(self.core));
+        // Now both marks are known.
+        let (their_send, their_receive) = end.marks;
+        end.tx.set_bound(bound(self.options.send_hwm, their_receive));
+        end.rx.set_bound(bound(their_send, self.options.receive_hwm));
+        let ours = info(kind, self.own_routing_id());
+        end.tx.push_unbounded(Event::Ready(ours));
+        let from = Arc::clone(&end.from);
+        let their_info = end.info.clone();
+        let id = self.add_peer(Arc::clone(endpoint), attachment, end.into_link());
+        if let Some(peer) = self.peer_mut(id) {
+            peer.since = Some(Instant::now());
+            peer.info = Some(their_info);
+        }
+        self.attach(id);
+        self.core.announce();
+        self.after.sockets.push(from);
+        self.wake();
+    }
+
+    pub(crate) fn connect_inproc(
+        &mut self,
+        text: &str,
+        routing_id: Option<&[u8]>,
+    ) -> Result<(), ConnectError> {
+        let core = Arc::clone(self.core);
+        let kind = core.kind;
+        let endpoint: Arc<str> = text.into();
+        // Until the name is bound, only our own marks are known.
+        let (send, receive) = (self.options.send_hwm, self.options.receive_hwm);
+        let (tx, their_rx) = ring(bound(send, receive));
+        let (their_tx, rx) = ring(bound(send, receive));
+        let taker = Arc::new(OnceLock::new());
+        let end = PipeEnd {
+            tx: their_tx,
+            rx: their_rx,
+            from: Arc::clone(&core),
+            taker: Arc::clone(&taker),
+            info: info(kind, self.own_routing_id()),
+            marks: (send, receive),
+        };
+        let (lookup, end) = core.context.look_up_name(&endpoint, end);
+        if let Lookup::Bound(other) = &lookup
+            && !kind.accepts(other.kind)
+        {
+            self.after.links.extend(end.map(PipeEnd::into_link));
+            return Err(ConnectError::Incompatible { endpoint: text.to_owned(), ours: kind, theirs: other.kind });
+        }
+        let id = self.next_attachment;
+        self.next_attachment = (id + 1) & 0x0FFF_FFFF;
+        let peer = self.add_peer(Arc::clone(&endpoint), id, Link::Inproc(Inproc { tx, rx, other: taker }));
+        self.attachments.insert(id, Attachment::Pipe { endpoint: Arc::clone(&endpoint), peer });
+        if let Some(routing_id) = routing_id
+            && let Pattern::Route(identities) = &mut self.pattern
+        {
+            if !identities.force(peer, routing_id) {
+                self.remove_peer(peer);
+                return Err(ConnectError::RoutingIdInUse { endpoint: text.to_owned() });
+            }
+            if let Some(peer) = self.peer_mut(peer) {
+                peer.addressed = true;
+            }
+        }
+        self.attach_pipe(peer);
+        self.last_endpoint = Some(text.to_owned());
+        if let (Lookup::Bound(other), Some(end)) = (lookup, end) {
+            // The other socket's lock must not be taken under ours.
+            self.unlocked(|| {
+                let mut other = other.lock();
+                let attachment = other
+                    .attachments
+                    .iter()
+                    .find(|(_, known)| matches!(known, Attachment::Name { endpoint: known } if *known == endpoint))
+                    .map_or(u32::MAX, |(&id, _)| id);
+                other.adopt_pipe(&endpoint, attachment, end);
+            });
+        }
+        Ok(())
+    }
+
+    /// The connecting side: usable at once; what the other side is comes through the pipe.
+    fn attach_pipe(&mut self, id: PeerId) {
+        if let Some(peer) = self.peer_mut(id) {
+            peer.since = Some(Instant::now());
+        }
+        self.attach(id);
+        self.wake();
+    }
+}

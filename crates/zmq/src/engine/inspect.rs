@@ -1,0 +1,93 @@
+//! Looking at a socket's state from outside, and changing its options.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tamtam_zmtp::PeerId;
+
+use super::core::{Locked, State};
+use super::pattern::Pattern;
+use super::peer::Peer;
+use super::wait::{Ended, Patience};
+use crate::error::NotSubscribed;
+use crate::options::Options;
+use crate::statistics::PeerStatistics;
+
+impl State {
+    pub(crate) fn subscriber_count(&self) -> usize {
+        match &self.pattern {
+            Pattern::Publish(publishing) => publishing.subscriptions.peer_count(),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn ready_count(&self) -> usize {
+        self.iter_peers().filter(|peer| peer.attached && peer.is_ready()).count()
+    }
+
+    pub(crate) fn describe_peer(&self, peer: &Peer) -> PeerStatistics {
+        let subscriptions = match &self.pattern {
+            Pattern::Publish(publishing) => publishing.subscriptions.peer_topics(peer.id).count(),
+            _ => 0,
+        };
+        PeerStatistics {
+            peer: peer.id,
+            endpoint: peer.endpoint.to_string(),
+            remote: peer.conn().map(|conn| conn.remote.clone()).unwrap_or_default(),
+            state: peer.state(),
+            identity: peer.info.as_ref().map_or_else(Bytes::new, |info| info.identity.clone()),
+            socket_type: peer.info.as_ref().and_then(|info| info.socket_type),
+            since: peer.since,
+            traffic: peer.traffic,
+            queued_in: peer.queued_in(),
+            queued_out: peer.queued_out(),
+            queued_out_bytes: peer.queued_out_bytes(),
+            subscriptions,
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// Applies options, those that are live to what exists.
+    pub(crate) fn apply_options(&mut self, options: Options) {
+        if let Pattern::Request(turn) = &mut self.pattern {
+            turn.set_relaxed(options.req_relaxed);
+            turn.set_correlate(options.req_correlate);
+        }
+        let marks_changed =
+            options.send_hwm != self.options.send_hwm || options.receive_hwm != self.options.receive_hwm;
+        self.options = Arc::new(options);
+        if marks_changed {
+            let ids: Vec<PeerId> = self.net_peers.clone();
+            for id in ids {
+                self.update_interest(id);
+                if self.made_room(id) {
+                    self.wake();
+                }
+            }
+        }
+    }
+
+    /// XPUB in manual mode.
+    pub(crate) fn subscribe_last(&mut self, topic: &[u8], subscribe: bool) -> Result<(), NotSubscribed> {
+        let Pattern::Publish(publishing) = &mut self.pattern else { return Err(NotSubscribed) };
+        let peer = publishing.last.ok_or(NotSubscribed)?;
+        if subscribe {
+            publishing.subscriptions.subscribe(peer, topic);
+        } else if !publishing.subscriptions.unsubscribe(peer, topic).new {
+            return Err(NotSubscribed);
+        }
+        self.wake();
+        Ok(())
+    }
+
+    /// Sleeps until something changes; for barriers, whose work the background thread does.
+    pub(crate) fn wait_for_change(
+        &mut self,
+        patience: Patience,
+        ready: impl Fn(&State) -> bool,
+    ) -> Result<(), Ended> {
+        // An inproc peer's news are looked at by the caller.
+        self.park(patience, |state| ready(state) || state.has_input())
+    }
+}

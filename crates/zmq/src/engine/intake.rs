@@ -1,0 +1,414 @@
+//! From the peers' queues to the application: fair queueing, then the pattern's part.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tamtam_zmtp::{Assigned, Event, Frame, Message, PeerId, PeerInfo, SocketType, Verdict};
+
+use super::core::Locked;
+use super::pattern::Pattern;
+use super::peer::{Link, Phase};
+use crate::error::RecvError;
+
+/// Notices of subscriptions that an XPUB keeps for its application; beyond, they are dropped and counted.
+const NOTICES_MAX: usize = 65_536;
+/// How many messages are taken between two looks at which inproc peers have something new.
+const LOOK_EVERY: u32 = 64;
+
+impl Locked<'_> {
+    /// Takes the next message for the application.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Result<Message, RecvError> {
+        if let Some(message) = self.ahead.take() {
+            return Ok(message);
+        }
+        let kind = self.core.kind;
+        match kind {
+            SocketType::Pub | SocketType::Push => return Err(RecvError::Unsupported),
+            SocketType::Req => {
+                if let Pattern::Request(turn) = &self.pattern
+                    && turn.may_receive().is_err()
+                {
+                    return Err(RecvError::OutOfTurn);
+                }
+            }
+            SocketType::Rep => {
+                if let Pattern::Reply(turn) = &self.pattern
+                    && turn.may_receive().is_err()
+                {
+                    return Err(RecvError::OutOfTurn);
+                }
+            }
+            SocketType::XPub => return self.take_notice(),
+            _ => {}
+        }
+        loop {
+            let Some(message) = self.next_inbound() else { return Err(RecvError::WouldBlock) };
+            let Some(peer) = message.peer() else { return Ok(message) };
+            let state = &mut **self;
+            match &mut state.pattern {
+                Pattern::Plain => return Ok(message),
+                Pattern::Subscribe(topics) => {
+                    if topics.matches(message.as_slice()) != state.options.invert_matching {
+                        return Ok(message);
+                    }
+                    state.retired.dropped.filtered += 1;
+                    if let Some(peer) = state.peer_mut(peer) {
+                        peer.traffic.messages_in -= 1;
+                    }
+                }
+                Pattern::Request(turn) => match turn.accept(peer, message) {
+                    Verdict::Deliver(message) => return Ok(message),
+                    Verdict::Discard => state.retired.dropped.malformed += 1,
+                },
+                Pattern::Reply(turn) => match turn.accept(peer, message) {
+                    Verdict::Deliver(mut message) => {
+                        message.set_peer(peer);
+                        return Ok(message);
+                    }
+                    Verdict::Discard => state.retired.dropped.malformed += 1,
+                },
+                Pattern::Route(identities) => {
+                    let mut message = message;
+                    message.push_front(Frame::from_bytes(identities.identity(peer).cloned().unwrap_or_default()));
+                    return Ok(message);
+                }
+                Pattern::Publish(publishing) => {
+                    publishing.last = Some(peer);
+                    return Ok(message);
+                }
+            }
+        }
+    }
+
+    /// XPUB: notices first, then what XSUB peers sent.
+    fn take_notice(&mut self) -> Result<Message, RecvError> {
+        self.scan_inproc();
+        loop {
+            if let Some(notice) = self.notices.pop_front() {
+                if let (Pattern::Publish(publishing), Some(peer)) = (&mut self.pattern, notice.peer()) {
+                    publishing.last = Some(peer);
+                }
+                self.retired.messages_in += 1;
+                self.retired.bytes_in += notice.byte_len() as u64;
+                return Ok(notice);
+            }
+            // Subscriptions come to light when what the peers sent is looked at.
+            if let Some(message) = self.next_inbound() {
+                if let Pattern::Publish(publishing) = &mut self.pattern {
+                    publishing.last = message.peer();
+                }
+                return Ok(message);
+            }
+            if self.notices.is_empty() {
+                return Err(RecvError::WouldBlock);
+            }
+        }
+    }
+
+    /// Returns the next message of the peers in turn.
+    #[inline]
+    fn next_inbound(&mut self) -> Option<Message> {
+        self.takes = self.takes.wrapping_add(1);
+        if self.takes.is_multiple_of(LOOK_EVERY) {
+            self.scan_inproc();
+        }
+        let mut scanned = false;
+        loop {
+            let Some(id) = self.recv_turn.current() else {
+                if scanned || !self.scan_inproc() {
+                    return None;
+                }
+                scanned = true;
+                continue;
+            };
+            let Some(mut message) = self.next_from(id) else {
+                self.recv_turn.deactivate(id);
+                continue;
+            };
+            if self.options.conflate {
+                while let Some(newer) = self.next_from(id) {
+                    message = newer;
+                    self.retired.dropped.conflated += 1;
+                }
+            }
+            message.set_peer(id);
+            if let Some(peer) = self.peer_mut(id) {
+                peer.traffic.messages_in += 1;
+                peer.traffic.bytes_in += message.byte_len() as u64;
+            }
+            if self.recv_turn.is_active(id) {
+                self.recv_turn.advance();
+            }
+            return Some(message);
+        }
+    }
+
+    /// Takes what inproc peers have published into account; returns whether anything is new.
+    pub(crate) fn scan_inproc(&mut self) -> bool {
+        if !self.core.hint.load(Ordering::Relaxed) || !self.core.hint.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        let publishes = self.core.kind.publishes();
+        let mut any = false;
+        let mut work = Vec::new();
+        let state = &mut **self;
+        for &id in &state.inproc_peers {
+            if let Some(Some(peer)) = state.peers.get_mut(id.0 as usize)
+                && let Link::Inproc(inproc) = &mut peer.link
+            {
+                if !inproc.rx.is_empty() || inproc.rx.is_abandoned() {
+                    any = true;
+                    if publishes || inproc.rx.is_abandoned() {
+                        work.push(id);
+                    }
+                    if state.recv_turn.contains(id) {
+                        state.recv_turn.activate(id);
+                    }
+                }
+            }
+        }
+        // Subscriptions count from now on, not from the next receive; peers that went away go.
+        for id in work {
+            self.read_ahead(id);
+        }
+        any
+    }
+
+    /// Returns the next message of one peer, acting on everything else that it sent.
+    #[inline]
+    pub(crate) fn next_from(&mut self, id: PeerId) -> Option<Message> {
+        loop {
+            let state = &mut **self;
+            let peer = state.peers.get_mut(id.0 as usize)?.as_mut()?;
+            if let Some(message) = peer.inbox.pop_front() {
+                if peer.inbox.len() as u64 <= u64::from(state.options.receive_hwm) / 2 {
+                    self.resume_reading(id);
+                }
+                return Some(message);
+            }
+            if let Some(message) = self.parse_from(id) {
+                return Some(message);
+            }
+            // A connection that ended while we parsed has left its last messages in the inbox.
+            if self.peer(id).is_none_or(|peer| peer.inbox.is_empty()) {
+                return None;
+            }
+        }
+    }
+
+    /// Returns the next message out of the bytes (or items) that one peer sent.
+    #[inline]
+    fn parse_from(&mut self, id: PeerId) -> Option<Message> {
+        loop {
+            let state = &mut **self;
+            let peer = state.peers.get_mut(id.0 as usize)?.as_mut()?;
+            match &mut peer.link {
+                Link::Net(net) => {
+                    let conn = net.conn.as_mut()?;
+                    if conn.phase != Phase::Ready {
+                        return None;
+                    }
+                    // The raw bytes of a STREAM are made messages when they are read.
+                    let protocol = conn.protocol.as_mut()?;
+                    match protocol.receive(&mut conn.input) {
+                        Ok(Some(Event::Message(message))) => return Some(message),
+                        Ok(Some(event)) => self.handle_event(id, event),
+                        Ok(None) => {
+                            if !self.input_exhausted(id) {
+                                return None;
+                            }
+                        }
+                        Err(error) => {
+                            self.protocol_error(id, &error);
+                            return None;
+                        }
+                    }
+                }
+                Link::Inproc(inproc) => {
+                    let event = inproc.rx.pop();
+                    if inproc.rx.publish() {
+                        state.after.sockets.extend(inproc.other.get().cloned());
+                    }
+                    match event {
+                        Some(Event::Message(message)) => return Some(message),
+                        Some(event) => self.handle_event(id, event),
+                        None => {
+                            // Look again: the last items may have been published before the end was.
+                            if inproc.rx.is_abandoned() && inproc.rx.is_empty() {
+                                self.remove_peer(id);
+                            }
+                            return None;
+                        }
+                    }
+                }
+                Link::Gone => {
+                    self.remove_peer(id);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// All complete messages are taken: answers commands, gives an empty buffer back. Returns whether more was read.
+    fn input_exhausted(&mut self, id: PeerId) -> bool {
+        let state = &mut **self;
+        let Some(conn) = state.peers.get_mut(id.0 as usize).and_then(Option::as_mut).and_then(|peer| peer.conn_mut())
+        else {
+            return false;
+        };
+        if conn.input.is_empty() && conn.input.capacity() > 0 {
+            let buffer = std::mem::take(&mut conn.input);
+            if state.scratch.capacity() < buffer.capacity() && buffer.capacity() <= super::io::READ_BYTES * 2 {
+                state.scratch = buffer;
+            }
+        }
+        let control = conn.protocol.as_mut().and_then(tamtam_zmtp::Connection::transmit);
+        let hangup = conn.hangup;
+        if let Some(control) = control {
+            conn.control.extend_from_slice(&control);
+            self.flush(id);
+        }
+        // After a hang-up the kernel may have more, up to the end of the stream.
+        hangup && self.read(id)
+    }
+
+    /// Acts on anything that is not a message.
+    pub(crate) fn handle_event(&mut self, id: PeerId, event: Event) {
+        match event {
+            Event::Subscribe(topic) => self.subscribed(id, &topic),
+            Event::Cancel(topic) => self.cancelled(id, &topic),
+            Event::Ready(info) => self.inproc_ready(id, info),
+            Event::Message(message) => {
+                if let Some(peer) = self.peer_mut(id) {
+                    peer.inbox.push_back(message);
+                }
+            }
+        }
+    }
+
+    //= 29/PUBSUB, the XPUB socket type
+    //# SHALL deliver subscribe and cancel messages to the calling application.
+    fn subscribed(&mut self, id: PeerId, topic: &[u8]) {
+        let kind = self.core.kind;
+        let state = &mut **self;
+        let Pattern::Publish(publishing) = &mut state.pattern else { return };
+        publishing.policy.verbose = state.options.xpub_verbose;
+        publishing.policy.verboser = state.options.xpub_verboser;
+        publishing.policy.manual = state.options.xpub_manual;
+        let pass = if publishing.policy.manual {
+            true
+        } else {
+            let change = publishing.subscriptions.subscribe(id, topic);
+            publishing.policy.on_subscribe(change)
+        };
+        if kind == SocketType::XPub && pass {
+            self.notice(id, 1, topic);
+        }
+        if let Some(welcome) = self.options.xpub_welcome_message.clone()
+            && !self.peer(id).is_some_and(|peer| peer.traffic.messages_out > 0)
+        {
+            self.send_to(id, Message::new(welcome));
+        }
+        // Somebody may be waiting for subscribers.
+        self.wake();
+    }
+
+    fn cancelled(&mut self, id: PeerId, topic: &[u8]) {
+        let kind = self.core.kind;
+        let state = &mut **self;
+        let Pattern::Publish(publishing) = &mut state.pattern else { return };
+        publishing.policy.verboser = state.options.xpub_verboser;
+        publishing.policy.manual = state.options.xpub_manual;
+        let pass = if publishing.policy.manual {
+            true
+        } else {
+            let change = publishing.subscriptions.unsubscribe(id, topic);
+            change.new && publishing.policy.on_unsubscribe(change)
+        };
+        if kind == SocketType::XPub && pass {
+            self.notice(id, 0, topic);
+        }
+        self.wake();
+    }
+
+    fn notice(&mut self, id: PeerId, first: u8, topic: &[u8]) {
+        if self.notices.len() >= NOTICES_MAX {
+            self.retired.dropped.full += 1;
+            return;
+        }
+        let mut body = Vec::with_capacity(topic.len() + 1);
+        body.push(first);
+        body.extend_from_slice(topic);
+        let mut message = Message::new(Bytes::from(body));
+        message.set_peer(id);
+        self.notices.push_back(message);
+    }
+
+    /// Tells an XPUB's application that nobody holds these topics any more.
+    pub(crate) fn notice_cancelled(&mut self, id: PeerId, topics: Vec<Bytes>) {
+        if self.core.kind == SocketType::XPub {
+            for topic in topics {
+                self.notice(id, 0, &topic);
+            }
+        }
+    }
+
+    /// The bound side of a pipe says who it is.
+    fn inproc_ready(&mut self, id: PeerId, info: Box<PeerInfo>) {
+        let state = &mut **self;
+        let handover = state.options.router_handover;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        if let Pattern::Route(identities) = &mut state.pattern
+            && !peer.addressed
+            && !info.identity.is_empty()
+        {
+            // Until now it had an automatic one.
+            let automatic = identities.remove(id);
+            if identities.assign(id, &info.identity, handover) != Assigned::Accepted
+                && let Some(automatic) = automatic
+            {
+                let _restored = identities.force(id, &automatic);
+            }
+        }
+        peer.info = Some(info);
+    }
+
+    /// Parses what arrived from one peer into its inbox, up to the receive mark.
+    pub(crate) fn read_ahead(&mut self, id: PeerId) {
+        let hwm = match self.options.receive_hwm {
+            0 => usize::MAX,
+            hwm => hwm as usize,
+        };
+        let discards = self.core.kind == SocketType::Pub;
+        loop {
+            let Some(peer) = self.peer(id) else { return };
+            if peer.inbox.len() >= hwm {
+                self.pause_reading(id);
+                break;
+            }
+            let Some(message) = self.parse_from(id) else { break };
+            if discards {
+                self.retired.dropped.malformed += 1;
+                continue;
+            }
+            if let Some(peer) = self.peer_mut(id) {
+                peer.inbox.push_back(message);
+            }
+        }
+        if self.peer(id).is_some_and(|peer| !peer.inbox.is_empty()) && self.recv_turn.contains(id) {
+            self.recv_turn.activate(id);
+        }
+    }
+
+    /// Makes sure that a message that could be taken is known; for polls. Returns whether there is one.
+    pub(crate) fn look_ahead(&mut self) -> bool {
+        if self.ahead.is_none() {
+            match self.take() {
+                Ok(message) => self.ahead = Some(message),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}

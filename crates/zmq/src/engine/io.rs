@@ -1,0 +1,443 @@
+//! Bytes between the connections and the kernel, and the housekeeping of what is watched.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use tamtam_zmtp::{Frame, Message, PeerId, ProtocolError};
+
+use super::core::{Life, Locked, NOTIFY, Who};
+use super::outbox::BATCH_BYTES;
+use super::peer::{Home, Link, Phase};
+use crate::statistics::PeerState;
+use crate::sys::epoll::{Events, Interest};
+use crate::sys::stream;
+
+/// How much is read at a time.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+/// Writes from this size on are made with the socket's lock released.
+const UNLOCKED_BYTES: usize = 16 * 1024;
+/// The most that one thread writes to one peer before it looks at the rest of the world.
+const WRITE_TURN: usize = 1024 * 1024;
+/// Raw bytes per message on a STREAM socket.
+const RAW_BYTES: usize = 8192;
+
+impl Locked<'_> {
+    /// Writes what waits for one peer, as far as the kernel takes it.
+    pub(crate) fn flush(&mut self, id: PeerId) {
+        if self.open_chunk.is_some() {
+            // The outbox may hold ranges of the chunk; they can be read once it is sealed.
+            self.seal_chunk();
+        }
+        loop {
+            let state = &mut **self;
+            let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+            let Link::Net(net) = &mut peer.link else { return };
+            let Some(conn) = &mut net.conn else { return };
+            if conn.writing || conn.blocked || conn.phase == Phase::Connecting {
+                return;
+            }
+            if !conn.control.is_empty() && net.outbox.is_at_boundary() {
+                match stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(&conn.control)]) {
+                    Ok(written) => {
+                        conn.control.drain(..written.min(conn.control.len()));
+                        if conn.control.is_empty() {
+                            conn.control = Vec::new();
+                        }
+                        continue;
+                    }
+                    Err(error) => return self.write_failed(id, &error),
+                }
+            }
+            if net.outbox.is_empty() || conn.phase != Phase::Ready {
+                break;
+            }
+            if net.outbox.bytes() < UNLOCKED_BYTES {
+                let fd = Arc::clone(&conn.fd);
+                let before = Instant::now();
+                let result = net.outbox.write_with(&mut state.pool, |slices| stream::send_vectored(fd.as_fd(), slices));
+                match result {
+                    Ok(written) => {
+                        state.policy.wrote(written, before.elapsed());
+                    }
+                    Err(error) => return self.write_failed(id, &error),
+                }
+            } else if let Some(error) = self.write_unlocked(id) {
+                return self.write_failed(id, &error);
+            }
+            if self.made_room(id) {
+                self.wake();
+            }
+        }
+        self.after_flush(id);
+    }
+
+    /// A long write: the queue is taken out and written with the lock released; others append behind it.
+    fn write_unlocked(&mut self, id: PeerId) -> Option<io::Error> {
+        let state = &mut **self;
+        let peer = state.peers.get_mut(id.0 as usize)?.as_mut()?;
+        let Link::Net(net) = &mut peer.link else { return None };
+        let conn = net.conn.as_mut()?;
+        conn.writing = true;
+        let (fd, epoch) = (Arc::clone(&conn.fd), conn.epoch);
+        let batch = net.outbox.take_batch();
+        let ((written, error), took) = self.unlocked(|| {
+            let before = Instant::now();
+            let result = batch.write_all_with(WRITE_TURN, |slices| stream::send_vectored(fd.as_fd(), slices));
+            (result, before.elapsed())
+        });
+        let state = &mut **self;
+        state.policy.wrote(written, took);
+        let net = state.peers.get_mut(id.0 as usize)?.as_mut()?.net_mut()?;
+        // If the connection was given up meanwhile (and the peer may be another one by now), so is the batch.
+        let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) else { return None };
+        conn.writing = false;
+        net.outbox.put_back(batch, written, &mut state.pool);
+        error
+    }
+
+    fn write_failed(&mut self, id: PeerId, error: &io::Error) {
+        if self.made_room(id) {
+            self.wake();
+        }
+        match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                if let Some(conn) = self.peer_mut(id).and_then(|peer| peer.conn_mut()) {
+                    conn.blocked = true;
+                }
+                self.update_interest(id);
+            }
+            // The peer may have said why, and sent messages before it went: read to the end of the stream.
+            _ => self.broken(id, &error.to_string()),
+        }
+    }
+
+    /// Everything is written: closes what waited for that.
+    fn after_flush(&mut self, id: PeerId) {
+        if self.life != Life::Open {
+            self.linger_step(id);
+        }
+    }
+
+    /// Sets what is watched for one connection to what is wanted now.
+    pub(crate) fn update_interest(&mut self, id: PeerId) {
+        let core = Arc::clone(self.core);
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let paused = match state.options.receive_hwm {
+            0 => false,
+            hwm => peer.inbox.len() >= hwm as usize,
+        };
+        let Some(conn) = peer.conn_mut() else { return };
+        let mut wanted = if conn.hangup || paused { Interest::NONE } else { Interest::READ };
+        if conn.blocked || conn.phase == Phase::Connecting {
+            wanted = wanted | Interest::WRITE;
+        }
+        if wanted == conn.interest {
+            return;
+        }
+        conn.interest = wanted;
+        let result = match conn.home {
+            Home::Nowhere => Ok(()),
+            Home::Socket => match &state.set {
+                Some(set) => set.epoll.modify(conn.fd.as_fd(), u64::from(id.0), wanted),
+                None => Ok(()),
+            },
+            Home::Background => core.context.background.modify_connection(core.id, id, conn.fd.as_fd(), wanted),
+        };
+        if let Err(error) = result {
+            tracing::warn!(socket = self.core.id, peer = id.0, %error, "cannot change what is watched");
+        }
+    }
+
+    pub(crate) fn pause_reading(&mut self, id: PeerId) {
+        self.update_interest(id);
+    }
+
+    /// The application has taken enough: reads go on.
+    #[inline]
+    pub(crate) fn resume_reading(&mut self, id: PeerId) {
+        if let Some(conn) = self.peer(id).and_then(super::peer::Peer::conn)
+            && conn.interest == Interest::NONE
+        {
+            self.update_interest(id);
+        }
+    }
+
+    /// Reads what one connection has, without blocking; returns whether anything came (or the connection ended, which may
+    /// leave messages in the inbox).
+    pub(crate) fn read(&mut self, id: PeerId) -> bool {
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return false };
+        let Link::Net(net) = &mut peer.link else { return false };
+        let Some(conn) = &mut net.conn else { return false };
+        if conn.phase == Phase::Connecting {
+            return false;
+        }
+        let wanted = conn.protocol.as_ref().map_or(0, tamtam_zmtp::Connection::wanted);
+        if conn.input.is_empty() && conn.input.capacity() < READ_BYTES && wanted < READ_BYTES {
+            conn.input = std::mem::take(&mut state.scratch);
+            conn.input.clear();
+        }
+        reserve(&mut conn.input, wanted);
+        match stream::receive(conn.fd.as_fd(), &mut conn.input, usize::MAX) {
+            Ok(0) => {
+                self.end_of_stream(id, "the peer closed the connection");
+                true
+            }
+            Ok(_) => {
+                let raw = conn.protocol.is_none();
+                if let Some(protocol) = &mut conn.protocol
+                    && protocol.timeout().is_some()
+                {
+                    protocol.note_received(Instant::now());
+                }
+                if conn.phase == Phase::Draining {
+                    conn.input.clear();
+                    return true;
+                }
+                if raw {
+                    self.raw_received(id);
+                } else if self.recv_turn.contains(id) {
+                    self.recv_turn.activate(id);
+                }
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // An idle connection keeps no buffer.
+                if conn.input.is_empty() && state.scratch.capacity() < READ_BYTES {
+                    state.scratch = std::mem::take(&mut conn.input);
+                }
+                if conn.hangup {
+                    self.end_of_stream(id, "the connection was reset");
+                    return true;
+                }
+                false
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.end_of_stream(id, &reason);
+                true
+            }
+        }
+    }
+
+    /// STREAM: what was read becomes messages.
+    fn raw_received(&mut self, id: PeerId) {
+        let Some(peer) = self.peer_mut(id) else { return };
+        let Some(conn) = peer.conn_mut() else { return };
+        let mut parts: Vec<Bytes> = Vec::new();
+        while !conn.input.is_empty() {
+            let len = conn.input.len().min(RAW_BYTES);
+            parts.push(conn.input.split_to(len).freeze());
+        }
+        peer.inbox.extend(parts.into_iter().map(|part| Message::new(Frame::from_bytes(part))));
+        if self.recv_turn.contains(id) {
+            self.recv_turn.activate(id);
+        }
+        self.update_interest(id);
+    }
+
+    /// A write failed for good. What the peer sent before is still in the kernel and is read first.
+    pub(crate) fn broken(&mut self, id: PeerId, reason: &str) {
+        if let Some(conn) = self.peer_mut(id).and_then(|peer| peer.conn_mut()) {
+            if conn.phase != Phase::Ready || conn.hangup {
+                self.end_of_stream(id, reason);
+                return;
+            }
+            conn.blocked = true;
+        }
+        self.hang_up(id);
+        if self.read(id) {
+            self.read_ahead(id);
+        }
+    }
+
+    /// The peer's end is closed. A level-triggered descriptor at its end would be reported for ever, so it is not watched
+    /// any more; what is left in the kernel is read when there is room for it.
+    fn hang_up(&mut self, id: PeerId) {
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let Some(conn) = peer.conn_mut() else { return };
+        conn.hangup = true;
+        if conn.home == Home::Socket {
+            if let Some(set) = &state.set {
+                let _ = set.epoll.remove(conn.fd.as_fd());
+            }
+            conn.home = Home::Nowhere;
+            state.net_peers.retain(|&peer| peer != id);
+        }
+        // Taking messages goes on until the end of the stream is found.
+        if self.recv_turn.contains(id) {
+            self.recv_turn.activate(id);
+        }
+    }
+
+    pub(crate) fn protocol_error(&mut self, id: PeerId, error: &ProtocolError) {
+        let state = &mut **self;
+        let handshaking = state.peer(id).is_some_and(|peer| peer.state() == PeerState::Handshaking);
+        // What we have to say about it goes out first (ERROR), as far as the kernel takes it.
+        if let Some(conn) = state.peer_mut(id).and_then(|peer| peer.conn_mut())
+            && let Some(last_words) = conn.protocol.as_mut().and_then(tamtam_zmtp::Connection::transmit)
+            && !conn.writing
+        {
+            let _ = stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(&last_words)]);
+        }
+        let reason = error.to_string();
+        if handshaking {
+            self.handshake_failed(id, reason);
+        } else {
+            self.disconnect(id, &reason);
+        }
+    }
+
+    /// The end of the byte stream: everything that was read is parsed, then the connection goes.
+    pub(crate) fn end_of_stream(&mut self, id: PeerId, reason: &str) {
+        match self.peer(id).map(super::peer::Peer::state) {
+            Some(PeerState::Handshaking | PeerState::Connecting) => {
+                self.handshake_failed(id, format!("{reason} during the handshake"));
+            }
+            _ => self.disconnect(id, reason),
+        }
+    }
+
+    /// Looks at everything that is watched, without waiting. Returns whether anything happened.
+    pub(crate) fn poll_io(&mut self) -> bool {
+        if self.options.driver == crate::options::Driver::Background {
+            return false;
+        }
+        self.drives = self.drives.wrapping_add(1);
+        let Some(set) = &self.set else { return false };
+        if let [only] = self.net_peers[..]
+            && !self.notified
+        {
+            let blocked = self.peer(only).and_then(super::peer::Peer::conn).is_some_and(|conn| conn.blocked);
+            if !blocked {
+                return self.read_and_act(only);
+            }
+        }
+        if self.net_peers.is_empty() && !self.notified {
+            return false;
+        }
+        let set = Arc::clone(set);
+        let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(64));
+        let result = set.epoll.wait(&mut events, Some(std::time::Duration::ZERO));
+        let any = result.is_ok() && self.handle_events(&events);
+        self.events = Some(events);
+        any
+    }
+
+    /// Acts on what the socket's set reported.
+    pub(crate) fn handle_events(&mut self, events: &Events) -> bool {
+        let mut any = false;
+        for event in events.iter() {
+            any = true;
+            if event.token == NOTIFY {
+                self.acknowledge();
+                continue;
+            }
+            let Ok(slot) = u32::try_from(event.token) else { continue };
+            let id = PeerId(slot);
+            if event.writable
+                && let Some(conn) = self.peer_mut(id).and_then(|peer| peer.conn_mut())
+                && conn.blocked
+            {
+                conn.blocked = false;
+                self.flush(id);
+                self.update_interest(id);
+            }
+            let (wants_read, paused) = match self.peer(id).and_then(super::peer::Peer::conn) {
+                Some(conn) => (true, conn.interest != Interest::READ && conn.interest != (Interest::READ | Interest::WRITE)),
+                None => (false, false),
+            };
+            if !wants_read {
+                continue;
+            }
+            if event.hangup && paused {
+                self.hang_up(id);
+            } else if event.readable || event.hangup {
+                self.read_and_act(id);
+            }
+        }
+        any
+    }
+
+    /// Reads; what no `recv` will look at (subscriptions at a PUB, commands at a PUSH) is acted on at once.
+    fn read_and_act(&mut self, id: PeerId) -> bool {
+        let any = self.read(id);
+        if any && (self.core.kind.publishes() || !self.recv_turn.contains(id)) {
+            self.read_ahead(id);
+        }
+        any
+    }
+
+    /// The background thread's turn (or a poller's): reads ahead up to the marks, so that nothing waits in the kernel
+    /// while the application is away, and commands are answered.
+    pub(crate) fn service(&mut self) {
+        let Some(set) = self.set.clone() else { return };
+        let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(64));
+        if set.epoll.wait(&mut events, Some(std::time::Duration::ZERO)).is_ok() {
+            self.handle_events(&events);
+            for event in events.iter() {
+                if event.token != NOTIFY
+                    && let Ok(slot) = u32::try_from(event.token)
+                {
+                    self.read_ahead(PeerId(slot));
+                }
+            }
+        }
+        self.events = Some(events);
+    }
+
+    /// Takes the role of doing the input and output from the background thread.
+    pub(crate) fn drive(&mut self) {
+        if self.who == Who::Background
+            && let Some(set) = self.set.clone()
+        {
+            self.who = Who::Application;
+            self.core.context.background.arm_socket(self.core.id, &set, false);
+        }
+        if !self.ticking && self.set.is_some() {
+            self.ticking = true;
+            let socket = self.core.id;
+            self.submit(super::background::Command::Tick { socket });
+        }
+    }
+
+    /// Gives the role back: the application is away.
+    pub(crate) fn cover(&mut self) {
+        self.ticking = false;
+        if self.who == Who::Application
+            && let Some(set) = self.set.clone()
+        {
+            self.who = Who::Background;
+            self.core.context.background.arm_socket(self.core.id, &set, true);
+        }
+        // What the application read and did not parse yet is looked at too: a PING may be in it.
+        for id in self.net_peers.clone() {
+            self.read_ahead(id);
+        }
+        self.flush_dirty();
+        self.service();
+        self.pool.clear();
+        if !self.ahead_empty() {
+            self.wake();
+        }
+    }
+
+    fn ahead_empty(&self) -> bool {
+        self.ahead.is_none() && self.notices.is_empty() && self.recv_turn.current().is_none()
+    }
+}
+
+/// Makes room for the next read: a batch, or what a large frame still lacks, but never more than as much again as has
+/// arrived of it. A length that a stranger claims reserves nothing.
+fn reserve(input: &mut BytesMut, wanted: usize) {
+    let room = wanted.clamp(1, input.len().max(READ_BYTES));
+    let room = if wanted > READ_BYTES { room } else { READ_BYTES.saturating_sub(input.len()).max(room) };
+    if input.capacity() - input.len() < room.min(BATCH_BYTES / 4).max(wanted.min(room)) {
+        input.reserve(room);
+    }
+}

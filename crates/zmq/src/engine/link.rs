@@ -1,0 +1,699 @@
+//! The life of a peer: from its connection over the handshake into the pattern, and out again.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, PeerInfo, SocketType};
+
+use super::background::{Command, Timer};
+use super::core::{Life, Locked};
+use super::pattern::{Pattern, takes_turns};
+use super::peer::{Home, Link, Peer, Phase};
+use crate::monitor::EventKind;
+use crate::sys::epoll::Interest;
+use crate::sys::{socket, stream};
+
+/// How long a closed socket waits for the peer to close its end, so that the kernel discards nothing that is on its way.
+const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+impl Locked<'_> {
+    /// The background thread reports readiness of a connection that it watches itself: being made, shaking hands, or
+    /// draining.
+    pub(crate) fn connection_event(&mut self, id: PeerId, writable: bool) {
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        match conn.phase {
+            Phase::Connecting => {
+                if let Err(error) = socket::finish_connect(conn.fd.as_fd()) {
+                    self.connect_failed(id, &error.to_string());
+                    return;
+                }
+                self.connected(id);
+            }
+            Phase::Handshaking => {
+                if writable && conn.blocked {
+                    conn.blocked = false;
+                }
+                if self.read(id) {
+                    self.handshake(id);
+                }
+                self.flush(id);
+                self.update_interest(id);
+            }
+            Phase::Draining => {
+                self.read(id);
+            }
+            Phase::Ready => {}
+        }
+    }
+
+    /// The byte stream is there.
+    pub(crate) fn connected(&mut self, id: PeerId) {
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let endpoint = Arc::clone(&peer.endpoint);
+        let Some(conn) = peer.conn_mut() else { return };
+        let is_raw = conn.protocol.is_none();
+        conn.phase = Phase::Handshaking;
+        let epoch = conn.epoch;
+        if let Some(greeting) = conn.protocol.as_mut().and_then(Connection::transmit) {
+            conn.control.extend_from_slice(&greeting);
+        }
+        self.tell(&endpoint, Some(id), EventKind::Connected);
+        if is_raw {
+            self.established(id, None);
+            return;
+        }
+        if let Some(interval) = self.options.handshake_interval {
+            let timer = Timer::Handshake { peer: id, epoch };
+            self.set_timer(Instant::now() + interval, timer);
+        }
+        self.flush(id);
+        self.update_interest(id);
+    }
+
+    /// Goes on with the greeting and the handshake, as far as the bytes reach.
+    fn handshake(&mut self, id: PeerId) {
+        loop {
+            let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+            if conn.phase != Phase::Handshaking {
+                return;
+            }
+            let Some(protocol) = conn.protocol.as_mut() else { return };
+            let outcome = protocol.receive(&mut conn.input);
+            if outcome.is_ok()
+                && let Some(control) = protocol.transmit()
+            {
+                conn.control.extend_from_slice(&control);
+            }
+            match outcome {
+                Ok(Some(Event::Ready(info))) => {
+                    self.established(id, Some(info));
+                    return;
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(error) => {
+                    self.protocol_error(id, &error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Messages can flow: the connection moves from the background thread's set to the socket's.
+    fn established(&mut self, id: PeerId, info: Option<Box<PeerInfo>>) {
+        let now = Instant::now();
+        let set = match self.ready_set() {
+            Ok(set) => set,
+            Err(error) => {
+                self.handshake_failed(id, error.to_string());
+                return;
+            }
+        };
+        let core = Arc::clone(self.core);
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let endpoint = Arc::clone(&peer.endpoint);
+        peer.since = Some(now);
+        peer.info.clone_from(&info);
+        let Some(net) = peer.net_mut() else { return };
+        let Some(conn) = net.conn.as_mut() else { return };
+        if conn.home == Home::Background {
+            core.context.background.unwatch_connection(conn.fd.as_fd());
+        }
+        conn.home = Home::Nowhere;
+        if let Err(error) = set.epoll.add(conn.fd.as_fd(), u64::from(id.0), Interest::READ) {
+            self.handshake_failed(id, error.to_string());
+            return;
+        }
+        conn.home = Home::Socket;
+        conn.interest = Interest::READ;
+        conn.phase = Phase::Ready;
+        let epoch = conn.epoch;
+        let mut timer = None;
+        if let Some(protocol) = &mut conn.protocol {
+            protocol.start_timers(now);
+            timer = protocol.timeout();
+            let framing = protocol.framing();
+            if framing != net.framing {
+                // What was queued before the peer turned out to be that old.
+                if framing == Framing::V1
+                    && let Err(lost) = net.outbox.transcode_to_v1()
+                {
+                    peer.traffic.dropped.disconnected += lost;
+                }
+                if let Some(net) = peer.net_mut() {
+                    net.framing = framing;
+                }
+            }
+        }
+        if !self.net_peers.contains(&id) {
+            self.net_peers.push(id);
+        }
+        if let Some(at) = timer {
+            self.set_timer(at, Timer::Heartbeat { peer: id, epoch });
+        }
+        if let Some(info) = info {
+            self.tell(&endpoint, Some(id), EventKind::HandshakeSucceeded { peer: info });
+        }
+        self.reset_backoff(id);
+        self.attach(id);
+        // Bytes that came behind the handshake are there already; nobody would report them.
+        self.read_ahead(id);
+        self.flush(id);
+        self.update_interest(id);
+        self.wake();
+        if self.life != Life::Open {
+            self.linger_step(id);
+        }
+    }
+
+    /// The peer becomes part of the pattern.
+    pub(crate) fn attach(&mut self, id: PeerId) {
+        let kind = self.core.kind;
+        let options = Arc::clone(&self.options);
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let addressed = peer.addressed;
+        let announced = peer.info.as_ref().map(|info| info.identity.clone()).unwrap_or_default();
+        let endpoint = Arc::clone(&peer.endpoint);
+        if kind == SocketType::Pair
+            && state.iter_peers().any(|peer| peer.attached && peer.id != id && !matches!(peer.link, Link::Gone))
+        {
+            //= 31/EXPAIR, the PAIR socket type
+            //# SHALL consider a peer as available only when it has an outgoing queue that is not full.
+            // and takes one peer only.
+            self.refuse(id, "a PAIR socket takes one peer at a time");
+            return;
+        }
+        if let Pattern::Route(identities) = &mut state.pattern
+            && !addressed
+            && identities.identity(id).is_none_or(|known| !announced.is_empty() && *known != announced)
+        {
+            identities.remove(id);
+            match identities.assign(id, &announced, options.router_handover) {
+                Assigned::Accepted => {}
+                Assigned::HandedOver { old } => {
+                    self.tell(
+                        &endpoint,
+                        Some(old),
+                        EventKind::Refused { reason: format!("peer {} took over its routing id", id.0) },
+                    );
+                    self.disconnect(old, "its routing id was taken over by a new connection");
+                }
+                Assigned::Duplicate => {
+                    self.refuse(id, "its routing id is in use by another peer");
+                    return;
+                }
+            }
+        }
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        peer.attached = true;
+        if kind != SocketType::Push {
+            state.recv_turn.add(id);
+        }
+        if takes_turns(kind) {
+            state.send_turn.add(id);
+            if state.made_room(id) || state.peer(id).is_some_and(|peer| matches!(peer.link, Link::Inproc(_))) {
+                state.send_turn.activate(id);
+            }
+        }
+        if matches!(state.pattern, Pattern::Subscribe(_)) {
+            self.send_all_subscriptions(id);
+        }
+        if options.probe_router && matches!(kind, SocketType::Req | SocketType::Dealer | SocketType::Router) {
+            self.send_to(id, Message::new(Frame::new()));
+        }
+        if kind == SocketType::Stream && options.stream_notify {
+            self.stream_notice(id);
+        }
+        let has_something = self.peer(id).is_some_and(|peer| peer.queued_in() > 0);
+        if has_something && self.recv_turn.contains(id) {
+            self.recv_turn.activate(id);
+        }
+    }
+
+    /// STREAM tells of a connection, and of its end, by an empty frame.
+    fn stream_notice(&mut self, id: PeerId) {
+        if let Some(peer) = self.peer_mut(id) {
+            peer.inbox.push_back(Message::new(Frame::new()));
+        }
+        if self.recv_turn.contains(id) {
+            self.recv_turn.activate(id);
+        }
+    }
+
+    fn refuse(&mut self, id: PeerId, reason: &str) {
+        if let Some(peer) = self.peer(id) {
+            let endpoint = Arc::clone(&peer.endpoint);
+            self.tell(&endpoint, Some(id), EventKind::Refused { reason: reason.to_owned() });
+        }
+        // A dialer tries again: the place may be free later.
+        self.disconnect(id, reason);
+    }
+
+    /// Queues a message for one peer regardless of the marks: state that must not be lost, or the first word.
+    pub(crate) fn send_to(&mut self, id: PeerId, message: Message) {
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        peer.traffic.messages_out += 1;
+        peer.traffic.bytes_out += message.byte_len() as u64;
+        match &mut peer.link {
+            Link::Net(net) => {
+                net.outbox.append(net.framing, message, &mut state.pool);
+                self.flush(id);
+            }
+            Link::Inproc(inproc) => {
+                inproc.tx.push_unbounded(Event::Message(message));
+                state.after.sockets.extend(inproc.announce());
+            }
+            Link::Gone => {}
+        }
+    }
+
+    /// SUB, XSUB: all topics go to a peer that has just come. They are state, not messages: no mark applies, none is lost.
+    fn send_all_subscriptions(&mut self, id: PeerId) {
+        let Pattern::Subscribe(topics) = &self.pattern else { return };
+        let topics: Vec<Bytes> = topics.iter().collect();
+        for topic in topics {
+            self.send_subscription(id, &topic, true);
+        }
+        self.flush(id);
+    }
+
+    /// Tells one peer of one subscription or cancellation.
+    fn send_subscription(&mut self, id: PeerId, topic: &[u8], subscribe: bool) {
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        match &mut peer.link {
+            Link::Net(net) => {
+                // Without a connection nothing needs to be said: the next one is told everything.
+                let Some(conn) = net.conn.as_mut().filter(|conn| conn.phase == Phase::Ready) else { return };
+                let Some(protocol) = &conn.protocol else { return };
+                if subscribe {
+                    protocol.put_subscribe(topic, &mut conn.control);
+                } else {
+                    protocol.put_cancel(topic, &mut conn.control);
+                }
+            }
+            Link::Inproc(inproc) => {
+                let topic = Frame::copy_from(topic);
+                let event = if subscribe { Event::Subscribe(topic) } else { Event::Cancel(topic) };
+                inproc.tx.push_unbounded(event);
+                state.after.sockets.extend(inproc.announce());
+            }
+            Link::Gone => {}
+        }
+    }
+
+    /// Adds a subscription and tells all publishers if it is new.
+    pub(crate) fn subscribe(&mut self, topic: &[u8]) {
+        let Pattern::Subscribe(topics) = &mut self.pattern else { return };
+        if topics.subscribe(topic) {
+            self.tell_publishers(topic, true);
+        }
+    }
+
+    /// Takes one reference of a subscription away; `false` if there was none.
+    pub(crate) fn unsubscribe(&mut self, topic: &[u8]) -> bool {
+        let Pattern::Subscribe(topics) = &mut self.pattern else { return false };
+        match topics.unsubscribe(topic) {
+            None => false,
+            Some(last) => {
+                if last {
+                    self.tell_publishers(topic, false);
+                }
+                true
+            }
+        }
+    }
+
+    fn tell_publishers(&mut self, topic: &[u8], subscribe: bool) {
+        let peers: Vec<PeerId> = self.iter_peers().filter(|peer| peer.attached).map(|peer| peer.id).collect();
+        for id in peers {
+            self.send_subscription(id, topic, subscribe);
+            self.flush(id);
+        }
+    }
+
+    /// The peer leaves the pattern.
+    fn detach(&mut self, id: PeerId) {
+        let state = &mut **self;
+        if let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) {
+            peer.attached = false;
+        }
+        let mut gone_topics = Vec::new();
+        match &mut state.pattern {
+            Pattern::Request(turn) => turn.peer_lost(id),
+            Pattern::Reply(turn) => turn.peer_lost(id),
+            Pattern::Publish(publishing) => {
+                gone_topics = publishing.subscriptions.remove_peer(id);
+                if publishing.last == Some(id) {
+                    publishing.last = None;
+                }
+            }
+            _ => {}
+        }
+        self.notice_cancelled(id, gone_topics);
+    }
+
+    /// A connection is over. What it brought is still delivered; what was queued for it stays with the one who connects,
+    /// and is dropped and counted at the one who was connected to.
+    pub(crate) fn disconnect(&mut self, id: PeerId, reason: &str) {
+        // Everything complete that was read is kept, whatever the marks say: it is bounded by what one read takes.
+        let mut kept = Vec::new();
+        if let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) {
+            if let Some(protocol) = conn.protocol.as_mut().filter(|_| conn.phase == Phase::Ready) {
+                while let Ok(Some(event)) = protocol.receive(&mut conn.input) {
+                    kept.push(event);
+                }
+            }
+        }
+        for event in kept {
+            self.handle_event(id, event);
+        }
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let endpoint = Arc::clone(&peer.endpoint);
+        let was_ready = peer.is_ready();
+        if let Link::Inproc(_) = peer.link {
+            self.remove_peer(id);
+            return;
+        }
+        let notify = self.core.kind == SocketType::Stream && self.options.stream_notify && was_ready;
+        self.drop_connection(id);
+        if was_ready {
+            self.tell(&endpoint, Some(id), EventKind::Disconnected { reason: reason.to_owned() });
+        }
+        if notify {
+            self.stream_notice(id);
+        }
+        let redials = self.peer(id).is_some_and(|peer| match &peer.link {
+            Link::Net(net) => net.dialed,
+            _ => false,
+        });
+        if redials && self.keeps_dialing(id) {
+            self.detach_for_redial(id);
+            self.schedule_redial(id, reason);
+        } else {
+            self.finish_peer(id);
+        }
+        self.wake();
+    }
+
+    /// The connection of a dialer is gone; its queue and its place in the turns stay (unless `immediate`).
+    fn detach_for_redial(&mut self, id: PeerId) {
+        let immediate = self.options.immediate;
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        peer.traffic.reconnects += 1;
+        let Some(net) = peer.net_mut() else { return };
+        net.outbox.rewind(net.framing);
+        if immediate || self.core.kind == SocketType::Stream || self.core.kind.publishes() {
+            if let Some(net) = self.peer_mut(id).and_then(Peer::net_mut) {
+                let lost = net.outbox.clear();
+                if let Some(peer) = self.peer_mut(id) {
+                    peer.traffic.dropped.disconnected += lost;
+                }
+            }
+            self.send_turn.deactivate(id);
+        }
+        let state = &mut **self;
+        match &mut state.pattern {
+            // What was subscribed over the old connection is subscribed anew over the next.
+            Pattern::Publish(_) => self.detach(id),
+            Pattern::Reply(turn) => turn.peer_lost(id),
+            Pattern::Request(turn) => {
+                // The request is sent again only if it was not sent to its end; otherwise another reply may come.
+                turn.peer_lost(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the descriptor out of whatever watches it, and lets it go.
+    fn drop_connection(&mut self, id: PeerId) {
+        let core = Arc::clone(self.core);
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let Some(net) = peer.net_mut() else { return };
+        let Some(conn) = net.conn.take() else { return };
+        match conn.home {
+            Home::Nowhere => {}
+            Home::Background => core.context.background.unwatch_connection(conn.fd.as_fd()),
+            Home::Socket => {
+                if let Some(set) = &state.set {
+                    let _ = set.epoll.remove(conn.fd.as_fd());
+                }
+            }
+        }
+        state.net_peers.retain(|&peer| peer != id);
+        // A thread that writes at the moment holds the descriptor too: it is closed when that one lets go.
+        stream::shutdown(conn.fd.as_fd());
+    }
+
+    /// No connection any more and none to come: the peer stays only until its last message is taken.
+    fn finish_peer(&mut self, id: PeerId) {
+        self.drop_connection(id);
+        self.detach(id);
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let lost = match &mut peer.link {
+            Link::Net(net) => net.outbox.clear(),
+            _ => 0,
+        };
+        peer.traffic.dropped.disconnected += lost;
+        let link = std::mem::replace(&mut peer.link, Link::Gone);
+        state.send_turn.remove(id);
+        // Dropping an inproc link tells the other socket, which takes that one's lock.
+        state.after.links.push(link);
+        let has_messages = state.peer(id).is_some_and(|peer| !peer.inbox.is_empty());
+        if has_messages && self.life == Life::Open {
+            if self.recv_turn.contains(id) {
+                self.recv_turn.activate(id);
+            }
+            return;
+        }
+        self.remove_peer(id);
+    }
+
+    /// The peer is forgotten; its counters stay in the socket's totals.
+    pub(crate) fn remove_peer(&mut self, id: PeerId) {
+        self.drop_connection(id);
+        self.detach(id);
+        let state = &mut **self;
+        let Some(mut peer) = state.peers.get_mut(id.0 as usize).and_then(Option::take) else { return };
+        state.recv_turn.remove(id);
+        state.send_turn.remove(id);
+        state.inproc_peers.retain(|&peer| peer != id);
+        state.dirty.retain(|&peer| peer != id);
+        if let Pattern::Route(identities) = &mut state.pattern {
+            identities.remove(id);
+        }
+        if let Link::Net(net) = &mut peer.link {
+            let (messages, bytes) = (net.outbox.messages(), net.outbox.bytes() as u64);
+            if self.life != Life::Open {
+                self.lost_at_close.0 += messages;
+                self.lost_at_close.1 += bytes;
+                peer.traffic.dropped.lingered += messages;
+            } else {
+                peer.traffic.dropped.disconnected += messages;
+            }
+        }
+        let state = &mut **self;
+        state.retired.add(&peer.traffic);
+        if let Link::Inproc(inproc) = &peer.link {
+            // The other socket finds the end of the pipe when it looks.
+            state.after.sockets.extend(inproc.other.get().cloned());
+        }
+        state.after.links.insert(0, std::mem::replace(&mut peer.link, Link::Gone));
+        state.free.push(id.0);
+        self.forget_attachment_of(&peer);
+        self.wake();
+        if self.life != Life::Open {
+            self.finish_close();
+        }
+    }
+
+    pub(crate) fn handshake_failed(&mut self, id: PeerId, reason: String) {
+        let Some(peer) = self.peer_mut(id) else { return };
+        peer.traffic.handshake_failures += 1;
+        let endpoint = Arc::clone(&peer.endpoint);
+        self.tell(&endpoint, Some(id), EventKind::HandshakeFailed { reason: reason.clone() });
+        self.connect_failed(id, &reason);
+    }
+
+    /// An attempt to connect (or an accepted connection's handshake) came to nothing.
+    pub(crate) fn connect_failed(&mut self, id: PeerId, reason: &str) {
+        let alternatives = match self.peer_mut(id).and_then(Peer::conn_mut) {
+            Some(conn) if conn.phase == Phase::Connecting => std::mem::take(&mut conn.alternatives),
+            _ => Vec::new(),
+        };
+        self.drop_connection(id);
+        let dialed = self.peer(id).is_some_and(|peer| matches!(&peer.link, Link::Net(net) if net.dialed));
+        if !dialed {
+            self.remove_peer(id);
+        } else if !alternatives.is_empty() {
+            self.dial_addresses(id, alternatives);
+        } else if self.keeps_dialing(id) {
+            self.schedule_redial(id, reason);
+        } else {
+            self.finish_peer(id);
+        }
+        self.wake();
+    }
+
+    pub(crate) fn set_timer(&mut self, at: Instant, timer: Timer) {
+        let socket = self.core.id;
+        self.submit(Command::Timer { at, socket, timer });
+    }
+
+    /// A timer of this socket has run out. Timers are not taken back: each looks whether it still means something.
+    pub(crate) fn timer(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::Handshake { peer, epoch } => {
+                let waiting = self.peer(peer).and_then(Peer::conn).is_some_and(|conn| {
+                    conn.epoch == epoch && matches!(conn.phase, Phase::Handshaking)
+                });
+                if waiting {
+                    self.handshake_failed(peer, "no complete handshake within the handshake interval".to_owned());
+                }
+            }
+            Timer::Connect { peer, epoch } => {
+                let waiting = self.peer(peer).and_then(Peer::conn).is_some_and(|conn| {
+                    conn.epoch == epoch && matches!(conn.phase, Phase::Connecting)
+                });
+                if waiting {
+                    self.connect_failed(peer, "no connection within the connect timeout");
+                }
+            }
+            Timer::Heartbeat { peer, epoch } => self.heartbeat(peer, epoch, now),
+            Timer::Redial { attachment } => self.dial(attachment),
+            Timer::Accept { attachment } => self.resume_accepting(attachment),
+            Timer::Drain { peer, epoch } => {
+                if self.peer(peer).and_then(Peer::conn).is_some_and(|conn| conn.epoch == epoch) {
+                    self.remove_peer(peer);
+                }
+            }
+            Timer::Linger => {
+                if let Life::Closing { deadline: Some(deadline) } = self.life
+                    && now >= deadline
+                {
+                    for id in self.peer_ids() {
+                        self.remove_peer(id);
+                    }
+                    self.finish_close();
+                }
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, id: PeerId, epoch: u64, now: Instant) {
+        let ours = |peer: &Peer| peer.conn().is_some_and(|conn| conn.epoch == epoch && conn.phase == Phase::Ready);
+        if !self.peer(id).is_some_and(ours) {
+            return;
+        }
+        // Bytes that nobody has read yet are a sign of life as well: look before giving up.
+        if self.peer(id).and_then(Peer::conn).is_some_and(|conn| conn.interest != Interest::NONE) {
+            self.read(id);
+            self.read_ahead(id);
+        } else if let Some(protocol) = self.peer_mut(id).and_then(Peer::conn_mut).and_then(|conn| conn.protocol.as_mut()) {
+            // We do not read because the application is slow: the peer cannot be blamed for silence.
+            protocol.note_received(now);
+        }
+        if !self.peer(id).is_some_and(ours) {
+            return;
+        }
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        let Some(protocol) = &mut conn.protocol else { return };
+        let result = protocol.handle_timeout(now);
+        let next = protocol.timeout();
+        if let Some(control) = protocol.transmit() {
+            conn.control.extend_from_slice(&control);
+        }
+        match result {
+            Ok(()) => {
+                self.flush(id);
+                if let Some(at) = next {
+                    self.set_timer(at, Timer::Heartbeat { peer: id, epoch });
+                }
+            }
+            Err(error) => self.disconnect(id, &error.to_string()),
+        }
+    }
+
+    /// STREAM: an empty frame closes the connection once everything before it is written.
+    pub(crate) fn close_when_written(&mut self, id: PeerId) {
+        self.flush(id);
+        let empty = self.peer(id).is_some_and(|peer| peer.queued_out_bytes() == 0);
+        if empty {
+            self.drain(id);
+        } else if let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) {
+            conn.phase = Phase::Ready;
+            self.disconnect(id, "closed by the application");
+        }
+    }
+
+    /// One step of closing, for one peer: what is written is drained, what cannot be written any more goes.
+    pub(crate) fn linger_step(&mut self, id: PeerId) {
+        let Some(peer) = self.peer(id) else { return };
+        let has_waiting = match &peer.link {
+            Link::Net(net) => {
+                !net.outbox.is_empty()
+                    || net.conn.as_ref().is_some_and(|conn| conn.writing || !conn.control.is_empty())
+                        && net.outbox.messages() > 0
+            }
+            _ => false,
+        };
+        if has_waiting {
+            return;
+        }
+        match peer.state() {
+            crate::PeerState::Ready if matches!(peer.link, Link::Net(_)) && peer.traffic.messages_out > 0 => self.drain(id),
+            crate::PeerState::Gone if peer.conn().is_some() => {}
+            _ => self.remove_peer(id),
+        }
+    }
+
+    /// Shuts our end and waits (not for long) for the peer's: closing a descriptor with unread bytes would make the
+    /// kernel throw away what the peer has not read yet.
+    fn drain(&mut self, id: PeerId) {
+        let core = Arc::clone(self.core);
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        let Some(conn) = peer.conn_mut() else { return };
+        if conn.phase == Phase::Draining {
+            return;
+        }
+        if conn.hangup {
+            self.finish_peer(id);
+            return;
+        }
+        conn.phase = Phase::Draining;
+        conn.blocked = false;
+        conn.input.clear();
+        let epoch = conn.epoch;
+        let _ = rustix::net::shutdown(&*conn.fd, rustix::net::Shutdown::Write);
+        if conn.home == Home::Socket {
+            if let Some(set) = &state.set {
+                let _ = set.epoll.remove(conn.fd.as_fd());
+            }
+            state.net_peers.retain(|&peer| peer != id);
+        }
+        if conn.home != Home::Background {
+            conn.interest = Interest::READ;
+            conn.home = Home::Background;
+            if core.context.background.watch_connection(core.id, id, conn.fd.as_fd(), Interest::READ).is_err() {
+                conn.home = Home::Nowhere;
+                self.finish_peer(id);
+                return;
+            }
+        }
+        self.set_timer(Instant::now() + DRAIN_TIME, Timer::Drain { peer: id, epoch });
+        // The peer may have closed its end already.
+        self.read(id);
+    }
+}

@@ -1,0 +1,21 @@
+//! The engine: one lock per socket, the caller drives and the background covers.
+
+pub(crate) mod attachment;
+pub(crate) mod background;
+pub(crate) mod core;
+mod inproc;
+mod inspect;
+mod intake;
+mod io;
+mod link;
+mod lifecycle;
+mod outbox;
+mod pattern;
+pub(crate) mod peer;
+mod ring;
+mod route;
+mod spin;
+pub(crate) mod wait;
+mod write_policy;
+
+pub(crate) use self::inproc::{Lookup, PipeEnd};

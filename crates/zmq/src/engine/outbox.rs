@@ -1,0 +1,457 @@
+//! What waits to be written to one peer: wire bytes, in order, with the count of messages in them.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use tamtam_zmtp::{Framing, Message, parse_header, transcode_v2_to_v1};
+
+/// Bodies from this size on are queued by reference, smaller ones are copied behind their header.
+pub(crate) const REFERENCE_MIN: usize = 8 * 1024;
+/// A buffer is closed when it reaches this size; also the amount at which the sender writes by itself.
+pub(crate) const BATCH_BYTES: usize = 64 * 1024;
+/// The most slices that one gathered write takes.
+const SLICES_MAX: usize = 64;
+
+/// Encoded bytes that several outboxes share; readable once sealed.
+#[derive(Debug, Default)]
+pub(crate) struct SharedChunk {
+    sealed: OnceLock<Bytes>,
+}
+
+/// The chunk that a publisher is still appending to.
+#[derive(Debug)]
+pub(crate) struct OpenChunk {
+    pub(crate) cell: Arc<SharedChunk>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl OpenChunk {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self { cell: Arc::new(SharedChunk::default()), bytes }
+    }
+
+    /// Makes the chunk readable. Nothing is appended any more.
+    pub(crate) fn seal(self) {
+        // The cell is set here only, and `self` is consumed.
+        let _ = self.cell.sealed.set(Bytes::from(self.bytes));
+    }
+}
+
+#[derive(Debug)]
+enum Data {
+    Owned(Vec<u8>),
+    Reference(Bytes),
+    Range { chunk: Arc<SharedChunk>, start: usize, end: usize },
+}
+
+#[derive(Debug)]
+struct Segment {
+    data: Data,
+    /// Messages that end in this segment.
+    messages: u32,
+    /// Whether its end is the end of a message.
+    complete: bool,
+}
+
+impl Segment {
+    fn len(&self) -> usize {
+        match &self.data {
+            Data::Owned(bytes) => bytes.len(),
+            Data::Reference(bytes) => bytes.len(),
+            Data::Range { start, end, .. } => end - start,
+        }
+    }
+
+    /// The bytes; empty for a range of a chunk that is not sealed, which therefore must be sealed before writing.
+    fn as_slice(&self) -> &[u8] {
+        match &self.data {
+            Data::Owned(bytes) => bytes,
+            Data::Reference(bytes) => bytes,
+            Data::Range { chunk, start, end } => {
+                chunk.sealed.get().and_then(|bytes| bytes.get(*start..*end)).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Buffers that were written and can be filled again.
+#[derive(Debug, Default)]
+pub(crate) struct BufferPool {
+    buffers: Vec<Vec<u8>>,
+}
+
+impl BufferPool {
+    const KEPT: usize = 4;
+
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        if self.buffers.len() < Self::KEPT && (1..=2 * BATCH_BYTES).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn clear(&mut self) {
+        self.buffers = Vec::new();
+    }
+}
+
+/// Segments taken out of an outbox to be written with the socket's lock released.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    segments: VecDeque<Segment>,
+    offset: usize,
+}
+
+/// The queue of one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    segments: VecDeque<Segment>,
+    /// How much of the first segment is written.
+    offset: usize,
+    /// Written segments of a message that is not written to its end: to send it again on the next connection.
+    begun: Vec<Segment>,
+    messages: u64,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Messages not yet written to their end.
+    #[inline]
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Bytes not yet written.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Tells whether control bytes may be written now without cutting a message in two.
+    pub(crate) fn is_at_boundary(&self) -> bool {
+        self.offset == 0 && self.begun.is_empty()
+    }
+
+    /// Encodes a message at the end of the queue.
+    #[inline]
+    pub(crate) fn append(&mut self, framing: Framing, message: Message, pool: &mut BufferPool) {
+        if !message.is_multipart() && message.byte_len() < REFERENCE_MIN {
+            let body = message.as_slice();
+            let buffer = self.tail(body.len() + tamtam_zmtp::FRAME_HEADER_MAX, pool);
+            let before = buffer.len();
+            framing.put_header(buffer, body.len(), false);
+            buffer.extend_from_slice(body);
+            let added = buffer.len() - before;
+            self.finish_message(added);
+        } else {
+            self.append_frames(framing, message, pool);
+        }
+    }
+
+    fn append_frames(&mut self, framing: Framing, message: Message, pool: &mut BufferPool) {
+        let count = message.frame_count();
+        for (index, frame) in message.into_frames().enumerate() {
+            let more = index + 1 < count;
+            let copied = if frame.len() < REFERENCE_MIN { frame.len() } else { 0 };
+            let buffer = self.tail(copied + tamtam_zmtp::FRAME_HEADER_MAX, pool);
+            let before = buffer.len();
+            framing.put_header(buffer, frame.len(), more);
+            if frame.len() < REFERENCE_MIN {
+                buffer.extend_from_slice(&frame);
+                let added = buffer.len() - before;
+                self.grow(added);
+            } else {
+                let added = buffer.len() - before + frame.len();
+                let segment = Segment { data: Data::Reference(frame.into_bytes()), messages: 0, complete: false };
+                self.segments.push_back(segment);
+                self.bytes += added;
+            }
+        }
+        self.finish_message(0);
+    }
+
+    /// Appends a message that stands encoded in a shared chunk; a range that continues the last one only moves its end.
+    #[inline]
+    pub(crate) fn append_range(&mut self, chunk: &Arc<SharedChunk>, start: usize, end: usize) {
+        self.messages += 1;
+        self.bytes += end - start;
+        if let Some(Segment { data: Data::Range { chunk: last, end: last_end, .. }, messages, .. }) = self.segments.back_mut()
+            && *last_end == start
+            && Arc::ptr_eq(last, chunk)
+        {
+            *last_end = end;
+            *messages += 1;
+            return;
+        }
+        self.segments.push_back(Segment {
+            data: Data::Range { chunk: Arc::clone(chunk), start, end },
+            messages: 1,
+            complete: true,
+        });
+    }
+
+    /// Appends bytes as they are (STREAM), counted as one message.
+    pub(crate) fn append_raw(&mut self, bytes: Bytes) {
+        self.messages += 1;
+        self.bytes += bytes.len();
+        self.segments.push_back(Segment { data: Data::Reference(bytes), messages: 1, complete: true });
+    }
+
+    /// Drops all messages that are not begun; returns how many.
+    pub(crate) fn clear_waiting(&mut self) -> u64 {
+        if !self.is_at_boundary() {
+            // The first segment is on its way; it may hold several messages. What is behind it can go.
+            let keep = self.segments.iter().position(|segment| segment.complete).map_or(0, |index| index + 1);
+            let mut dropped = 0;
+            for segment in self.segments.drain(keep..) {
+                dropped += u64::from(segment.messages);
+                self.bytes -= segment.len();
+            }
+            self.messages -= dropped;
+            return dropped;
+        }
+        let dropped = self.messages;
+        *self = Self::default();
+        dropped
+    }
+
+    /// Drops everything; returns how many messages.
+    pub(crate) fn clear(&mut self) -> u64 {
+        let dropped = self.messages;
+        *self = Self::default();
+        dropped
+    }
+
+    fn tail(&mut self, room: usize, pool: &mut BufferPool) -> &mut Vec<u8> {
+        let fits = match self.segments.back() {
+            Some(Segment { data: Data::Owned(bytes), .. }) => {
+                // The one that is being written in place must not grow beyond what a write can take at once.
+                bytes.len() + room <= BATCH_BYTES + 2 * tamtam_zmtp::FRAME_HEADER_MAX
+            }
+            _ => false,
+        };
+        if !fits {
+            self.segments.push_back(Segment { data: Data::Owned(pool.take()), messages: 0, complete: false });
+        }
+        match self.segments.back_mut() {
+            Some(Segment { data: Data::Owned(bytes), .. }) => bytes,
+            _ => unreachable!("an owned segment was pushed above"),
+        }
+    }
+
+    fn grow(&mut self, added: usize) {
+        self.bytes += added;
+        if let Some(last) = self.segments.back_mut() {
+            last.complete = false;
+        }
+    }
+
+    #[inline]
+    fn finish_message(&mut self, added: usize) {
+        self.bytes += added;
+        self.messages += 1;
+        if let Some(last) = self.segments.back_mut() {
+            last.messages += 1;
+            last.complete = true;
+        }
+    }
+
+    /// Calls `write` with the front of the queue as slices; takes away what it wrote.
+    pub(crate) fn write_with<E>(
+        &mut self,
+        pool: &mut BufferPool,
+        write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let written = gather(&self.segments, self.offset, write)?;
+        self.written(written, pool);
+        Ok(written)
+    }
+
+    /// Takes everything out, to be written with the lock released.
+    pub(crate) fn take_batch(&mut self) -> Batch {
+        Batch { segments: std::mem::take(&mut self.segments), offset: std::mem::take(&mut self.offset) }
+    }
+
+    /// Puts a batch back in front of what was appended meanwhile, `written` bytes of it being gone.
+    pub(crate) fn put_back(&mut self, batch: Batch, written: usize, pool: &mut BufferPool) {
+        let mut segments = batch.segments;
+        segments.append(&mut self.segments);
+        self.segments = segments;
+        self.offset = batch.offset;
+        self.written(written, pool);
+    }
+
+    fn written(&mut self, mut count: usize, pool: &mut BufferPool) {
+        self.bytes = self.bytes.saturating_sub(count);
+        while let Some(front) = self.segments.front() {
+            let left = front.len() - self.offset;
+            if count < left {
+                self.offset += count;
+                return;
+            }
+            count -= left;
+            self.offset = 0;
+            let Some(segment) = self.segments.pop_front() else { return };
+            self.messages -= u64::from(segment.messages);
+            if segment.complete {
+                for begun in self.begun.drain(..) {
+                    recycle(begun, pool);
+                }
+                recycle(segment, pool);
+            } else {
+                self.begun.push(segment);
+            }
+        }
+    }
+
+    /// Goes back to the start of the message that was being written: the connection broke, and a peer that got a part of
+    /// a message has thrown it away. Returns how many messages were given up because they could not be re-framed.
+    pub(crate) fn rewind(&mut self, framing: Framing) {
+        for segment in self.begun.drain(..).rev() {
+            self.bytes += segment.len();
+            self.messages += u64::from(segment.messages);
+            // The part before the offset belongs to the old front; account for it as unwritten below.
+            if self.offset > 0 {
+                self.bytes += self.offset;
+                self.offset = 0;
+            }
+            self.segments.push_front(segment);
+        }
+        // The front segment begins at a message's start. Walk to the last start at or before what was written. When
+        // segments came back, everything in the first one before its last message has been delivered.
+        let Some(front) = self.segments.front() else { return };
+        let bytes = front.as_slice();
+        let limit = if front.complete { self.offset } else { bytes.len().max(self.offset) };
+        let (mut start, mut position, mut delivered) = (0usize, 0usize, 0u32);
+        while position < limit {
+            let Some(Ok(Some(header))) = bytes.get(position..).map(|rest| parse_header(framing, rest)) else { break };
+            let Some(next) = usize::try_from(header.body_len)
+                .ok()
+                .and_then(|len| len.checked_add(header.header_len))
+                .and_then(|len| len.checked_add(position))
+            else {
+                break;
+            };
+            position = next;
+            if !header.more && position <= limit && position <= bytes.len() {
+                start = position;
+                delivered += 1;
+            }
+        }
+        let written = self.offset;
+        let trim = start.min(bytes.len());
+        if let Some(front) = self.segments.front_mut() {
+            let messages = front.messages.min(delivered);
+            front.messages -= messages;
+            self.messages -= u64::from(messages);
+            match &mut front.data {
+                Data::Owned(bytes) => {
+                    bytes.drain(..trim);
+                }
+                Data::Reference(bytes) => *bytes = bytes.slice(trim..),
+                Data::Range { start, .. } => *start += trim,
+            }
+        }
+        self.offset = 0;
+        self.bytes = (self.bytes + written).saturating_sub(trim);
+        if self.segments.front().is_some_and(|front| front.len() == 0) {
+            self.segments.pop_front();
+        }
+    }
+
+    /// Turns what waits into the framing of ZMTP 1.0, for a peer that turned out to be that old.
+    pub(crate) fn transcode_to_v1(&mut self) -> Result<(), u64> {
+        let mut all = Vec::with_capacity(self.bytes);
+        for segment in &self.segments {
+            all.extend_from_slice(segment.as_slice());
+        }
+        let messages = self.messages;
+        let Some(bytes) = transcode_v2_to_v1(&all) else { return Err(self.clear()) };
+        *self = Self::default();
+        if !bytes.is_empty() {
+            self.bytes = bytes.len();
+            self.messages = messages;
+            let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+            self.segments.push_back(Segment { data: Data::Owned(bytes), messages, complete: true });
+        }
+        Ok(())
+    }
+}
+
+fn recycle(segment: Segment, pool: &mut BufferPool) {
+    if let Data::Owned(bytes) = segment.data {
+        pool.give(bytes);
+    }
+}
+
+fn gather<E>(
+    segments: &VecDeque<Segment>,
+    offset: usize,
+    write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
+) -> Result<usize, E> {
+    let mut slices: [IoSlice<'_>; SLICES_MAX] = std::array::from_fn(|_| IoSlice::new(&[]));
+    let mut count = 0;
+    let mut skip = offset;
+    for (slice, segment) in slices.iter_mut().zip(segments) {
+        *slice = IoSlice::new(segment.as_slice().get(skip..).unwrap_or_default());
+        skip = 0;
+        count += 1;
+    }
+    write(slices.get(..count).unwrap_or_default())
+}
+
+impl Batch {
+    /// Writes until `write` fails or everything is written; returns how much was, and the failure.
+    pub(crate) fn write_all_with<E>(
+        &self,
+        limit: usize,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> Result<usize, E>,
+    ) -> (usize, Option<E>) {
+        let mut total = 0;
+        let (mut index, mut offset) = (0, self.offset);
+        while let Some(segment) = self.segments.get(index) {
+            if total >= limit {
+                break;
+            }
+            let mut slices: [IoSlice<'_>; SLICES_MAX] = std::array::from_fn(|_| IoSlice::new(&[]));
+            let mut count = 0;
+            let mut skip = offset;
+            for (slice, segment) in slices.iter_mut().zip(self.segments.range(index..)) {
+                *slice = IoSlice::new(segment.as_slice().get(skip..).unwrap_or_default());
+                skip = 0;
+                count += 1;
+            }
+            let mut written = match write(slices.get(..count).unwrap_or_default()) {
+                Ok(written) => written,
+                Err(error) => return (total, Some(error)),
+            };
+            total += written;
+            if written == 0 && segment.len() > 0 {
+                break;
+            }
+            while let Some(segment) = self.segments.get(index) {
+                let left = segment.len() - offset;
+                if written < left {
+                    offset += written;
+                    break;
+                }
+                written -= left;
+                offset = 0;
+                index += 1;
+            }
+        }
+        (total, None)
+    }
+}

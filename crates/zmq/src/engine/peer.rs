@@ -1,0 +1,183 @@
+//! One peer of a socket: its link, its queues, its counters.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
+
+use super::core::Core;
+use super::outbox::Outbox;
+use super::ring::{Consumer, Producer};
+use crate::statistics::{PeerState, Traffic};
+use crate::sys::epoll::Interest;
+
+/// A peer, from the first attempt to connect (or its acceptance) until its last message is taken.
+pub(crate) struct Peer {
+    pub(crate) id: PeerId,
+    pub(crate) endpoint: Arc<str>,
+    /// The attachment (listener or dialer) that it belongs to.
+    pub(crate) attachment: u32,
+    pub(crate) link: Link,
+    /// Messages read ahead by the background thread.
+    pub(crate) inbox: VecDeque<Message>,
+    pub(crate) traffic: Traffic,
+    /// It takes part in the socket's pattern.
+    pub(crate) attached: bool,
+    pub(crate) since: Option<Instant>,
+    pub(crate) info: Option<Box<PeerInfo>>,
+    /// Its routing id was given by `connect_as`: what it announces does not count.
+    pub(crate) addressed: bool,
+    /// It stands in the socket's list of peers with unwritten bytes.
+    pub(crate) dirty: bool,
+}
+
+/// How the peer is reached.
+pub(crate) enum Link {
+    /// A byte stream, or the wish for one.
+    Net(Net),
+    /// A socket of the same context.
+    Inproc(Inproc),
+    /// Not any more; its inbox is still to be delivered.
+    Gone,
+}
+
+/// The outgoing queue of a networked peer and its connection, if there is one now.
+pub(crate) struct Net {
+    pub(crate) outbox: Outbox,
+    /// The framing in which the outbox is written.
+    pub(crate) framing: Framing,
+    pub(crate) conn: Option<Conn>,
+    /// We connect (and reconnect); otherwise it was accepted.
+    pub(crate) dialed: bool,
+}
+
+/// Where a connection's descriptor is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    Nowhere,
+    /// The background thread's set.
+    Background,
+    /// The socket's set.
+    Socket,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Connecting,
+    Handshaking,
+    Ready,
+    /// Everything is written and our end is shut; waiting for the peer's end, so that it loses nothing.
+    Draining,
+}
+
+/// ZMTP, or raw bytes (STREAM), on one descriptor.
+pub(crate) struct Conn {
+    /// Shared with a thread that writes with the lock released: the number must not be reused under its hands.
+    pub(crate) fd: Arc<OwnedFd>,
+    pub(crate) phase: Phase,
+    /// None on a STREAM socket.
+    pub(crate) protocol: Option<Connection>,
+    pub(crate) input: BytesMut,
+    /// Greeting, commands: written between messages.
+    pub(crate) control: Vec<u8>,
+    pub(crate) home: Home,
+    pub(crate) interest: Interest,
+    /// A thread is writing with the lock released.
+    pub(crate) writing: bool,
+    /// The kernel's buffer is full; waiting to become writable.
+    pub(crate) blocked: bool,
+    /// The peer's end is closed, or the connection broke, with messages left to read from the kernel.
+    pub(crate) hangup: bool,
+    pub(crate) remote: String,
+    /// Distinguishes the connections that a peer has one after the other.
+    pub(crate) epoch: u64,
+    /// Addresses still to be tried when this attempt fails.
+    pub(crate) alternatives: Vec<SocketAddr>,
+}
+
+/// The two directions of a pipe inside the process.
+pub(crate) struct Inproc {
+    pub(crate) tx: Producer<Event>,
+    pub(crate) rx: Consumer<Event>,
+    /// The socket at the other end; not known until the name is bound.
+    pub(crate) other: Arc<OnceLock<Arc<Core>>>,
+}
+
+impl Inproc {
+    /// Tells the other socket that something was published; returns it if it has to be woken.
+    #[inline]
+    pub(crate) fn announce(&self) -> Option<Arc<Core>> {
+        let other = self.other.get()?;
+        other.announce().then(|| Arc::clone(other))
+    }
+}
+
+impl Peer {
+    pub(crate) fn state(&self) -> PeerState {
+        match &self.link {
+            Link::Inproc(_) => PeerState::Ready,
+            Link::Gone => PeerState::Gone,
+            Link::Net(net) => match net.conn.as_ref().map(|conn| conn.phase) {
+                None => PeerState::Waiting,
+                Some(Phase::Connecting) => PeerState::Connecting,
+                Some(Phase::Handshaking) => PeerState::Handshaking,
+                Some(Phase::Ready) => PeerState::Ready,
+                Some(Phase::Draining) => PeerState::Gone,
+            },
+        }
+    }
+
+    pub(crate) fn queued_out(&self) -> u64 {
+        match &self.link {
+            Link::Net(net) => net.outbox.messages(),
+            Link::Inproc(inproc) => inproc.tx.len(),
+            Link::Gone => 0,
+        }
+    }
+
+    pub(crate) fn queued_out_bytes(&self) -> u64 {
+        match &self.link {
+            Link::Net(net) => net.outbox.bytes() as u64,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn queued_in(&self) -> u64 {
+        let ring = match &self.link {
+            Link::Inproc(inproc) => inproc.rx.len(),
+            _ => 0,
+        };
+        self.inbox.len() as u64 + ring
+    }
+
+    pub(crate) fn conn(&self) -> Option<&Conn> {
+        match &self.link {
+            Link::Net(net) => net.conn.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn conn_mut(&mut self) -> Option<&mut Conn> {
+        match &mut self.link {
+            Link::Net(net) => net.conn.as_mut(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn net_mut(&mut self) -> Option<&mut Net> {
+        match &mut self.link {
+            Link::Net(net) => Some(net),
+            _ => None,
+        }
+    }
+
+    /// Tells whether messages can flow to it right now or be queued for it.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state() == PeerState::Ready
+    }
+}

@@ -1,0 +1,555 @@
+//! A queue for one producer and one consumer, in blocks, with a bound: an inproc pipe's one direction.
+//!
+//! The shape is the classical single-producer single-consumer queue of linked blocks with cached copies of the other
+//! side's counter (Vyukov's unbounded SPSC queue; the cached counters as in Aeron's and Rigtorp's rings). Order of the
+//! atomics:
+//!
+//! - `tail` is stored with Release after the slot and, at a block's end, the link to the next block were written; the
+//!   consumer loads it with Acquire, so it sees both.
+//! - `head` is stored with Release after the slots were emptied; the producer loads it with Acquire before it takes the
+//!   room as free. It is published in batches, so a consumer does not pull the producer's cache line for each message.
+//! - Sleeping is not the ring's business: [`Attention`] holds the store-fence-load that both sides need.
+//!
+//! Both ends are `Send`, neither is `Clone`: single producer and single consumer hold by ownership.
+#![expect(unsafe_code, reason = "slots are written and read in place; each block of code proves its access")]
+
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use self::sync::{Arc, AtomicBool, AtomicPtr, AtomicU64, Ordering, UnsafeCell, fence};
+
+/// The atomics and cells; loom's when the model checker runs.
+mod sync {
+    #[cfg(loom)]
+    pub(super) use loom::{
+        cell::UnsafeCell,
+        sync::Arc,
+        sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
+    };
+    #[cfg(not(loom))]
+    pub(super) use std::sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
+    };
+
+    /// The standard cell with loom's way of access.
+    #[cfg(not(loom))]
+    #[derive(Debug)]
+    pub(super) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    #[cfg(not(loom))]
+    impl<T> UnsafeCell<T> {
+        pub(super) fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+        #[inline(always)]
+        pub(super) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+        #[inline(always)]
+        pub(super) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+/// Slots per block: large enough that blocks are rare, small enough that an idle pipe costs a few kilobytes at most.
+#[cfg(not(loom))]
+const BLOCK_SLOTS: usize = 16;
+#[cfg(loom)]
+const BLOCK_SLOTS: usize = 2;
+
+/// How many messages the consumer takes before it tells the producer, at most.
+const PUBLISH_EVERY: u64 = 32;
+
+struct Block<T> {
+    slots: [UnsafeCell<MaybeUninit<T>>; BLOCK_SLOTS],
+    next: AtomicPtr<Block<T>>,
+}
+
+impl<T> Block<T> {
+    fn allocate() -> *mut Self {
+        Box::into_raw(Box::new(Self {
+            slots: std::array::from_fn(|_| UnsafeCell::new(MaybeUninit::uninit())),
+            next: AtomicPtr::new(ptr::null_mut()),
+        }))
+    }
+}
+
+/// Keeps what the two sides write apart, so that they do not pull one cache line to and fro.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+struct Shared<T> {
+    tail: Apart<AtomicU64>,
+    head: Apart<AtomicU64>,
+    /// The consumer's block and the count of the items before it: where the last end begins to tidy up.
+    first_block: AtomicPtr<Block<T>>,
+    first_count: AtomicU64,
+    /// One emptied block on its way back to the producer.
+    spare: AtomicPtr<Block<T>>,
+    /// The most items that may be queued.
+    bound: AtomicU64,
+    /// The producer found the ring full and wants to be told when there is room.
+    wants_room: AtomicBool,
+    producer_gone: AtomicBool,
+    consumer_gone: AtomicBool,
+}
+
+// SAFETY: the raw block pointers are reached only through the one producer and the one consumer, whose accesses the
+// counters order (see the module's text); an item is owned by one side at a time, so `T: Send` is enough.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above; `&Shared` gives access to atomics only, slots are reached through the ends' own pointers.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        let spare = self.spare.load(Ordering::Relaxed);
+        if !spare.is_null() {
+            // SAFETY: the spare block was made by `Block::allocate`, holds no items, and nobody else is left.
+            drop(unsafe { Box::from_raw(spare) });
+        }
+        let (mut position, tail) = (self.head.0.load(Ordering::Relaxed), self.tail.0.load(Ordering::Relaxed));
+        let mut block_start = self.first_count.load(Ordering::Relaxed);
+        let mut block = self.first_block.load(Ordering::Relaxed);
+        while !block.is_null() {
+            // SAFETY: both ends are gone (the last `Arc` is being dropped, which orders everything they did before us),
+            // so the chain from the consumer's block on is ours alone; every block in it came from `Block::allocate`.
+            let owned = unsafe { Box::from_raw(block) };
+            for slot in &owned.slots {
+                if position == block_start && position < tail {
+                    // SAFETY: positions from `head` up to `tail` were written and never read.
+                    slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+                    position += 1;
+                }
+                block_start += 1;
+            }
+            block = owned.next.load(Ordering::Relaxed);
+        }
+    }
+}
+
+/// The writing end.
+pub(crate) struct Producer<T> {
+    shared: Arc<Shared<T>>,
+    block: *mut Block<T>,
+    slot: usize,
+    tail: u64,
+    head_seen: u64,
+}
+
+/// The reading end.
+pub(crate) struct Consumer<T> {
+    shared: Arc<Shared<T>>,
+    block: *mut Block<T>,
+    slot: usize,
+    head: u64,
+    head_published: u64,
+    tail_seen: u64,
+}
+
+// SAFETY: an end owns its position in the chain; moving it to another thread moves that ownership with it.
+unsafe impl<T: Send> Send for Producer<T> {}
+// SAFETY: as for `Producer`.
+unsafe impl<T: Send> Send for Consumer<T> {}
+
+/// Makes a ring that holds at most `bound` items (`u64::MAX`: no bound).
+pub(crate) fn ring<T>(bound: u64) -> (Producer<T>, Consumer<T>) {
+    let block = Block::allocate();
+    let shared = Arc::new(Shared {
+        tail: Apart(AtomicU64::new(0)),
+        head: Apart(AtomicU64::new(0)),
+        first_block: AtomicPtr::new(block),
+        first_count: AtomicU64::new(0),
+        spare: AtomicPtr::new(ptr::null_mut()),
+        bound: AtomicU64::new(bound),
+        wants_room: AtomicBool::new(false),
+        producer_gone: AtomicBool::new(false),
+        consumer_gone: AtomicBool::new(false),
+    });
+    (
+        Producer { shared: Arc::clone(&shared), block, slot: 0, tail: 0, head_seen: 0 },
+        Consumer { shared, block, slot: 0, head: 0, head_published: 0, tail_seen: 0 },
+    )
+}
+
+impl<T> Producer<T> {
+    /// Appends an item, or gives it back when the ring is full.
+    #[inline]
+    pub(crate) fn push(&mut self, item: T) -> Result<(), T> {
+        if !self.has_room() {
+            return Err(item);
+        }
+        self.push_unbounded(item);
+        Ok(())
+    }
+
+    /// Appends an item whatever the bound says: for state (subscriptions) that must not be lost.
+    #[inline]
+    pub(crate) fn push_unbounded(&mut self, item: T) {
+        if self.slot == BLOCK_SLOTS {
+            self.next_block();
+        }
+        // SAFETY: `block` is the chain's last block, which the consumer frees only after it has followed `next`, and
+        // `next` is set by this producer only. `slot < BLOCK_SLOTS` was not written before: positions only grow.
+        unsafe {
+            (*self.block).slots.get_unchecked(self.slot).with_mut(|slot| {
+                (*slot).write(item);
+            });
+        }
+        self.slot += 1;
+        self.tail += 1;
+        self.shared.tail.0.store(self.tail, Ordering::Release);
+    }
+
+    /// Tells whether one more item fits.
+    #[inline]
+    pub(crate) fn has_room(&mut self) -> bool {
+        let bound = self.shared.bound.load(Ordering::Relaxed);
+        if self.tail - self.head_seen < bound {
+            return true;
+        }
+        self.head_seen = self.shared.head.0.load(Ordering::Acquire);
+        self.tail - self.head_seen < bound
+    }
+
+    /// Asks the consumer to tell when there is room, and looks once more, so that nothing is missed in between.
+    pub(crate) fn wants_room(&mut self) -> bool {
+        self.shared.wants_room.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.has_room()
+    }
+
+    /// Changes the bound.
+    pub(crate) fn set_bound(&self, bound: u64) {
+        self.shared.bound.store(bound, Ordering::Relaxed);
+    }
+
+    /// Returns how many items wait.
+    pub(crate) fn len(&self) -> u64 {
+        self.tail.saturating_sub(self.shared.head.0.load(Ordering::Acquire))
+    }
+
+    /// Tells whether the reading end is gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.shared.consumer_gone.load(Ordering::Acquire)
+    }
+
+    #[cold]
+    fn next_block(&mut self) {
+        let mut next = self.shared.spare.swap(ptr::null_mut(), Ordering::AcqRel);
+        if next.is_null() {
+            next = Block::allocate();
+        }
+        // SAFETY: `block` is alive as long as its `next` is null (the consumer frees a block only after it has seen a
+        // next one), and only this producer sets it. `next` is ours alone until the store.
+        unsafe {
+            (*next).next.store(ptr::null_mut(), Ordering::Relaxed);
+            (*self.block).next.store(next, Ordering::Release);
+        }
+        self.block = next;
+        self.slot = 0;
+    }
+}
+
+impl<T> Drop for Producer<T> {
+    fn drop(&mut self) {
+        self.shared.producer_gone.store(true, Ordering::Release);
+    }
+}
+
+impl<T> Consumer<T> {
+    /// Takes the oldest item.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        if self.head == self.tail_seen {
+            self.tail_seen = self.shared.tail.0.load(Ordering::Acquire);
+            if self.head == self.tail_seen {
+                return None;
+            }
+        }
+        if self.slot == BLOCK_SLOTS {
+            self.next_block();
+        }
+        // SAFETY: `head < tail`, and `tail` was loaded with Acquire, so the producer's write of this slot happened
+        // before; only this consumer moves `head`, so nobody else reads or drops the value.
+        let item = unsafe {
+            (*self.block).slots.get_unchecked(self.slot).with(|slot| (*slot).assume_init_read())
+        };
+        self.slot += 1;
+        self.head += 1;
+        Some(item)
+    }
+
+    /// Tells the producer's side how far we are, when enough was taken; returns whether the producer must be woken.
+    #[inline]
+    pub(crate) fn publish(&mut self) -> bool {
+        let taken = self.head - self.head_published;
+        // Half the bound, as libzmq's marks work; at once when the ring is empty, so that a small bound never stalls.
+        let batch = PUBLISH_EVERY.min(self.shared.bound.load(Ordering::Relaxed).div_ceil(2));
+        if taken == 0 || (taken < batch && self.head != self.tail_seen) {
+            return false;
+        }
+        self.publish_now()
+    }
+
+    fn publish_now(&mut self) -> bool {
+        self.head_published = self.head;
+        self.shared.head.0.store(self.head, Ordering::Release);
+        fence(Ordering::SeqCst);
+        self.shared.wants_room.load(Ordering::Relaxed) && self.shared.wants_room.swap(false, Ordering::AcqRel)
+    }
+
+    /// Changes the bound.
+    pub(crate) fn set_bound(&self, bound: u64) {
+        self.shared.bound.store(bound, Ordering::Relaxed);
+    }
+
+    /// Tells whether nothing is there.
+    #[inline]
+    pub(crate) fn is_empty(&mut self) -> bool {
+        if self.head == self.tail_seen {
+            self.tail_seen = self.shared.tail.0.load(Ordering::Acquire);
+        }
+        self.head == self.tail_seen
+    }
+
+    /// Returns how many items wait.
+    pub(crate) fn len(&self) -> u64 {
+        self.shared.tail.0.load(Ordering::Acquire).saturating_sub(self.head)
+    }
+
+    /// Tells whether the writing end is gone; what it wrote before can still be taken.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.shared.producer_gone.load(Ordering::Acquire)
+    }
+
+    #[cold]
+    fn next_block(&mut self) {
+        let old = self.block;
+        // SAFETY: items are there behind this block (`head < tail`), so the producer has linked the next block before
+        // it published `tail`, which we loaded with Acquire.
+        let next = unsafe { (*old).next.load(Ordering::Acquire) };
+        debug_assert!(!next.is_null(), "items behind the last block");
+        self.block = next;
+        self.slot = 0;
+        self.shared.first_block.store(next, Ordering::Relaxed);
+        self.shared.first_count.store(self.head, Ordering::Relaxed);
+        // The producer went on to `next` before it published, so nobody else reaches `old`.
+        let previous = self.shared.spare.swap(old, Ordering::AcqRel);
+        if !previous.is_null() {
+            // SAFETY: a block in `spare` is empty and reachable through `spare` only; the swap took it out.
+            drop(unsafe { Box::from_raw(previous) });
+        }
+    }
+}
+
+impl<T> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        self.shared.consumer_gone.store(true, Ordering::Release);
+        // What is left is dropped by whoever comes last: the producer may still be appending.
+        self.publish_now();
+    }
+}
+
+/// "Somebody sleeps": the flag that one side sets before it sleeps and the other reads after it has published.
+///
+/// Release and Acquire alone lose wake-ups here (both sides store, then load something else): each side needs a
+/// sequentially consistent fence between its store and its load.
+#[derive(Debug)]
+pub(crate) struct Attention(AtomicBool);
+
+impl Attention {
+    pub(crate) fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Sets whether somebody sleeps. After `true` the sleeper looks at its queues once more before it sleeps.
+    pub(crate) fn set(&self, wanted: bool) {
+        self.0.store(wanted, Ordering::Relaxed);
+        if wanted {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Tells, after something was published, whether somebody must be woken.
+    #[inline]
+    pub(crate) fn is_wanted(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_out_in_order_across_blocks() {
+        let (mut producer, mut consumer) = ring(u64::MAX);
+        for round in 0..5u32 {
+            for i in 0..100 {
+                producer.push(Box::new(round * 100 + i)).unwrap();
+            }
+            assert_eq!(consumer.len(), 100);
+            for i in 0..100 {
+                assert_eq!(*consumer.pop().unwrap(), round * 100 + i);
+                consumer.publish();
+            }
+            assert!(consumer.pop().is_none());
+        }
+    }
+
+    #[test]
+    fn a_full_ring_gives_the_item_back_until_room_is_published() {
+        let (mut producer, mut consumer) = ring(2);
+        producer.push(1).unwrap();
+        producer.push(2).unwrap();
+        assert_eq!(producer.push(3), Err(3));
+        assert!(!producer.wants_room());
+        assert_eq!(consumer.pop(), Some(1));
+        assert!(consumer.publish(), "the producer asked to be told");
+        producer.push(3).unwrap();
+        producer.push_unbounded(4);
+        assert_eq!(producer.len(), 3);
+        assert_eq!([consumer.pop(), consumer.pop(), consumer.pop(), consumer.pop()], [Some(2), Some(3), Some(4), None]);
+    }
+
+    #[test]
+    fn every_item_is_dropped_once_wherever_the_ends_stop() {
+        for pushed in 0..40usize {
+            for popped in 0..=pushed {
+                for producer_first in [false, true] {
+                    let item = std::sync::Arc::new(());
+                    let (mut producer, mut consumer) = ring(u64::MAX);
+                    for _ in 0..pushed {
+                        producer.push(std::sync::Arc::clone(&item)).unwrap();
+                    }
+                    for _ in 0..popped {
+                        consumer.pop().unwrap();
+                    }
+                    if producer_first {
+                        drop(producer);
+                        assert!(consumer.is_abandoned());
+                        drop(consumer);
+                    } else {
+                        drop(consumer);
+                        assert!(producer.is_abandoned());
+                        producer.push(std::sync::Arc::clone(&item)).unwrap();
+                        drop(producer);
+                    }
+                    assert_eq!(std::sync::Arc::strong_count(&item), 1, "{pushed} pushed, {popped} popped");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_threads_pass_everything_through_a_small_bound() {
+        let (mut producer, mut consumer) = ring(7);
+        let writer = std::thread::spawn(move || {
+            for i in 0..20_000u64 {
+                let mut item = i;
+                while let Err(back) = producer.push(item) {
+                    item = back;
+                    std::thread::yield_now();
+                }
+            }
+        });
+        for expected in 0..20_000u64 {
+            loop {
+                if let Some(item) = consumer.pop() {
+                    assert_eq!(item, expected);
+                    consumer.publish();
+                    break;
+                }
+                std::thread::yield_now();
+            }
+        }
+        writer.join().unwrap();
+    }
+}
+
+/// Models for the checker: `RUSTFLAGS="--cfg loom" cargo test -p tamtam-zmq --release --lib ring::loom`.
+#[cfg(all(test, loom))]
+mod loom_models {
+    use super::*;
+    use loom::sync::{Condvar, Mutex};
+    use loom::thread;
+
+    #[test]
+    fn loom_ring_passes_every_item_once_and_in_order() {
+        loom::model(|| {
+            let (mut producer, mut consumer) = ring(u64::MAX);
+            let writer = thread::spawn(move || {
+                for i in 0..3 {
+                    producer.push(Box::new(i)).unwrap();
+                }
+            });
+            let mut expected = 0;
+            for _ in 0..3 {
+                if let Some(item) = consumer.pop() {
+                    assert_eq!(*item, expected);
+                    expected += 1;
+                    consumer.publish();
+                }
+            }
+            drop(consumer);
+            writer.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_bound_holds_and_the_producer_is_told_of_room() {
+        loom::model(|| {
+            let (mut producer, mut consumer) = ring(1);
+            let told = Arc::new(AtomicBool::new(false));
+            let tell = Arc::clone(&told);
+            producer.push(1).unwrap();
+            let reader = thread::spawn(move || {
+                assert_eq!(consumer.pop(), Some(1));
+                if consumer.publish() {
+                    tell.store(true, Ordering::Release);
+                }
+                consumer
+            });
+            let room = producer.wants_room();
+            let consumer = reader.join().unwrap();
+            assert!(room || told.load(Ordering::Acquire), "neither seen nor told: the producer would sleep for ever");
+            drop(consumer);
+        });
+    }
+
+    #[test]
+    fn loom_a_sleeper_is_always_woken() {
+        loom::model(|| {
+            let (mut producer, mut consumer) = ring(u64::MAX);
+            let attention = Arc::new(Attention::new());
+            let state = Arc::new((Mutex::new(()), Condvar::new()));
+            let (asked, shared) = (Arc::clone(&attention), Arc::clone(&state));
+            let writer = thread::spawn(move || {
+                producer.push(7).unwrap();
+                if asked.is_wanted() {
+                    // The waker takes the sleeper's lock, so it cannot fall between its last look and its sleep.
+                    let guard = shared.0.lock().unwrap();
+                    shared.1.notify_all();
+                    drop(guard);
+                }
+            });
+            let mut guard = state.0.lock().unwrap();
+            let item = loop {
+                if let Some(item) = consumer.pop() {
+                    break item;
+                }
+                attention.set(true);
+                if let Some(item) = consumer.pop() {
+                    break item;
+                }
+                guard = state.1.wait(guard).unwrap();
+            };
+            drop(guard);
+            assert_eq!(item, 7);
+            writer.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,558 @@
+//! From a message to the queues of the peers that shall have it.
+
+use std::time::Instant;
+
+use tamtam_zmtp::{Event, Message, PeerId, Reply, SocketType};
+
+use super::core::{Locked, State};
+use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
+use super::pattern::Pattern;
+use super::peer::{Link, Peer, Phase};
+use super::write_policy::{CORK_TIME, Decision};
+use crate::error::SendError;
+use crate::engine::background::Command;
+
+/// How a queue took a message.
+enum Offered {
+    Taken,
+    Full(Message),
+    /// There is no queue any more.
+    Gone(Message),
+}
+
+impl Locked<'_> {
+    /// Queues a message by the rules of the socket's pattern, and writes it if the write policy says so.
+    #[inline]
+    pub(crate) fn route(&mut self, message: Message) -> Result<(), SendError> {
+        match self.core.kind {
+            SocketType::Push | SocketType::Dealer | SocketType::Pair => self.route_in_turn(message).map(|_| ()),
+            SocketType::Pub | SocketType::XPub => self.publish(message),
+            SocketType::Req => self.route_request(message),
+            SocketType::Rep => self.route_reply(message),
+            SocketType::Router => self.route_by_id(message),
+            SocketType::Stream => self.route_raw(message),
+            SocketType::XSub => self.route_upstream(message),
+            _ => Err(SendError::Unsupported(message)),
+        }
+    }
+
+    /// Gives the message to the next peer that has room.
+    #[inline]
+    fn route_in_turn(&mut self, mut message: Message) -> Result<PeerId, SendError> {
+        loop {
+            let Some(peer) = self.send_turn.current() else {
+                if self.reactivate_inproc() {
+                    continue;
+                }
+                return Err(SendError::Full(message));
+            };
+            match self.offer(peer, message) {
+                Offered::Taken => {
+                    self.send_turn.advance();
+                    return Ok(peer);
+                }
+                Offered::Full(back) | Offered::Gone(back) => {
+                    message = back;
+                    self.send_turn.deactivate(peer);
+                }
+            }
+        }
+    }
+
+    /// Looks whether inproc peers that were full have room again; asks them to tell if not.
+    fn reactivate_inproc(&mut self) -> bool {
+        let state = &mut **self;
+        let mut any = false;
+        for &id in &state.inproc_peers {
+            let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { continue };
+            if let Link::Inproc(inproc) = &mut peer.link
+                && state.send_turn.contains(id)
+                && !inproc.tx.is_abandoned()
+                && inproc.tx.wants_room()
+            {
+                state.send_turn.activate(id);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Puts a message into one peer's queue.
+    #[inline]
+    fn offer(&mut self, id: PeerId, message: Message) -> Offered {
+        let state = &mut **self;
+        let hwm = u64::from(state.options.send_hwm);
+        let conflate = state.options.conflate;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return Offered::Gone(message) };
+        let bytes = message.byte_len() as u64;
+        match &mut peer.link {
+            Link::Net(net) => {
+                if conflate {
+                    let old = net.outbox.clear_waiting();
+                    peer.traffic.dropped.conflated += old;
+                } else if hwm != 0 && net.outbox.messages() >= hwm {
+                    return Offered::Full(message);
+                }
+                let before = net.outbox.bytes();
+                net.outbox.append(net.framing, message, &mut state.pool);
+                let queued = net.outbox.bytes();
+                peer.traffic.messages_out += 1;
+                peer.traffic.bytes_out += bytes;
+                self.queued(id, before, queued);
+                Offered::Taken
+            }
+            Link::Inproc(inproc) => {
+                if inproc.tx.is_abandoned() {
+                    return Offered::Gone(message);
+                }
+                match inproc.tx.push(Event::Message(message)) {
+                    Ok(()) => {
+                        peer.traffic.messages_out += 1;
+                        peer.traffic.bytes_out += bytes;
+                        state.after.sockets.extend(inproc.announce());
+                        Offered::Taken
+                    }
+                    Err(Event::Message(back)) => Offered::Full(back),
+                    Err(_) => Offered::Taken,
+                }
+            }
+            Link::Gone => Offered::Gone(message),
+        }
+    }
+
+    /// Decides what happens with the bytes just queued for one peer.
+    #[inline]
+    fn queued(&mut self, id: PeerId, before: usize, queued: usize) {
+        match self.policy.decide(before, queued, Instant::now) {
+            Decision::Write => {
+                self.flushes += 1;
+                self.flush(id);
+            }
+            Decision::Leave => self.mark_dirty(id),
+            Decision::Cork => {
+                self.mark_dirty(id);
+                self.schedule_cork();
+            }
+        }
+    }
+
+    #[inline]
+    fn mark_dirty(&mut self, id: PeerId) {
+        let state = &mut **self;
+        if let Some(Some(peer)) = state.peers.get_mut(id.0 as usize)
+            && !peer.dirty
+        {
+            peer.dirty = true;
+            state.dirty.push(id);
+            if !state.cork_scheduled {
+                self.schedule_cork();
+            }
+        }
+    }
+
+    fn schedule_cork(&mut self) {
+        if !self.cork_scheduled {
+            self.cork_scheduled = true;
+            let (socket, flushes) = (self.core.id, self.flushes);
+            self.submit(Command::Cork { socket, flushes, after: CORK_TIME });
+        }
+    }
+
+    /// Writes everything that was left for later.
+    pub(crate) fn flush_dirty(&mut self) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        for &id in &dirty {
+            if let Some(peer) = self.peer_mut(id) {
+                peer.dirty = false;
+            }
+        }
+        for id in dirty {
+            self.flush(id);
+        }
+    }
+
+    /// PUB, XPUB: encodes once, and appends the bytes to the queue of every matching subscriber.
+    ///
+    //= 29/PUBSUB, the PUB socket type
+    //# SHALL silently drop the message if the queue for a subscriber is full.
+    fn publish(&mut self, message: Message) -> Result<(), SendError> {
+        if self.core.hint.load(std::sync::atomic::Ordering::Relaxed) {
+            self.scan_inproc();
+        }
+        let now = &mut **self;
+        if now.options.xpub_nodrop && !now.all_matching_have_room(message.as_slice()) {
+            return Err(SendError::Full(message));
+        }
+        if now.options.invert_matching {
+            return self.publish_inverted(message);
+        }
+        let state = &mut **self;
+        let Pattern::Publish(publishing) = &mut state.pattern else { return Err(SendError::Unsupported(message)) };
+        let matching = publishing.subscriptions.matches(message.as_slice());
+        let (Some(&first), count) = (matching.first(), matching.len()) else { return Ok(()) };
+        if count == 1 || message.byte_len() >= REFERENCE_MIN || state.options.conflate {
+            // One subscriber: its own buffer will do. Large bodies are queued by reference anyway.
+            if count == 1 {
+                self.publish_to(first, message);
+                return Ok(());
+            }
+            let matching = matching.to_vec();
+            for id in matching {
+                self.publish_to(id, message.clone());
+            }
+            return Ok(());
+        }
+        self.publish_shared(&message)
+    }
+
+    fn publish_to(&mut self, id: PeerId, message: Message) {
+        match self.offer(id, message) {
+            Offered::Taken => {}
+            Offered::Full(_) | Offered::Gone(_) => {
+                if let Some(peer) = self.peer_mut(id) {
+                    peer.traffic.dropped.full += 1;
+                }
+            }
+        }
+    }
+
+    /// Several subscribers: the encoded bytes stand once in a chunk, each outbox holds a range of it.
+    fn publish_shared(&mut self, message: &Message) -> Result<(), SendError> {
+        let state = &mut **self;
+        let Pattern::Publish(publishing) = &mut state.pattern else { return Ok(()) };
+        let chunk = match &mut state.open_chunk {
+            Some(chunk) => chunk,
+            place @ None => place.insert(OpenChunk::new(Vec::new())),
+        };
+        let start = chunk.bytes.len();
+        let frames = message.frame_count();
+        for (index, frame) in message.frames().enumerate() {
+            tamtam_zmtp::Framing::V2.put_header(&mut chunk.bytes, frame.len(), index + 1 < frames);
+            chunk.bytes.extend_from_slice(frame);
+        }
+        let end = chunk.bytes.len();
+        let bytes = message.byte_len() as u64;
+        let hwm = u64::from(state.options.send_hwm);
+        let mut first_before = None;
+        let mut full_batch = false;
+        let mut newly_dirty = false;
+        for &id in publishing.subscriptions.matches(message.as_slice()) {
+            let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { continue };
+            match &mut peer.link {
+                Link::Net(net) => {
+                    if hwm != 0 && net.outbox.messages() >= hwm {
+                        peer.traffic.dropped.full += 1;
+                        continue;
+                    }
+                    let before = net.outbox.bytes();
+                    if net.framing == tamtam_zmtp::Framing::V2 {
+                        net.outbox.append_range(&chunk.cell, start, end);
+                    } else {
+                        net.outbox.append(net.framing, message.clone(), &mut state.pool);
+                    }
+                    first_before.get_or_insert(before);
+                    full_batch |= net.outbox.bytes() >= BATCH_BYTES;
+                    if !peer.dirty {
+                        peer.dirty = true;
+                        state.dirty.push(id);
+                        newly_dirty = true;
+                    }
+                }
+                Link::Inproc(inproc) => {
+                    if inproc.tx.is_abandoned() || inproc.tx.push(Event::Message(message.clone())).is_err() {
+                        peer.traffic.dropped.full += 1;
+                        continue;
+                    }
+                    state.after.sockets.extend(inproc.announce());
+                }
+                Link::Gone => continue,
+            }
+            peer.traffic.messages_out += 1;
+            peer.traffic.bytes_out += bytes;
+        }
+        let Some(before) = first_before else {
+            // Inproc subscribers only: nobody holds a range.
+            chunk.bytes.truncate(start);
+            return Ok(());
+        };
+        let queued = if full_batch { BATCH_BYTES } else { end - start };
+        match self.policy.decide(before, queued, Instant::now) {
+            Decision::Write => {
+                self.flushes += 1;
+                self.flush_dirty();
+            }
+            Decision::Cork => self.schedule_cork(),
+            Decision::Leave if newly_dirty => self.schedule_cork(),
+            Decision::Leave => {}
+        }
+        // A chunk that nobody writes (slow subscribers) must not grow without bound.
+        if self.open_chunk.as_ref().is_some_and(|chunk| chunk.bytes.len() >= 2 * BATCH_BYTES) {
+            self.seal_chunk();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn seal_chunk(&mut self) {
+        if let Some(chunk) = self.open_chunk.take() {
+            chunk.seal();
+        }
+    }
+
+    /// PUB with inverted matching: whoever does *not* match gets it.
+    fn publish_inverted(&mut self, message: Message) -> Result<(), SendError> {
+        let state = &mut **self;
+        let Pattern::Publish(publishing) = &mut state.pattern else { return Err(SendError::Unsupported(message)) };
+        let matching = publishing.subscriptions.matches(message.as_slice()).to_vec();
+        let others: Vec<PeerId> = state
+            .iter_peers()
+            .filter(|peer| peer.attached && matching.binary_search(&peer.id).is_err())
+            .map(|peer| peer.id)
+            .collect();
+        for id in others {
+            self.publish_to(id, message.clone());
+        }
+        Ok(())
+    }
+
+    /// REQ: the message in its envelope to the next peer in turn.
+    ///
+    //= 28/REQREP, the REQ socket type
+    //# SHALL prefix the outgoing message with an empty delimiter frame.
+    fn route_request(&mut self, message: Message) -> Result<(), SendError> {
+        let Pattern::Request(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
+        if turn.may_send().is_err() {
+            return Err(SendError::OutOfTurn(message));
+        }
+        let correlate = turn.correlate();
+        let id = correlate.then(|| turn.next_request_id());
+        let enveloped = turn.envelope(message, id);
+        match self.route_in_turn(enveloped) {
+            Ok(peer) => {
+                if let Pattern::Request(turn) = &mut self.pattern {
+                    turn.sent(peer, id);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let mut message = error.into_message();
+                if correlate {
+                    message.pop_front();
+                }
+                message.pop_front();
+                Err(SendError::Full(message))
+            }
+        }
+    }
+
+    /// REP: the reply in the request's envelope to the peer that asked.
+    ///
+    //= 28/REQREP, the REP socket type
+    //# SHALL ... if the originating peer is no longer connected, silently discard the reply.
+    fn route_reply(&mut self, message: Message) -> Result<(), SendError> {
+        let Pattern::Reply(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
+        if turn.may_send().is_err() {
+            return Err(SendError::OutOfTurn(message));
+        }
+        match turn.take_envelope(message) {
+            Reply::To(peer, reply) => {
+                if !matches!(self.offer(peer, reply), Offered::Taken) {
+                    self.retired.dropped.full += 1;
+                }
+            }
+            Reply::PeerGone => self.retired.dropped.unroutable += 1,
+        }
+        Ok(())
+    }
+
+    /// ROUTER: the first frame says where the rest goes.
+    ///
+    //= 28/REQREP, the ROUTER socket type
+    //# SHALL discard messages that cannot be routed, unless told to return an error.
+    fn route_by_id(&mut self, message: Message) -> Result<(), SendError> {
+        let mandatory = self.options.router_mandatory;
+        let Pattern::Route(identities) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
+        let target = identities.find(message.as_slice()).filter(|_| message.is_multipart());
+        let Some(peer) = target.filter(|&peer| self.peer(peer).is_some_and(Peer::can_be_routed)) else {
+            if mandatory {
+                return Err(SendError::Unroutable(message));
+            }
+            self.retired.dropped.unroutable += 1;
+            return Ok(());
+        };
+        let (address, rest) = message.split_first();
+        let Some(rest) = rest else { return Ok(()) };
+        match self.offer(peer, rest) {
+            Offered::Taken => Ok(()),
+            Offered::Full(mut back) if mandatory => {
+                // Inproc peers tell when there is room only if asked.
+                if let Some(Link::Inproc(inproc)) = self.peer_mut(peer).map(|peer| &mut peer.link)
+                    && inproc.tx.wants_room()
+                {
+                    back.push_front(address);
+                    return self.route_by_id(back);
+                }
+                back.push_front(address);
+                Err(SendError::Full(back))
+            }
+            Offered::Full(_) => {
+                if let Some(peer) = self.peer_mut(peer) {
+                    peer.traffic.dropped.full += 1;
+                }
+                Ok(())
+            }
+            Offered::Gone(mut back) => {
+                back.push_front(address);
+                if mandatory {
+                    return Err(SendError::Unroutable(back));
+                }
+                self.retired.dropped.unroutable += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// STREAM: raw bytes to the connection with that id; no bytes close it.
+    fn route_raw(&mut self, message: Message) -> Result<(), SendError> {
+        let Pattern::Route(identities) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
+        let Some(id) = identities.find(message.as_slice()).filter(|_| message.frame_count() == 2) else {
+            return Err(SendError::Unroutable(message));
+        };
+        let hwm = u64::from(self.options.send_hwm);
+        let Some(net) = self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some()) else {
+            return Err(SendError::Unroutable(message));
+        };
+        if hwm != 0 && net.outbox.messages() >= hwm {
+            return Err(SendError::Full(message));
+        }
+        let Some(body) = message.into_frames().next_back() else { return Ok(()) };
+        if body.is_empty() {
+            self.close_when_written(id);
+            return Ok(());
+        }
+        let body = body.into_bytes();
+        let bytes = body.len() as u64;
+        let before = net.outbox.bytes();
+        net.outbox.append_raw(body);
+        let queued = net.outbox.bytes();
+        if let Some(peer) = self.peer_mut(id) {
+            peer.traffic.messages_out += 1;
+            peer.traffic.bytes_out += bytes;
+        }
+        self.queued(id, before, queued);
+        Ok(())
+    }
+
+    /// XSUB: subscriptions are state; anything else goes up to every publisher.
+    fn route_upstream(&mut self, message: Message) -> Result<(), SendError> {
+        if !message.is_multipart() {
+            match message.as_slice().split_first() {
+                Some((1, topic)) => {
+                    let topic = topic.to_vec();
+                    self.subscribe(&topic);
+                    return Ok(());
+                }
+                Some((0, topic)) => {
+                    let topic = topic.to_vec();
+                    self.unsubscribe(&topic);
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        let peers: Vec<PeerId> = self.iter_peers().filter(|peer| peer.attached).map(|peer| peer.id).collect();
+        for id in peers {
+            self.publish_to(id, message.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Peer {
+    /// Tells whether a message can be queued for it.
+    fn can_be_routed(&self) -> bool {
+        self.attached && !matches!(self.link, Link::Gone)
+    }
+}
+
+impl State {
+    fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
+        let hwm = u64::from(self.options.send_hwm);
+        let Pattern::Publish(publishing) = &mut self.pattern else { return true };
+        publishing.subscriptions.matches(topic).iter().all(|id| {
+            let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) else { return true };
+            match &mut peer.link {
+                Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                Link::Inproc(inproc) => {
+                    inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
+                }
+                Link::Gone => true,
+            }
+        })
+    }
+
+    /// Tells whether `send` would find room now.
+    pub(crate) fn is_writable(&mut self, kind: SocketType) -> bool {
+        match kind {
+            SocketType::Push | SocketType::Dealer | SocketType::Pair => self.turn_has_room(),
+            SocketType::Req => match &self.pattern {
+                Pattern::Request(turn) => turn.may_send().is_ok() && self.turn_has_room(),
+                _ => false,
+            },
+            SocketType::Rep => matches!(&self.pattern, Pattern::Reply(turn) if turn.may_send().is_ok()),
+            SocketType::Pub | SocketType::XPub if self.options.xpub_nodrop => {
+                let hwm = u64::from(self.options.send_hwm);
+                hwm == 0 || self.iter_peers().all(|peer| peer.queued_out() < hwm)
+            }
+            _ => kind.can_send(),
+        }
+    }
+
+    fn turn_has_room(&mut self) -> bool {
+        let hwm = u64::from(self.options.send_hwm);
+        let conflate = self.options.conflate;
+        while let Some(id) = self.send_turn.current() {
+            let has_room = match self.peers.get_mut(id.0 as usize).and_then(Option::as_mut).map(|peer| &mut peer.link) {
+                Some(Link::Net(net)) => hwm == 0 || conflate || net.outbox.messages() < hwm,
+                Some(Link::Inproc(inproc)) => inproc.tx.has_room() || inproc.tx.wants_room(),
+                _ => false,
+            };
+            if has_room {
+                return true;
+            }
+            self.send_turn.deactivate(id);
+        }
+        // Inproc peers become active again only when they are looked at.
+        let inproc_peers = std::mem::take(&mut self.inproc_peers);
+        let mut any = false;
+        for &id in &inproc_peers {
+            if let Some(Some(peer)) = self.peers.get_mut(id.0 as usize)
+                && let Link::Inproc(inproc) = &mut peer.link
+                && self.send_turn.contains(id)
+                && inproc.tx.wants_room()
+            {
+                self.send_turn.activate(id);
+                any = true;
+            }
+        }
+        self.inproc_peers = inproc_peers;
+        any
+    }
+
+    /// After something was written to a peer: it can take messages again.
+    pub(crate) fn made_room(&mut self, id: PeerId) -> bool {
+        let hwm = u64::from(self.options.send_hwm);
+        let has_room = self.peer(id).is_some_and(|peer| match &peer.link {
+            Link::Net(net) => {
+                let usable = net.dialed && !self.options.immediate
+                    || net.conn.as_ref().is_some_and(|conn| conn.phase == Phase::Ready);
+                // Half the mark, as libzmq does: a sender woken for each message would wake a thousand times.
+                usable && (hwm == 0 || net.outbox.messages() <= hwm / 2)
+            }
+            _ => false,
+        });
+        has_room && (!self.send_turn.contains(id) || self.send_turn.activate(id))
+    }
+}

@@ -1,0 +1,301 @@
+//! Calls that may wait: the thread that would otherwise sleep does the input and output.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tamtam_zmtp::Message;
+
+use super::background::Command;
+use super::core::{Core, Life, Locked, Who};
+use super::peer::Link;
+use crate::error::{RecvError, SendError};
+use crate::options::Driver;
+use crate::sys::epoll::Events;
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// Until then.
+    Until(Instant),
+    /// For ever.
+    Endless,
+}
+
+impl Patience {
+    pub(crate) fn within(timeout: Option<Duration>) -> Self {
+        match timeout {
+            None => Self::Endless,
+            Some(Duration::ZERO) => Self::None,
+            Some(timeout) => Instant::now().checked_add(timeout).map_or(Self::Endless, Self::Until),
+        }
+    }
+
+    /// Returns the time left: `None` for ever.
+    fn left(self) -> Option<Duration> {
+        match self {
+            Self::None => Some(Duration::ZERO),
+            Self::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Self::Endless => None,
+        }
+    }
+
+    fn is_over(self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
+}
+
+/// Why waiting ended without what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Closed,
+    Terminated,
+    Interrupted,
+}
+
+impl Core {
+    pub(crate) fn is_forked(&self) -> bool {
+        self.context.is_forked()
+    }
+
+    /// Sends, waiting for room as long as `patience` allows.
+    #[inline]
+    pub(crate) fn send(self: &Arc<Self>, message: Message, patience: Patience) -> Result<(), SendError> {
+        if self.is_forked() {
+            return Err(SendError::Forked(message));
+        }
+        let mut locked = self.lock();
+        if !locked.is_open() {
+            return Err(locked.refuse_send(message));
+        }
+        locked.spin.sent();
+        match locked.route(message) {
+            Err(SendError::Full(message)) => self.send_slowly(locked, message, patience),
+            other => other,
+        }
+    }
+
+    #[cold]
+    fn send_slowly(
+        self: &Arc<Self>,
+        mut locked: Locked<'_>,
+        mut message: Message,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        loop {
+            // Room may be a matter of writing, or of reading that an inproc peer has taken something.
+            locked.flush_dirty();
+            locked.poll_io();
+            message = match locked.route(message) {
+                Err(SendError::Full(message)) => message,
+                other => return other,
+            };
+            if matches!(patience, Patience::None) {
+                return Err(SendError::Full(message));
+            }
+            if patience.is_over() {
+                return Err(SendError::TimedOut(message));
+            }
+            let kind = self.kind;
+            match locked.park(patience, |state| state.is_writable(kind)) {
+                Ok(()) => {}
+                Err(Ended::Interrupted) => return Err(SendError::Interrupted(message)),
+                Err(_) => return Err(locked.refuse_send(message)),
+            }
+        }
+    }
+
+    /// Receives, waiting as long as `patience` allows.
+    #[inline]
+    pub(crate) fn receive(self: &Arc<Self>, patience: Patience) -> Result<Message, RecvError> {
+        if self.is_forked() {
+            return Err(RecvError::Forked);
+        }
+        let mut locked = self.lock();
+        if !locked.is_open() {
+            return Err(locked.refuse_receive());
+        }
+        match locked.take() {
+            Ok(message) => {
+                locked.policy.received();
+                locked.spin.found();
+                Ok(message)
+            }
+            Err(RecvError::WouldBlock) => self.receive_slowly(locked, patience),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn receive_slowly(self: &Arc<Self>, mut locked: Locked<'_>, patience: Patience) -> Result<Message, RecvError> {
+        // One look at the descriptors without waiting.
+        locked.poll_io();
+        match locked.take() {
+            Ok(message) => {
+                locked.policy.received();
+                locked.spin.found();
+                return Ok(message);
+            }
+            Err(RecvError::WouldBlock) => {}
+            Err(error) => return Err(error),
+        }
+        if matches!(patience, Patience::None) {
+            locked.rest();
+            return Err(RecvError::WouldBlock);
+        }
+        // Before a thread waits for any reason, it writes what it left for later.
+        locked.flush_dirty();
+        let began = Instant::now();
+        let budget = locked.spin.budget(locked.options.spin);
+        let mut spinning = !budget.is_zero() && locked.options.driver == Driver::Adaptive;
+        loop {
+            if spinning {
+                spinning = began.elapsed() < budget;
+                locked.unlocked(std::hint::spin_loop);
+                locked.poll_io();
+            } else {
+                match locked.park(patience, |state| state.has_input()) {
+                    Ok(()) => {}
+                    Err(Ended::Interrupted) => return Err(RecvError::Interrupted),
+                    Err(_) => return Err(locked.refuse_receive()),
+                }
+            }
+            if !locked.is_open() {
+                return Err(locked.refuse_receive());
+            }
+            match locked.take() {
+                Ok(message) => {
+                    locked.policy.received();
+                    locked.spin.waited(began.elapsed());
+                    return Ok(message);
+                }
+                Err(RecvError::WouldBlock) => {}
+                Err(error) => return Err(error),
+            }
+            if !spinning && patience.is_over() {
+                return Err(RecvError::TimedOut);
+            }
+        }
+    }
+}
+
+impl Locked<'_> {
+    pub(crate) fn refuse_send(&self, message: Message) -> SendError {
+        if self.terminated { SendError::Terminated(message) } else { SendError::Closed(message) }
+    }
+
+    pub(crate) fn refuse_receive(&self) -> RecvError {
+        if self.terminated { RecvError::Terminated } else { RecvError::Closed }
+    }
+
+    /// Nothing is there for somebody who polls: take the signal away that says otherwise.
+    pub(crate) fn rest(&mut self) {
+        if self.notified {
+            self.acknowledge();
+        }
+    }
+
+    /// Sleeps until something happens to the socket or the time is over. Returns early without harm; the caller looks.
+    ///
+    /// `ready` is asked once more after inproc peers have been told to wake us.
+    pub(crate) fn park(
+        &mut self,
+        patience: Patience,
+        ready: impl Fn(&mut super::core::State) -> bool,
+    ) -> Result<(), Ended> {
+        if self.terminated {
+            return Err(Ended::Terminated);
+        }
+        if self.life != Life::Open {
+            return Err(Ended::Closed);
+        }
+        self.flush_dirty();
+        let leads = self.set.is_some() && !self.leader && self.options.driver == Driver::Adaptive;
+        let result = if leads { self.lead(patience, ready) } else { self.follow_others(patience, ready) };
+        if self.terminated {
+            return Err(Ended::Terminated);
+        }
+        if self.life != Life::Open {
+            return Err(Ended::Closed);
+        }
+        result
+    }
+
+    /// Waits on the socket's descriptors, and does the input and output.
+    fn lead(&mut self, patience: Patience, ready: impl Fn(&mut super::core::State) -> bool) -> Result<(), Ended> {
+        let Some(set) = self.set.clone() else { return Ok(()) };
+        self.drive();
+        self.leader = true;
+        self.update_attention();
+        let mut outcome = Ok(());
+        if !ready(self) {
+            let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(64));
+            let left = patience.left();
+            let result = self.unlocked(|| set.epoll.wait(&mut events, left));
+            self.drives = self.drives.wrapping_add(1);
+            match result {
+                Ok(()) => {
+                    self.handle_events(&events);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => outcome = Err(Ended::Interrupted),
+                Err(error) => {
+                    tracing::warn!(socket = self.core.id, %error, "cannot wait for events");
+                }
+            }
+            self.events = Some(events);
+        }
+        self.leader = false;
+        self.update_attention();
+        if self.following > 0 {
+            // One of the others takes the lead, or finds that what it waits for is there.
+            self.after.notify = true;
+        }
+        self.ask_for_ticks();
+        outcome
+    }
+
+    /// Has the background thread look now and then whether the application still drives.
+    pub(crate) fn ask_for_ticks(&mut self) {
+        if self.who == Who::Application && !self.ticking && self.life == Life::Open {
+            self.ticking = true;
+            let socket = self.core.id;
+            self.submit(Command::Tick { socket });
+        }
+    }
+
+    /// Waits for another thread (the one that leads, the background, an inproc peer) to wake us.
+    fn follow_others(&mut self, patience: Patience, ready: impl Fn(&mut super::core::State) -> bool) -> Result<(), Ended> {
+        // Counted before the flag is set, so that it stays set as long as somebody waits.
+        self.following += 1;
+        self.update_attention();
+        let is_ready = ready(self);
+        self.following -= 1;
+        if is_ready {
+            self.update_attention();
+            return Ok(());
+        }
+        self.follow(patience.left());
+        self.update_attention();
+        Ok(())
+    }
+}
+
+impl super::core::State {
+    /// Tells whether something is there to be taken (or to be looked at).
+    pub(crate) fn has_input(&mut self) -> bool {
+        if self.ahead.is_some() || !self.notices.is_empty() || self.recv_turn.current().is_some() {
+            return true;
+        }
+        let inproc_peers = std::mem::take(&mut self.inproc_peers);
+        let found = inproc_peers.iter().any(|id| match self.peers.get_mut(id.0 as usize).and_then(Option::as_mut) {
+            Some(peer) => match &mut peer.link {
+                Link::Inproc(inproc) => !inproc.rx.is_empty() || inproc.rx.is_abandoned(),
+                _ => false,
+            },
+            None => false,
+        });
+        self.inproc_peers = inproc_peers;
+        found
+    }
+}

@@ -1,0 +1,177 @@
+//! When queued bytes are written: at once, together with others, or by whoever filled the queue.
+//!
+//! Writing each message at once costs a system call per message, which cuts the throughput of a stream several times;
+//! leaving every message to the background thread costs each request a thread hop. So:
+//!
+//! - *direct*: the queue was empty and the sender can afford it (it sends less often than writing costs, or it is in a
+//!   conversation): write now;
+//! - *cork*: the sender sends faster than that: leave it, the background thread looks after it shortly;
+//! - *flush*: a full batch has come together: the sender writes it itself.
+
+use std::time::{Duration, Instant};
+
+use super::outbox::BATCH_BYTES;
+
+/// What to do with the bytes just queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Write them now.
+    Write,
+    /// Leave them; a batch is being collected already.
+    Leave,
+    /// Leave them, and ask the background thread to look after them.
+    Cork,
+}
+
+/// How long corked bytes wait at most before the background thread writes them.
+pub(crate) const CORK_TIME: Duration = Duration::from_micros(100);
+
+/// The memory of one socket's sending.
+#[derive(Debug)]
+pub(crate) struct WritePolicy {
+    /// When the last decision with the clock was made.
+    decided: Option<Instant>,
+    /// Messages sent since then.
+    sent: u32,
+    /// Time spent in writing since then.
+    writing: Duration,
+    /// What one small write costs, a running average.
+    write_cost: Duration,
+    /// A message was received since the last one was sent: request and reply, not a stream.
+    conversation: bool,
+}
+
+impl Default for WritePolicy {
+    fn default() -> Self {
+        Self {
+            decided: None,
+            sent: 0,
+            writing: Duration::ZERO,
+            write_cost: Duration::from_micros(2),
+            conversation: false,
+        }
+    }
+}
+
+impl WritePolicy {
+    /// Notes that the application received something.
+    #[inline]
+    pub(crate) fn received(&mut self) {
+        self.conversation = true;
+    }
+
+    /// Decides about the message just queued; `queued_before` are the bytes that waited before it, `queued` with it.
+    #[inline]
+    pub(crate) fn decide(&mut self, queued_before: usize, queued: usize, now: impl FnOnce() -> Instant) -> Decision {
+        self.sent = self.sent.saturating_add(1);
+        if queued >= BATCH_BYTES {
+            return Decision::Write;
+        }
+        if queued_before > 0 {
+            return Decision::Leave;
+        }
+        if std::mem::take(&mut self.conversation) {
+            self.decided = None;
+            return Decision::Write;
+        }
+        self.decide_by_rate(now())
+    }
+
+    fn decide_by_rate(&mut self, now: Instant) -> Decision {
+        let decision = match self.decided {
+            None => Decision::Write,
+            Some(before) => {
+                // The time between two sends that the application spent on its own.
+                let own = now.saturating_duration_since(before).saturating_sub(self.writing) / self.sent.max(1);
+                if own >= self.write_cost { Decision::Write } else { Decision::Cork }
+            }
+        };
+        self.decided = Some(now);
+        self.sent = 0;
+        self.writing = Duration::ZERO;
+        decision
+    }
+
+    /// Notes what a write of `bytes` by the sending thread cost.
+    pub(crate) fn wrote(&mut self, bytes: usize, took: Duration) {
+        self.writing += took;
+        if bytes < 4096 {
+            // A slow write now and then (the reader ran on our core meanwhile) must not make us cork for long.
+            let sample = took.min(Duration::from_micros(20));
+            self.write_cost = (self.write_cost * 7 + sample) / 8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sender {
+        policy: WritePolicy,
+        now: Instant,
+        queued: usize,
+        writes: usize,
+        corks: usize,
+    }
+
+    impl Sender {
+        fn new() -> Self {
+            Self { policy: WritePolicy::default(), now: Instant::now(), queued: 0, writes: 0, corks: 0 }
+        }
+
+        fn send(&mut self, bytes: usize, gap: Duration) {
+            self.now += gap;
+            let before = self.queued;
+            self.queued += bytes;
+            match self.policy.decide(before, self.queued, || self.now) {
+                Decision::Write => {
+                    let cost = Duration::from_micros(2);
+                    self.now += cost;
+                    self.policy.wrote(self.queued, cost);
+                    self.queued = 0;
+                    self.writes += 1;
+                }
+                Decision::Cork => self.corks += 1,
+                Decision::Leave => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_is_written_in_full_batches() {
+        let mut sender = Sender::new();
+        for _ in 0..100_000 {
+            sender.send(66, Duration::from_nanos(30));
+        }
+        assert!(sender.writes < 110, "{} writes for 101 batches", sender.writes);
+    }
+
+    #[test]
+    fn a_calm_sender_writes_each_message() {
+        let mut sender = Sender::new();
+        for _ in 0..1000 {
+            sender.send(66, Duration::from_micros(50));
+        }
+        assert_eq!((sender.writes, sender.corks), (1000, 0));
+    }
+
+    #[test]
+    fn a_conversation_is_always_written_at_once() {
+        let mut sender = Sender::new();
+        for _ in 0..1000 {
+            sender.policy.received();
+            sender.send(66, Duration::from_nanos(100));
+        }
+        assert_eq!((sender.writes, sender.corks), (1000, 0));
+    }
+
+    #[test]
+    fn a_burst_after_silence_begins_with_a_write_and_then_corks() {
+        let mut sender = Sender::new();
+        sender.send(66, Duration::from_secs(1));
+        assert_eq!(sender.writes, 1);
+        sender.send(66, Duration::from_nanos(30));
+        assert_eq!((sender.writes, sender.corks), (1, 1));
+    }
+}

@@ -1,0 +1,70 @@
+//! ZeroMQ sockets in pure Rust: thread-safe, counted, wire-compatible with libzmq.
+//!
+//! A [`Context`] is made once; sockets are made in it, one type per pattern:
+//!
+//! | pattern | types | RFC |
+//! | --- | --- | --- |
+//! | publish-subscribe | [`Pub`], [`Sub`], [`XPub`], [`XSub`] | 29 |
+//! | request-reply | [`Req`], [`Rep`], [`Dealer`], [`Router`] | 28 |
+//! | pipeline | [`Push`], [`Pull`] | 30 |
+//! | exclusive pair | [`Pair`] | 31 |
+//! | raw byte streams | [`Stream`] | – |
+//!
+//! Sockets bind and connect to `tcp://`, `ipc://` and `inproc://` endpoints ([`Endpoint`]); they may be used from several
+//! threads; the thread that waits does the input and output, and one background thread per context covers while the
+//! application is away. Every queue is bounded ([`Options::set_send_hwm`]); what is dropped is counted by reason
+//! ([`Socket::statistics`]).
+//!
+//! # Examples
+//!
+//! A publisher that waits for its subscribers loses nothing at the start:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tamtam_zmq::{Context, Pub, Sub};
+//!
+//! let context = Context::new();
+//! let publisher = Pub::with(&context, |o| { o.set_xpub_nodrop(true); })?;
+//! let endpoint = publisher.bind("tcp://127.0.0.1:*")?;
+//!
+//! let subscriber = Sub::new(&context);
+//! subscriber.subscribe("weather.");
+//! subscriber.connect(&endpoint)?;
+//!
+//! publisher.wait_for_subscribers(1, Duration::from_secs(5))?;
+//! publisher.send("weather.rain")?;
+//! assert_eq!(subscriber.recv()?.as_slice(), b"weather.rain");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(unsafe_code)]
+
+mod context;
+mod endpoint;
+mod engine;
+mod error;
+mod faces;
+mod monitor;
+mod options;
+mod poller;
+mod proxy;
+mod resolver;
+mod socket;
+mod statistics;
+mod sys;
+
+pub use bytes::Bytes;
+pub use tamtam_zmtp::{Frame, Message, PeerId, PeerInfo, SocketType, Version};
+
+pub use crate::context::Context;
+pub use crate::endpoint::{Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress};
+pub use crate::error::{
+    BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, ShutdownError,
+    Undelivered,
+};
+pub use crate::faces::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, XPub, XSub};
+pub use crate::monitor::{EventKind, Monitor, MonitorEvent};
+pub use crate::options::{Driver, OptionError, Options, Spin};
+pub use crate::poller::{Interest, PollEvent, Poller};
+pub use crate::proxy::{Proxy, ProxyControl, ProxyError, ProxyStatistics, proxy};
+pub use crate::socket::{Readiness, Socket};
+pub use crate::statistics::{Dropped, PeerState, PeerStatistics, SocketStatistics, Traffic};

@@ -1,0 +1,212 @@
+//! What can be set on a socket.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tamtam_zmtp::Version;
+
+/// Whether a thread that waits for a message burns CPU for a moment before it sleeps.
+///
+/// Waking a sleeping thread costs several microseconds (20 to 30 on a virtual machine); a thread that is still awake
+/// takes a message at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Spin {
+    /// Never: a waiting thread sleeps at once.
+    Off,
+    /// As long as it paid off lately, at most for about the cost of one wake-up, and only in a conversation (a
+    /// socket that sends and receives in turn) on a machine with more than one core.
+    #[default]
+    Adaptive,
+    /// For the full budget before each sleep.
+    Always,
+}
+
+/// Which thread does a socket's input and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Driver {
+    /// The thread that waits does it; the background thread covers while the application is away.
+    #[default]
+    Adaptive,
+    /// Always the background thread. Costs a thread hop per message; useful to test and to compare.
+    Background,
+}
+
+/// Why [`crate::Socket::configure`] refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// A value outside the option's range.
+    #[error("option {option}: {why}")]
+    Invalid {
+        /// The option's name.
+        option: &'static str,
+        /// What is wrong, and the range.
+        why: String,
+    },
+    /// The socket is closed or its context was shut down.
+    #[error("the socket is closed")]
+    Closed,
+}
+
+macro_rules! options {
+    ($( $(#[$doc:meta])* $name:ident, $set:ident : $type:ty = $default:expr; )*) => {
+        /// Everything that can be set on a socket, with Tamtam's defaults.
+        ///
+        /// "Later" means that the value counts for calls of `bind` and `connect` that follow; "live" that it counts
+        /// at once, also for existing connections.
+        #[derive(Clone, Debug)]
+        pub struct Options { $( pub(crate) $name: $type, )* }
+
+        impl Default for Options {
+            fn default() -> Self { Self { $( $name: $default, )* } }
+        }
+
+        impl Options {
+            /// Tamtam's defaults.
+            #[must_use]
+            pub fn new() -> Self { Self::default() }
+            $(
+                $(#[$doc])*
+                pub fn $set(&mut self, value: $type) -> &mut Self { self.$name = value; self }
+                #[doc = concat!("Returns what [`set_", stringify!($name), "`](Self::set_", stringify!($name), ") set.")]
+                #[must_use]
+                pub fn $name(&self) -> &$type { &self.$name }
+            )*
+        }
+    };
+}
+
+options! {
+    /// Sets how many messages may wait to be sent to one peer; 0 means no bound. Default 1000, live.
+    ///
+    /// What happens at the mark is the socket type's: PUSH, DEALER, REQ, PAIR choose another peer or wait; PUB, XPUB and
+    /// ROUTER drop and count (see [`set_xpub_nodrop`](Self::set_xpub_nodrop), [`set_router_mandatory`](Self::set_router_mandatory)).
+    send_hwm, set_send_hwm: u32 = 1000;
+    /// Sets how many received messages may wait for the application, per peer; 0 means no bound. Default 1000, live.
+    receive_hwm, set_receive_hwm: u32 = 1000;
+    /// Sets how long messages that were not sent yet are kept after `close`; `None` is for ever. Default 5 s, live.
+    linger, set_linger: Option<Duration> = Some(Duration::from_secs(5));
+    /// Sets whether messages are queued only for connections that are complete. Default false, later.
+    immediate, set_immediate: bool = false;
+    /// Sets whether only the newest single-part message is kept (PUSH, PULL, PUB, SUB, DEALER). Default false, later.
+    conflate, set_conflate: bool = false;
+    /// Sets how long `send` may wait; `None` is for ever (the default). Live.
+    send_timeout, set_send_timeout: Option<Duration> = None;
+    /// Sets how long `recv` may wait; `None` is for ever (the default). Live.
+    receive_timeout, set_receive_timeout: Option<Duration> = None;
+    /// Sets the delay before the first attempt to reconnect; `None` is never again. Default 100 ms, later.
+    ///
+    /// Every delay is drawn between half and one and a half of its nominal value, so that many clients of one server
+    /// do not come back in step.
+    reconnect_interval, set_reconnect_interval: Option<Duration> = Some(Duration::from_millis(100));
+    /// Sets the ceiling up to which the delay doubles after each failure; `None` keeps it constant. Default 5 s, later.
+    reconnect_interval_max, set_reconnect_interval_max: Option<Duration> = Some(Duration::from_secs(5));
+    /// Sets how long one attempt to connect may take; `None` leaves it to the operating system (the default). Later.
+    connect_timeout, set_connect_timeout: Option<Duration> = None;
+    /// Sets how long greeting and handshake may take; `None` is for ever. Default 30 s, later.
+    handshake_interval, set_handshake_interval: Option<Duration> = Some(Duration::from_secs(30));
+    /// Sets how often a PING is sent to a silent peer; `None` (the default) sends none. Later. RFC 37, heartbeating.
+    heartbeat_interval, set_heartbeat_interval: Option<Duration> = None;
+    /// Sets the time after which the peer should give us up when it hears nothing. Default zero (never), at most
+    /// 6553.5 s, later.
+    heartbeat_ttl, set_heartbeat_ttl: Duration = Duration::ZERO;
+    /// Sets how long after a PING silence ends the connection; `None` (the default) means the heartbeat interval. Later.
+    heartbeat_timeout, set_heartbeat_timeout: Option<Duration> = None;
+    /// Sets the routing id (identity) that is announced to peers: at most 255 bytes, not beginning with 0. Default
+    /// empty, later.
+    routing_id, set_routing_id: Bytes = Bytes::new();
+    /// Sets whether a ROUTER refuses a message that it cannot route instead of dropping (and counting) it. Default false, live.
+    router_mandatory, set_router_mandatory: bool = false;
+    /// Sets whether a new peer takes over a routing id that is in use. Default true (libzmq: false, where the newcomer is
+    /// accepted and never heard), live.
+    router_handover, set_router_handover: bool = true;
+    /// Sets whether an empty message is sent to every new peer (REQ, DEALER, ROUTER). Default false, later.
+    probe_router, set_probe_router: bool = false;
+    /// Sets whether a REQ may send again without having got a reply. Default false, live.
+    req_relaxed, set_req_relaxed: bool = false;
+    /// Sets whether a REQ numbers its requests and takes only the reply with that number. Default false, live.
+    req_correlate, set_req_correlate: bool = false;
+    /// Sets whether an XPUB passes on subscriptions that it has already. Default false, live.
+    xpub_verbose, set_xpub_verbose: bool = false;
+    /// Sets whether an XPUB passes on every subscription and every cancellation. Default false, live.
+    xpub_verboser, set_xpub_verboser: bool = false;
+    /// Sets whether the application of an XPUB decides about subscriptions. Default false, live.
+    xpub_manual, set_xpub_manual: bool = false;
+    /// Sets whether a PUB or XPUB waits (or refuses) instead of dropping when a subscriber's queue is full. Default false, live.
+    xpub_nodrop, set_xpub_nodrop: bool = false;
+    /// Sets a message for every new subscriber of an XPUB or PUB. Default none, later.
+    xpub_welcome_message, set_xpub_welcome_message: Option<Bytes> = None;
+    /// Sets whether PUB, XPUB and SUB deliver what does *not* match. To be set at both ends. Default false, live.
+    invert_matching, set_invert_matching: bool = false;
+    /// Sets whether a STREAM socket reports connections and their end by an empty frame. Default true, later.
+    stream_notify, set_stream_notify: bool = true;
+    /// Sets the largest frame that is accepted, in bytes; a larger one ends the connection. Default none, later.
+    max_message_size, set_max_message_size: Option<u64> = None;
+    /// Sets how many connections may wait to be accepted. Default 512 (libzmq: 100), later.
+    backlog, set_backlog: u32 = 512;
+    /// Sets whether names and `*` may mean IPv6 addresses. Default false, later.
+    ipv6, set_ipv6: bool = false;
+    /// Sets TCP keep-alive; `None` (the default) leaves it to the operating system. Later.
+    tcp_keepalive, set_tcp_keepalive: Option<bool> = None;
+    /// Sets the silence before the first keep-alive probe. Default: the operating system's. Later.
+    tcp_keepalive_idle, set_tcp_keepalive_idle: Option<Duration> = None;
+    /// Sets the time between keep-alive probes. Default: the operating system's. Later.
+    tcp_keepalive_interval, set_tcp_keepalive_interval: Option<Duration> = None;
+    /// Sets how many probes may stay unanswered. Default: the operating system's. Later.
+    tcp_keepalive_count, set_tcp_keepalive_count: Option<u32> = None;
+    /// Sets how long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`). Default: the operating system's. Later.
+    tcp_max_retransmit, set_tcp_max_retransmit: Option<Duration> = None;
+    /// Sets the kernel's send buffer in bytes. Default: the operating system's. Later.
+    send_buffer, set_send_buffer: Option<usize> = None;
+    /// Sets the kernel's receive buffer in bytes. Default: the operating system's. Later.
+    receive_buffer, set_receive_buffer: Option<usize> = None;
+    /// Sets the type of service (DSCP) of IP packets. Default 0, later.
+    tos, set_tos: u8 = 0;
+    /// Sets the queueing priority of packets (`SO_PRIORITY`). Default: the operating system's. Later.
+    priority, set_priority: Option<u32> = None;
+    /// Sets the network interface to use (`SO_BINDTODEVICE`; may need a privilege). Default none, later.
+    bind_to_device, set_bind_to_device: Option<String> = None;
+    /// Sets additional properties that are announced to peers; names begin with `X-`. Default none, later.
+    metadata, set_metadata: Vec<(String, Bytes)> = Vec::new();
+    /// Sets the spin policy. Default adaptive, live.
+    spin, set_spin: Spin = Spin::Adaptive;
+    /// Sets who drives input and output. Default adaptive, live.
+    driver, set_driver: Driver = Driver::Adaptive;
+    /// Sets the newest protocol version to speak. Default 3.1, later.
+    version_max, set_version_max: Version = Version::V3_1;
+}
+
+impl Options {
+    /// Adds one property that is announced to peers; its name begins with `X-`.
+    pub fn add_metadata(&mut self, name: impl Into<String>, value: impl Into<Bytes>) -> &mut Self {
+        self.metadata.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), OptionError> {
+        let invalid = |option, why: String| Err(OptionError::Invalid { option, why });
+        if self.routing_id.len() > 255 {
+            return invalid("routing_id", format!("{} bytes, at most 255", self.routing_id.len()));
+        }
+        if self.routing_id.first() == Some(&0) {
+            return invalid("routing_id", "begins with octet 0, which is for automatic ids".into());
+        }
+        if self.heartbeat_ttl > Duration::from_millis(6_553_500) {
+            return invalid("heartbeat_ttl", format!("{:?}, at most 6553.5 s", self.heartbeat_ttl));
+        }
+        for (name, value) in &self.metadata {
+            if !name.starts_with("X-") || name.len() > 255 {
+                return invalid("metadata", format!("name {name:?} must begin with X- and have at most 255 bytes"));
+            }
+            if value.len() > 16 * 1024 {
+                return invalid("metadata", format!("value of {name} has {} bytes, at most 16384", value.len()));
+            }
+        }
+        if self.bind_to_device.as_ref().is_some_and(|device| device.len() > 15) {
+            return invalid("bind_to_device", "an interface name has at most 15 bytes".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,570 @@
+//! A socket of any type.
+
+use std::fmt;
+use std::future::Future;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tamtam_zmtp::{Message, PeerId, PeerInfo, SocketType};
+
+use crate::context::Context;
+use crate::engine::core::{Core, ReadySet, Who};
+use crate::engine::wait::Patience;
+use crate::error::{
+    BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, Undelivered,
+};
+use crate::monitor::Monitor;
+use crate::options::{OptionError, Options};
+use crate::statistics::{PeerStatistics, SocketStatistics, Traffic};
+
+/// What can be done with a socket now without waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// A message is there.
+    pub readable: bool,
+    /// A message would be taken.
+    pub writable: bool,
+}
+
+/// A ZeroMQ socket whose type is known at run time; operations that its type does not have return an error.
+///
+/// The typed faces ([`Push`](crate::Push), [`Sub`](crate::Sub), …) are the same thing with only the operations that exist.
+/// A socket may be used from several threads at once. Dropping it closes it: what is queued is sent in the background for
+/// the linger time (5 s by default).
+pub struct Socket {
+    core: Arc<Core>,
+    context: Context,
+    /// Keeps the set alive for those to whom the descriptor was lent.
+    exported: std::sync::OnceLock<Arc<ReadySet>>,
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("type", &self.core.kind).field("id", &self.core.id).finish_non_exhaustive()
+    }
+}
+
+impl Socket {
+    /// Makes a socket.
+    #[must_use]
+    pub fn new(context: &Context, kind: SocketType) -> Self {
+        let (core, context) = context.make_socket(kind);
+        Self { core, context, exported: std::sync::OnceLock::new() }
+    }
+
+    /// Returns the socket's type.
+    #[must_use]
+    pub fn socket_type(&self) -> SocketType {
+        self.core.kind
+    }
+
+    /// Returns the context.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Changes options; see each for when it takes effect.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionError`] when a value is out of range; then nothing is changed.
+    pub fn configure(&self, change: impl FnOnce(&mut Options)) -> Result<(), OptionError> {
+        // The caller's code runs without the lock. Of two changes at the same time, the later one wins.
+        let mut options = self.options();
+        change(&mut options);
+        options.check()?;
+        let mut locked = self.core.lock();
+        if !locked.is_open() {
+            return Err(OptionError::Closed);
+        }
+        locked.apply_options(options);
+        Ok(())
+    }
+
+    /// Returns the options as they are now.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        (*self.core.lock().options).clone()
+    }
+
+    /// Binds to an endpoint; returns it with wildcards resolved, as [`unbind`](Self::unbind) and a peer's `connect` want it.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] naming the endpoint: malformed, in use, not permitted.
+    pub fn bind(&self, endpoint: &str) -> Result<String, BindError> {
+        self.core.lock().bind(endpoint)
+    }
+
+    /// Connects to an endpoint, in the background, and again whenever the connection is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] when the endpoint is malformed. That nobody listens there is no error: it is retried.
+    pub fn connect(&self, endpoint: &str) -> Result<(), ConnectError> {
+        self.core.lock().connect(endpoint, None)
+    }
+
+    /// Connects, and chooses the routing id by which this ROUTER or STREAM addresses the peer.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and when the routing id is in use.
+    pub fn connect_as(&self, endpoint: &str, routing_id: &[u8]) -> Result<(), ConnectError> {
+        self.core.lock().connect(endpoint, Some(routing_id))
+    }
+
+    /// Stops listening, and ends the connections that were accepted there.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointNotFound`] when the socket is not bound there.
+    pub fn unbind(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
+        self.core.lock().unbind(endpoint)
+    }
+
+    /// Ends a connection made by [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointNotFound`] when the socket is not connected there.
+    pub fn disconnect(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
+        self.core.lock().disconnect_endpoint(endpoint)
+    }
+
+    /// Returns the endpoint of the last `bind` (wildcards resolved) or `connect`.
+    #[must_use]
+    pub fn last_endpoint(&self) -> Option<String> {
+        self.core.lock().last_endpoint.clone()
+    }
+
+    /// Sends a message, waiting for room as long as the option `send_timeout` allows (for ever by default).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], which gives the message back.
+    #[inline]
+    pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        match self.core.send(message.into(), Patience::None) {
+            Err(SendError::Full(message)) => {
+                let timeout = self.core.lock().options.send_timeout;
+                self.core.send(message, Patience::within(timeout))
+            }
+            other => other,
+        }
+    }
+
+    /// Sends a message if that is possible without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], which gives the message back; [`SendError::Full`] when no peer can take it now.
+    #[inline]
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.core.send(message.into(), Patience::None)
+    }
+
+    /// Sends a message, waiting for room at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], which gives the message back.
+    pub fn send_timeout(&self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
+        self.core.send(message.into(), Patience::within(Some(timeout)))
+    }
+
+    /// Sends a message, waiting for room without blocking the thread. Works on any executor.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], which gives the message back.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before it is ready has not sent the message, which is dropped with it.
+    pub fn send_async(&self, message: impl Into<Message>) -> impl Future<Output = Result<(), SendError>> + Send + '_ {
+        let mut message = Some(message.into());
+        std::future::poll_fn(move |task| {
+            let Some(outgoing) = message.take() else {
+                unreachable!("a future is not polled after it was ready");
+            };
+            match self.core.send(outgoing, Patience::None) {
+                Err(SendError::Full(back)) => {
+                    let kind = self.core.kind;
+                    let mut locked = self.core.lock();
+                    let ready = locked.await_with(task.waker(), |state| state.is_writable(kind));
+                    drop(locked);
+                    if ready {
+                        task.waker().wake_by_ref();
+                    }
+                    message = Some(back);
+                    Poll::Pending
+                }
+                other => Poll::Ready(other),
+            }
+        })
+    }
+
+    /// Hands bytes that were left for a batch to the operating system now. Never needed for delivery: the background thread
+    /// does it within a fraction of a millisecond.
+    pub fn flush(&self) {
+        self.core.lock().flush_dirty();
+    }
+
+    /// Receives a message, waiting as long as the option `receive_timeout` allows (for ever by default).
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    #[inline]
+    pub fn recv(&self) -> Result<Message, RecvError> {
+        match self.core.receive(Patience::None) {
+            Err(RecvError::WouldBlock) => {
+                let timeout = self.core.lock().options.receive_timeout;
+                self.core.receive(Patience::within(timeout))
+            }
+            other => other,
+        }
+    }
+
+    /// Receives a message if one is there.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::WouldBlock`] when none is there.
+    #[inline]
+    pub fn try_recv(&self) -> Result<Message, RecvError> {
+        self.core.receive(Patience::None)
+    }
+
+    /// Receives a message, waiting at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::TimedOut`] when none came.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvError> {
+        match self.core.receive(Patience::within(Some(timeout))) {
+            Err(RecvError::WouldBlock) => Err(RecvError::TimedOut),
+            other => other,
+        }
+    }
+
+    /// Receives a message without blocking the thread. Works on any executor.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before it is ready has taken nothing.
+    pub fn recv_async(&self) -> impl Future<Output = Result<Message, RecvError>> + Send + '_ {
+        std::future::poll_fn(move |task| match self.core.receive(Patience::None) {
+            Err(RecvError::WouldBlock) => {
+                let mut locked = self.core.lock();
+                let ready = locked.await_with(task.waker(), super::engine::core::State::has_input);
+                drop(locked);
+                if ready {
+                    task.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+            other => Poll::Ready(other),
+        })
+    }
+
+    /// Receives up to `max` messages into `messages`, waiting (as [`recv`](Self::recv) does) for the first only; returns
+    /// how many came.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] when not even one came.
+    pub fn recv_many(&self, messages: &mut Vec<Message>, max: usize) -> Result<usize, RecvError> {
+        if max == 0 {
+            return Ok(0);
+        }
+        messages.push(self.recv()?);
+        let mut count = 1;
+        let mut locked = self.core.lock();
+        while count < max {
+            let Ok(message) = locked.take() else { break };
+            messages.push(message);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Subscribes to messages that begin with `topic`; the empty topic means all. Subscriptions are counted: two
+    /// subscriptions need two cancellations. (SUB, XSUB)
+    ///
+    /// # Errors
+    ///
+    /// [`NotSubscribed`] when the socket's type does not subscribe.
+    pub fn subscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
+        if !self.core.kind.subscribes() {
+            return Err(NotSubscribed);
+        }
+        self.core.lock().subscribe(topic.as_ref());
+        Ok(())
+    }
+
+    /// Takes one subscription back. (SUB, XSUB)
+    ///
+    /// # Errors
+    ///
+    /// [`NotSubscribed`] when there is none for this topic.
+    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
+        if self.core.lock().unsubscribe(topic.as_ref()) { Ok(()) } else { Err(NotSubscribed) }
+    }
+
+    /// Manual mode of an XPUB: subscribes the peer whose notice was received last, to any topic.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSubscribed`] when there is no such peer (any more).
+    pub fn subscribe_last(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
+        self.core.lock().subscribe_last(topic.as_ref(), true)
+    }
+
+    /// Manual mode of an XPUB: takes a subscription of the peer whose notice was received last away.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSubscribed`] when there is no such peer (any more).
+    pub fn unsubscribe_last(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
+        self.core.lock().subscribe_last(topic.as_ref(), false)
+    }
+
+    /// Waits until `count` peers hold at least one subscription each. (PUB, XPUB)
+    ///
+    /// This is the start barrier of publish-subscribe: a message sent afterwards goes to all of them. What is waited for is
+    /// the subscription itself, which arrived on the connection that will carry the messages.
+    ///
+    /// # Errors
+    ///
+    /// [`BarrierError`] with how many there were when the time was over (or the socket was closed).
+    pub fn wait_for_subscribers(&self, count: usize, timeout: Duration) -> Result<(), BarrierError> {
+        self.wait_until(count, timeout, |state| state.subscriber_count())
+    }
+
+    /// Returns how many peers hold at least one subscription. (PUB, XPUB)
+    #[must_use]
+    pub fn subscriber_count(&self) -> usize {
+        let mut locked = self.core.lock();
+        locked.scan_inproc();
+        locked.subscriber_count()
+    }
+
+    /// Waits until `count` peers are connected and their handshake is done.
+    ///
+    /// # Errors
+    ///
+    /// [`BarrierError`] with how many there were when the time was over (or the socket was closed).
+    pub fn wait_for_peers(&self, count: usize, timeout: Duration) -> Result<(), BarrierError> {
+        self.wait_until(count, timeout, |state| state.ready_count())
+    }
+
+    fn wait_until(
+        &self,
+        wanted: usize,
+        timeout: Duration,
+        count: impl Fn(&crate::engine::core::State) -> usize,
+    ) -> Result<(), BarrierError> {
+        let began = Instant::now();
+        let deadline = began.checked_add(timeout);
+        let patience = deadline.map_or(Patience::Endless, Patience::Until);
+        let mut locked = self.core.lock();
+        loop {
+            locked.scan_inproc();
+            let attached = count(&locked);
+            if attached >= wanted {
+                return Ok(());
+            }
+            let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if over || locked.wait_for_change(patience, |state| count(state) >= wanted).is_err() {
+                return Err(BarrierError { wanted, attached, waited: began.elapsed() });
+            }
+        }
+    }
+
+    /// Returns what the socket has done so far.
+    #[must_use]
+    pub fn statistics(&self) -> SocketStatistics {
+        let locked = self.core.lock();
+        let mut traffic: Traffic = locked.retired;
+        let (mut queued_in, mut queued_out, mut peers) = (0, 0, 0);
+        for peer in locked.iter_peers() {
+            traffic.add(&peer.traffic);
+            queued_in += peer.queued_in();
+            queued_out += peer.queued_out();
+            peers += usize::from(peer.is_ready());
+        }
+        SocketStatistics {
+            socket_type: self.core.kind,
+            since: locked.since,
+            traffic,
+            queued_in: queued_in + locked.notices.len() as u64 + u64::from(locked.ahead.is_some()),
+            queued_out,
+            peers,
+            monitor_dropped: locked.monitor.as_ref().map_or(0, |monitor| monitor.dropped()),
+        }
+    }
+
+    /// Returns what happened with each peer that there is now.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerStatistics> {
+        let locked = self.core.lock();
+        locked.iter_peers().map(|peer| locked.describe_peer(peer)).collect()
+    }
+
+    /// Returns what a peer said of itself in the handshake: socket type, identity, properties. `None` before that, and when
+    /// the peer is gone.
+    #[must_use]
+    pub fn peer_info(&self, peer: PeerId) -> Option<PeerInfo> {
+        self.core.lock().peer(peer).and_then(|peer| peer.info.as_deref().cloned())
+    }
+
+    /// Begins to watch what happens to the socket's connections. At most `capacity` events are kept; a monitor made before
+    /// gets no more.
+    #[must_use]
+    pub fn monitor(&self, capacity: usize) -> Monitor {
+        let (monitor, queue) = Monitor::new(capacity);
+        let mut locked = self.core.lock();
+        if let Some(old) = locked.monitor.replace(queue) {
+            old.push(crate::monitor::MonitorEvent {
+                at: Instant::now(),
+                endpoint: "".into(),
+                peer: None,
+                kind: crate::monitor::EventKind::Stopped,
+            });
+        }
+        monitor
+    }
+
+    /// Tells what can be done now without waiting.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let kind = self.core.kind;
+        let mut locked = self.core.lock();
+        if !locked.is_open() {
+            return Readiness { readable: true, writable: true };
+        }
+        let mut readable = kind.can_receive() && locked.look_ahead();
+        if !readable && locked.poll_io() {
+            readable = kind.can_receive() && locked.look_ahead();
+        }
+        let writable = kind.can_send() && locked.is_writable(kind);
+        Readiness { readable, writable }
+    }
+
+    /// Closes the socket. What is queued is sent in the background for the linger time.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    /// Closes the socket and waits until everything is handed to the operating system (and the peers have closed their
+    /// ends), at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`] with what had to be given up.
+    pub fn close_within(self, timeout: Duration) -> Result<(), Undelivered> {
+        self.core.lock().close(Some(timeout));
+        if !self.core.is_forked() {
+            self.context_core().wait_for_socket(self.core.id);
+        }
+        let (messages, bytes) = self.core.lock().lost_at_close;
+        if messages == 0 { Ok(()) } else { Err(Undelivered { messages, bytes }) }
+    }
+
+    fn context_core(&self) -> &crate::context::ContextCore {
+        &self.core.context
+    }
+
+    fn export(&self) -> std::io::Result<&Arc<ReadySet>> {
+        if let Some(set) = self.exported.get() {
+            return Ok(set);
+        }
+        let mut locked = self.core.lock();
+        let set = locked.ready_set()?;
+        locked.exported = true;
+        locked.update_attention();
+        if locked.has_input() {
+            locked.wake();
+        }
+        drop(locked);
+        Ok(self.exported.get_or_init(|| set))
+    }
+
+    /// Returns the socket's one descriptor, for an event loop of your own.
+    ///
+    /// It is level-triggered: readable while the socket wants attention. Then call [`try_recv`](Self::try_recv) until it
+    /// says [`RecvError::WouldBlock`] (or [`readiness`](Self::readiness)). A message may turn out not to be there yet. Only
+    /// wait for readability; never read, write or close the descriptor.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says when it has no descriptor left.
+    pub fn try_as_fd(&self) -> std::io::Result<BorrowedFd<'_>> {
+        Ok(self.export()?.epoll.as_fd())
+    }
+}
+
+impl AsFd for Socket {
+    /// As [`Socket::try_as_fd`].
+    ///
+    /// # Panics
+    ///
+    /// When the process has no descriptor left.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.try_as_fd().expect("two descriptors for the socket's set")
+    }
+}
+
+impl AsRef<Self> for Socket {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.core.is_forked() {
+            return;
+        }
+        let mut locked = self.core.lock();
+        let linger = locked.options.linger;
+        locked.close(linger);
+    }
+}
+
+impl crate::engine::core::Locked<'_> {
+    /// Registers a task to be woken, and has the background thread do the input and output meanwhile. Returns whether the
+    /// task should look again at once.
+    fn await_with(
+        &mut self,
+        waker: &std::task::Waker,
+        ready: impl Fn(&mut crate::engine::core::State) -> bool,
+    ) -> bool {
+        if !self.is_open() {
+            return true;
+        }
+        self.flush_dirty();
+        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
+            self.wakers.push(waker.clone());
+        }
+        self.update_attention();
+        if self.who == Who::Application {
+            self.cover();
+        }
+        // Between the last look and now something may have come.
+        ready(self)
+    }
+}

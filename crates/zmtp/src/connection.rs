@@ -1,0 +1,276 @@
+//! One ZMTP peer, from greeting to close.
+
+mod command;
+mod config;
+mod event;
+mod greeting;
+mod handshake;
+mod heartbeat;
+mod identity;
+mod metadata;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+
+pub use self::config::{Config, Heartbeat, Mechanism};
+pub use self::event::{Event, PeerInfo};
+pub use self::traffic::SLICE_MIN;
+
+use self::greeting::{AwaitGreeting, AwaitRevision, AwaitSignature};
+use self::handshake::Handshake;
+use self::identity::AwaitIdentity;
+use self::traffic::Traffic;
+use crate::error::ProtocolError;
+use crate::frame::Frame;
+use crate::framing::{Framing, Version, put_command};
+use crate::message::Message;
+
+/// One ZMTP peer, from greeting to close. Reads no clock and owns no socket.
+///
+/// After [`new`](Self::new), and after each [`receive`](Self::receive) and
+/// [`handle_timeout`](Self::handle_timeout), errors included, fetch [`transmit`](Self::transmit) and write what it gives.
+/// Messages may be written, in the format that [`framing`](Self::framing) names, once [`Event::Ready`] was returned.
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    state: State,
+    /// Known from [`Event::Ready`] on, and kept after an error.
+    peer: Option<Box<PeerInfo>>,
+    /// Greeting, commands: what waits for [`Connection::transmit`].
+    control: Vec<u8>,
+    wanted: usize,
+}
+
+/// What we wait for.
+///
+/// ```text
+/// signature ──> revision ──> greeting ──> handshake ──> traffic      ZMTP 3.x
+///     │             └──────> identity ────────────────────^          ZMTP 2.0
+///     └────────────────────> identity ────────────────────^          ZMTP 1.0
+/// any state ──> closed, on a violation
+/// ```
+#[derive(Debug)]
+enum State {
+    AwaitSignature(AwaitSignature),
+    AwaitRevision(AwaitRevision),
+    AwaitGreeting(AwaitGreeting),
+    AwaitIdentity(AwaitIdentity),
+    Handshake(Handshake),
+    Traffic(Traffic),
+    Closed(ProtocolError),
+}
+
+/// How far a state before traffic got with the octets at hand.
+enum Step {
+    /// Not far enough; so many octets are missing at least, if that is known.
+    Wait(usize),
+    /// To the next state.
+    Next(State),
+    /// To traffic.
+    Established(Box<PeerInfo>),
+}
+
+impl Connection {
+    /// Begins a connection: our first octets wait in [`transmit`](Self::transmit).
+    #[must_use]
+    pub fn new(config: Arc<Config>) -> Self {
+        let mut control = Vec::new();
+        let state = if config.version_max == Version::V1_0 {
+            identity::put_v1(&config, &mut control);
+            State::AwaitIdentity(AwaitIdentity::new(Version::V1_0))
+        } else {
+            greeting::put_signature(&config, &mut control);
+            State::AwaitSignature(AwaitSignature)
+        };
+        Self { config, state, peer: None, control, wanted: 0 }
+    }
+
+    /// Takes the octets of at most one event off the front of `input` and returns the event. `None` means that more octets
+    /// are needed; [`wanted`](Self::wanted) may tell how many.
+    ///
+    /// Bodies of [`SLICE_MIN`] octets and more are split off `input` without copying, and keep its buffer alive; shorter
+    /// ones are copied. After [`Event::Ready`], call [`start_timers`](Self::start_timers).
+    ///
+    /// # Errors
+    ///
+    /// The peer's violation, which closes the connection: later calls return the same error. Write what
+    /// [`transmit`](Self::transmit) gives before closing, it may tell the peer the reason.
+    #[inline]
+    pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
+        // By far the most frequent case first: a short frame that is a whole message and fits in place. Flags of zero
+        // mean that.
+        if let State::Traffic(traffic) = &self.state
+            && let [0, len, rest @ ..] = &**input
+            && traffic.is_inline_message(*len)
+            && let Some(body) = rest.get(..usize::from(*len))
+        {
+            let frame = Frame::copy_from(body);
+            input.advance(2 + frame.len());
+            self.wanted = 0;
+            return Ok(Some(Event::Message(Message::single(frame))));
+        }
+        self.receive_any(input)
+    }
+
+    #[inline(never)]
+    fn receive_any(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
+        self.wanted = 0;
+        let result = self.advance(input);
+        if let Err(violation) = &result {
+            self.close(violation.clone());
+        }
+        result
+    }
+
+    fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
+        // Ends: every state but traffic is left once at most.
+        loop {
+            let (config, out) = (&*self.config, &mut self.control);
+            let step = match &mut self.state {
+                State::AwaitSignature(state) => state.step(config, input, out)?,
+                State::AwaitRevision(state) => state.step(config, input, out)?,
+                State::AwaitGreeting(state) => state.step(config, input, out)?,
+                State::AwaitIdentity(state) => state.step(config, input)?,
+                State::Handshake(state) => state.step(config, input, out)?,
+                State::Traffic(traffic) => return traffic.receive(config, input, out, &mut self.wanted),
+                State::Closed(violation) => return Err(violation.clone()),
+            };
+            match step {
+                Step::Wait(wanted) => {
+                    self.wanted = wanted;
+                    return Ok(None);
+                }
+                Step::Next(state) => self.state = state,
+                Step::Established(peer) => {
+                    self.state = State::Traffic(Traffic::new(&self.config, peer.version));
+                    self.peer = Some(peer.clone());
+                    return Ok(Some(Event::Ready(peer)));
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, violation: ProtocolError) {
+        self.state = State::Closed(violation);
+    }
+
+    /// Returns how many octets the incomplete frame at the front of `input` lacks, if the last
+    /// [`receive`](Self::receive) returned `None` because of it; else 0.
+    ///
+    /// This is the peer's claim, within the limits: grow `input` as octets arrive, do not reserve on a claim.
+    #[inline]
+    #[must_use]
+    pub const fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Returns the octets of greeting and commands that are to be written at the next boundary between messages; `None`
+    /// when there are none.
+    #[inline]
+    #[must_use]
+    pub fn transmit(&mut self) -> Option<Vec<u8>> {
+        if self.control.is_empty() { None } else { Some(mem::take(&mut self.control)) }
+    }
+
+    /// Returns whether the handshake is done and the connection is not closed.
+    #[inline]
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        matches!(self.state, State::Traffic(_))
+    }
+
+    /// Returns what is known of the peer: from [`Event::Ready`] on, and also after an error that came later.
+    #[inline]
+    #[must_use]
+    pub fn peer(&self) -> Option<&PeerInfo> {
+        self.peer.as_deref()
+    }
+
+    /// Returns the frame format to write messages in. Before [`Event::Ready`] this is a guess, which
+    /// [`transcode_v2_to_v1`](crate::transcode_v2_to_v1) mends if it was wrong.
+    #[inline]
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.peer.as_deref().map_or(Framing::V2, |peer| peer.version.framing())
+    }
+
+    /// Appends a subscription to `topic`, as this peer understands it: a SUBSCRIBE command for ZMTP 3.1, else the
+    /// message of 29/PUBSUB, which is also right as long as the peer is not known.
+    pub fn put_subscribe(&self, topic: &[u8], out: &mut Vec<u8>) {
+        self.put_subscription(command::SUBSCRIBE, traffic::LEGACY_SUBSCRIBE, topic, out);
+    }
+
+    /// Appends the end of a subscription to `topic`: a CANCEL command for ZMTP 3.1, else the message of 29/PUBSUB.
+    pub fn put_cancel(&self, topic: &[u8], out: &mut Vec<u8>) {
+        self.put_subscription(command::CANCEL, traffic::LEGACY_CANCEL, topic, out);
+    }
+
+    fn put_subscription(&self, name: &[u8], legacy: u8, topic: &[u8], out: &mut Vec<u8>) {
+        if self.peer.as_deref().is_some_and(|peer| peer.version >= Version::V3_1) {
+            put_command(out, name, topic);
+        } else {
+            self.framing().put_header(out, topic.len().saturating_add(1), false);
+            out.push(legacy);
+            out.extend_from_slice(topic);
+        }
+    }
+
+    /// Returns whether no part of an unfinished multipart message is held here.
+    #[inline]
+    #[must_use]
+    pub fn is_between_messages(&self) -> bool {
+        match &self.state {
+            State::Traffic(traffic) => traffic.is_between_messages(),
+            _ => true,
+        }
+    }
+
+    /// Starts the heartbeat, if one is configured and the peer's version has it. To be called at [`Event::Ready`].
+    pub fn start_timers(&mut self, now: Instant) {
+        if let State::Traffic(traffic) = &mut self.state {
+            traffic.timers.start(now);
+        }
+    }
+
+    /// Notes that octets of any kind arrived: the peer lives.
+    #[inline]
+    pub const fn note_received(&mut self, now: Instant) {
+        if let State::Traffic(traffic) = &mut self.state {
+            traffic.timers.note_received(now);
+        }
+    }
+
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout) next: the earliest of our next PING, the time by
+    /// which the peer has to answer the last one, and the end of the peer's time to live. `None`: not at all for now.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Traffic(traffic) => traffic.timers.next(),
+            _ => None,
+        }
+    }
+
+    /// Does what is due at `now`: may queue a PING for [`transmit`](Self::transmit). Too early a call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::HeartbeatTimeout`] and [`ProtocolError::PeerTtlExpired`] when the peer was silent for too long;
+    /// on a closed connection, what closed it.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ProtocolError> {
+        let result = match &mut self.state {
+            State::Traffic(traffic) => traffic.timers.handle(now, &mut self.control),
+            State::Closed(violation) => return Err(violation.clone()),
+            _ => Ok(()),
+        };
+        if let Err(violation) = &result {
+            self.close(violation.clone());
+        }
+        result
+    }
+}

@@ -1,0 +1,90 @@
+//! What a connection is told before it begins.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::framing::Version;
+use crate::limits::Limits;
+use crate::socket_type::SocketType;
+
+/// What a connection is told before it begins; shared by all connections of a socket.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Our socket type.
+    pub socket_type: SocketType,
+    /// Our identity, 0 to 255 octets, not beginning with a zero octet. Peers of ZMTP 3.x are told by REQ, DEALER and
+    /// ROUTER only. Default: empty, anonymous.
+    pub identity: Bytes,
+    /// Properties to announce beside Socket-Type and Identity to peers of ZMTP 3.x. A name is 1 to 255 letters, digits
+    /// and `-_.+`; names of one's own begin with `X-`. Properties that ZMTP cannot carry are left out. Default: none.
+    pub metadata: Vec<(String, Bytes)>,
+    /// Longest frame to take, in octets of the body. Default: `None`, unlimited.
+    pub max_message_size: Option<u64>,
+    /// Bounds on what else the peer may make us hold.
+    pub limits: Limits,
+    /// Whether and how to find out that the peer is gone. Default: `None`.
+    pub heartbeat: Option<Heartbeat>,
+    /// The security mechanism, which must be the peer's as well. Default: NULL.
+    pub mechanism: Mechanism,
+    /// The highest version to speak. Default: 3.1. Lower ones are for peers that cannot take it, and for tests.
+    pub version_max: Version,
+}
+
+impl Config {
+    /// Returns the defaults for a socket of this type.
+    #[must_use]
+    pub fn new(socket_type: SocketType) -> Self {
+        Self {
+            socket_type,
+            identity: Bytes::new(),
+            metadata: Vec::new(),
+            max_message_size: None,
+            limits: Limits::default(),
+            heartbeat: None,
+            mechanism: Mechanism::Null,
+            version_max: Version::V3_1,
+        }
+    }
+}
+
+/// The heartbeat of 37/ZMTP. It is active towards peers of ZMTP 3.0 (implementations of which know PING) and later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Time between PINGs. Zero: we send none.
+    pub interval: Duration,
+    /// After how long a silence of ours the peer should give us up. Announced in tenths of a second, rounded up, at most
+    /// 6553.5 s. Zero: never.
+    pub ttl: Duration,
+    /// How long after a PING the peer may be silent. Zero: as long as `interval`.
+    pub timeout: Duration,
+}
+
+/// A security mechanism.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Mechanism {
+    /// No authentication and no confidentiality (37/ZMTP, The NULL Security Mechanism).
+    #[default]
+    Null,
+}
+
+impl Mechanism {
+    /// Returns the name that goes into the greeting: at most 20 octets.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+        }
+    }
+
+    /// Returns whether peers of ZMTP 1.0 and 2.0, which know no security, are let in.
+    pub(super) const fn allows_downgrade(&self) -> bool {
+        //= 37/ZMTP, Detecting ZMTP 1.0 and 2.0 Peers
+        //# If the implementation's security mechanism is anything other than NULL, and it detects a ZMTP 1.0 or 2.0
+        //# peer, it MUST immediately close the connection.
+        match self {
+            Self::Null => true,
+        }
+    }
+}

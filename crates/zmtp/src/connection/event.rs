@@ -1,0 +1,47 @@
+//! What a connection reports.
+
+use bytes::Bytes;
+
+use crate::frame::Frame;
+use crate::framing::Version;
+use crate::message::Message;
+use crate::socket_type::SocketType;
+
+/// What the peer's octets amounted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The handshake is done; messages may flow. Comes once, before all others.
+    Ready(Box<PeerInfo>),
+    /// A whole message. Its [`peer`](Message::peer) is not set.
+    Message(Message),
+    /// The peer subscribes to this topic. Only at PUB and XPUB.
+    Subscribe(Frame),
+    /// The peer ends a subscription to this topic. Only at PUB and XPUB.
+    Cancel(Frame),
+}
+
+/// What the peer told of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// The version in use: the lower of both sides'.
+    pub version: Version,
+    /// The peer's socket type; `None` for ZMTP 1.0, which has no place for it, and if the peer kept it to itself. A peer of
+    /// ZMTP 2.0 may call an XPUB a PUB and an XSUB a SUB.
+    pub socket_type: Option<SocketType>,
+    /// The peer's identity; empty if it is anonymous.
+    pub identity: Bytes,
+    /// All properties of a peer of ZMTP 3.x in its order, Socket-Type and Identity included.
+    pub metadata: Vec<(String, Bytes)>,
+    /// The name of the security mechanism.
+    pub mechanism: &'static str,
+}
+
+impl PeerInfo {
+    /// Returns the value of the first property of this name. Case does not matter.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&Bytes> {
+        //= 37/ZMTP, Connection Metadata
+        //# Metadata names SHALL be case-insensitive.
+        self.metadata.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}

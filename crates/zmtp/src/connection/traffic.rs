@@ -1,0 +1,196 @@
+//! Traffic: messages and commands after the handshake.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bytes::{Buf, BytesMut};
+
+use super::command::{self, Command};
+use super::config::Config;
+use super::event::Event;
+use super::heartbeat::{self, Timers};
+use crate::error::ProtocolError;
+use crate::frame::{FRAME_INLINE_MAX, Frame};
+use crate::framing::{FrameHeader, Framing, Version, parse_header};
+use crate::message::Message;
+
+/// Shortest body, in octets, that is split off the input instead of copied. Below, a copy costs less than the shared
+/// reference, and pins nothing.
+pub const SLICE_MIN: usize = 512;
+
+const _: () = assert!(SLICE_MIN > FRAME_INLINE_MAX);
+
+//= 15/ZMTP, Publish-Subscribe
+//# A SUB socket sends a subscription message as one byte %x01 followed by the subscription body, and unsubscription
+//# messages as one byte %x00 followed by the subscription body.
+pub(super) const LEGACY_SUBSCRIBE: u8 = 1;
+pub(super) const LEGACY_CANCEL: u8 = 0;
+
+/// The handshake is done.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    version: Version,
+    /// Whether a short last frame is a message as it stands: no parts are held, none is a subscription, and the framing
+    /// is that of ZMTP 2.0 and later.
+    direct: bool,
+    /// Octets up to which such a frame is held in place, and within `max_message_size`.
+    inline_max: u8,
+    /// The frames so far of a multipart message.
+    parts: VecDeque<Frame>,
+    pub(super) timers: Timers,
+}
+
+impl Traffic {
+    pub(super) fn new(config: &Config, version: Version) -> Self {
+        let inline_max = config.max_message_size.and_then(|max| u8::try_from(max).ok()).unwrap_or(u8::MAX);
+        let heartbeat = config.heartbeat.filter(|_| version >= Version::V3_0);
+        Self {
+            version,
+            direct: is_direct(config, version),
+            // Lossless: see the assertion beside the constant.
+            inline_max: inline_max.min(FRAME_INLINE_MAX as u8),
+            parts: VecDeque::new(),
+            timers: Timers::new(heartbeat),
+        }
+    }
+
+    /// Returns whether a short frame of ZMTP 2.0 and later, with flags of zero, is to be delivered as a message at once.
+    #[inline]
+    pub(super) const fn is_inline_message(&self, body_len: u8) -> bool {
+        self.direct && body_len <= self.inline_max
+    }
+
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_frames(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// See [`Connection::receive`](super::Connection::receive).
+    pub(super) fn receive(
+        &mut self,
+        config: &Config,
+        input: &mut BytesMut,
+        out: &mut Vec<u8>,
+        wanted: &mut usize,
+    ) -> Result<Option<Event>, ProtocolError> {
+        loop {
+            let Some(header) = parse_header(self.version.framing(), input)? else { return Ok(None) };
+            let FrameHeader { body_len, more, command, header_len } = header;
+            if command && self.version < Version::V3_0 {
+                return Err(ProtocolError::ReservedFlags {
+                    flags: input.first().copied().unwrap_or_default(),
+                });
+            }
+            let limit = if command { Some(config.limits.command_bytes_max) } else { config.max_message_size };
+            let end = end_within(limit, body_len, header_len)?;
+            let Some(body) = input.get(header_len..end) else {
+                *wanted = end.saturating_sub(input.len());
+                return Ok(None);
+            };
+            if command {
+                // Also between the parts of a message: libzmq sends its heartbeat there.
+                let event = self.command(config, body, out)?;
+                input.advance(end);
+                match event {
+                    Some(event) => return Ok(Some(event)),
+                    None => continue,
+                }
+            }
+            if self.parts.is_empty()
+                && !more
+                && config.socket_type.publishes()
+                && let Some(event) = legacy_subscription(body)
+            {
+                input.advance(end);
+                return Ok(Some(event));
+            }
+            if self.parts.len() >= config.limits.frames_max {
+                return Err(ProtocolError::TooManyFrames { limit: config.limits.frames_max });
+            }
+            let frame = if body.len() < SLICE_MIN {
+                let frame = Frame::copy_from(body);
+                input.advance(end);
+                frame
+            } else {
+                let len = body.len();
+                input.advance(header_len);
+                Frame::from_bytes(input.split_to(len).freeze())
+            };
+            if let Some(message) = self.add(config, frame, more) {
+                return Ok(Some(Event::Message(message)));
+            }
+        }
+    }
+
+    /// Adds a frame to the message and returns that when it is whole.
+    fn add(&mut self, config: &Config, frame: Frame, more: bool) -> Option<Message> {
+        if more {
+            self.parts.push_back(frame);
+            self.direct = false;
+            return None;
+        }
+        if self.parts.is_empty() {
+            return Some(Message::single(frame));
+        }
+        self.parts.push_back(frame);
+        let message = Message::try_from(mem::take(&mut self.parts)).ok();
+        self.direct = is_direct(config, self.version);
+        message
+    }
+
+    fn command(
+        &mut self,
+        config: &Config,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event>, ProtocolError> {
+        // Unknown commands are extensions for others, and an empty one says nothing: both are passed over, as libzmq
+        // does.
+        let Some(command) = Command::parse(body)? else { return Ok(None) };
+        match command.name {
+            command::PING => {
+                let answer = out.len() < config.limits.control_bytes_max;
+                self.timers.ping(command.data, answer, out)?;
+            }
+            command::PONG => heartbeat::pong(command.data)?,
+            command::ERROR => return Err(command.peer_error()),
+            command::SUBSCRIBE if config.socket_type.publishes() => {
+                return Ok(Some(Event::Subscribe(command.data.into())));
+            }
+            command::CANCEL if config.socket_type.publishes() => {
+                return Ok(Some(Event::Cancel(command.data.into())));
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+}
+
+/// Returns [`Traffic::direct`] for when no parts are held.
+fn is_direct(config: &Config, version: Version) -> bool {
+    version.framing() == Framing::V2 && !config.socket_type.publishes() && config.limits.frames_max > 0
+}
+
+/// Returns where the frame ends that begins the input.
+#[inline]
+fn end_within(limit: Option<u64>, body_len: u64, header_len: usize) -> Result<usize, ProtocolError> {
+    let limit = limit.unwrap_or(u64::MAX);
+    // What cannot be addressed cannot be taken either.
+    usize::try_from(body_len)
+        .ok()
+        .filter(|_| body_len <= limit)
+        .and_then(|len| header_len.checked_add(len))
+        .ok_or(ProtocolError::MessageTooLarge { size: body_len, limit })
+}
+
+fn legacy_subscription(body: &[u8]) -> Option<Event> {
+    match body {
+        [LEGACY_SUBSCRIBE, topic @ ..] => Some(Event::Subscribe(topic.into())),
+        [LEGACY_CANCEL, topic @ ..] => Some(Event::Cancel(topic.into())),
+        _ => None,
+    }
+}

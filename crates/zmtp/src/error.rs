@@ -1,0 +1,225 @@
+//! Why a connection ended.
+
+use crate::socket_type::SocketType;
+
+/// Why a ZMTP connection cannot go on.
+///
+/// Every error ends its connection, and none of them ends the endpoint: see [`retryable`](Self::retryable).
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// The first octets are those of another protocol: someone connected to the wrong port.
+    #[error("peer speaks {protocol}, not ZMTP")]
+    ForeignProtocol {
+        /// `"HTTP"`, `"TLS"` or `"SSH"`.
+        protocol: &'static str,
+    },
+    /// The greeting matches no version of ZMTP.
+    #[error("malformed greeting: {0}")]
+    MalformedGreeting(&'static str),
+    /// The peer announced a protocol version that nobody defined.
+    #[error("unsupported ZMTP version {major}")]
+    UnsupportedVersion {
+        /// The major version, or revision, in the peer's greeting.
+        major: u8,
+    },
+    /// The two sides are set to different security mechanisms.
+    #[error("security mechanism mismatch: ours is {ours}, the peer's is {theirs}")]
+    MechanismMismatch {
+        /// Ours.
+        ours: &'static str,
+        /// The peer's, as far as it is printable.
+        theirs: String,
+    },
+    /// A frame breaks the framing rules.
+    #[error("malformed frame: {0}")]
+    MalformedFrame(&'static str),
+    /// A frame has flags that this version of ZMTP reserves.
+    #[error("frame has reserved flags set: {flags:#04x}")]
+    ReservedFlags {
+        /// The frame's flags octet.
+        flags: u8,
+    },
+    /// A frame is longer than we take.
+    #[error("frame of {size} octets is over the limit of {limit}")]
+    MessageTooLarge {
+        /// Octets the peer claimed.
+        size: u64,
+        /// Octets we take: `max_message_size`, or for commands `command_bytes_max`.
+        limit: u64,
+    },
+    /// A message has more frames than we take.
+    #[error("message has more than {limit} frames")]
+    TooManyFrames {
+        /// Frames we take: `frames_max`.
+        limit: usize,
+    },
+    /// A known command has an impossible body.
+    #[error("malformed {command} command: {what}")]
+    MalformedCommand {
+        /// The command's name, as far as it is printable.
+        command: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A command came where the handshake has no place for it.
+    #[error("unexpected {name} command in the handshake")]
+    UnexpectedCommand {
+        /// The command's name, as far as it is printable.
+        name: String,
+    },
+    /// The peer announced more properties than we take.
+    #[error("metadata has more than {limit} properties")]
+    MetadataTooLarge {
+        /// Properties we take: `metadata_properties_max`.
+        limit: usize,
+    },
+    /// The handshake is longer than we take.
+    #[error("handshake of {size} octets is over the limit of {limit}")]
+    HandshakeTooLarge {
+        /// Octets received and claimed so far.
+        size: u64,
+        /// Octets we take: `handshake_bytes_max`.
+        limit: u64,
+    },
+    /// The peer's identity is longer than we take.
+    #[error("identity of {size} octets is over the limit of {limit}")]
+    IdentityTooLong {
+        /// Octets the peer claimed.
+        size: u64,
+        /// Octets we take: `identity_len_max`.
+        limit: u64,
+    },
+    /// The two socket types do not talk to each other.
+    #[error("socket types do not fit: ours is {ours}, the peer's is {theirs}")]
+    SocketTypeMismatch {
+        /// Ours.
+        ours: SocketType,
+        /// The peer's.
+        theirs: SocketType,
+    },
+    /// The peer announced a socket type we do not know.
+    #[error("unknown socket type {name}")]
+    UnknownSocketType {
+        /// The name, or for ZMTP 2.0 the number, as far as it is printable.
+        name: String,
+    },
+    /// The peer refused us with an ERROR command.
+    #[error("peer refused the connection: {reason}")]
+    PeerError {
+        /// The peer's reason, as far as it is printable.
+        reason: String,
+    },
+    /// Nothing came from the peer for the whole timeout after our PING.
+    #[error("peer did not answer the heartbeat in time")]
+    HeartbeatTimeout,
+    /// Nothing came from the peer for as long as its own PING allowed.
+    #[error("peer was silent for longer than the time to live it announced")]
+    PeerTtlExpired,
+}
+
+/// Who has to change something before a connection like the failed one can work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The peer broke the protocol, or went beyond our limits.
+    Peer,
+    /// The peer refused us: our settings or credentials do not suit it.
+    Ours,
+    /// Neither: silence on the network, or two sides that are well but were not meant for each other.
+    World,
+}
+
+impl ProtocolError {
+    /// Returns whose turn it is to change something.
+    #[must_use]
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::PeerError { .. } => Blame::Ours,
+            Self::MechanismMismatch { .. }
+            | Self::SocketTypeMismatch { .. }
+            | Self::UnknownSocketType { .. }
+            | Self::HeartbeatTimeout
+            | Self::PeerTtlExpired => Blame::World,
+            _ => Blame::Peer,
+        }
+    }
+
+    /// Returns whether this is an error that only greetings and handshakes can end with. (Malformed frames and commands,
+    /// and the peer's ERROR, occur at any time.)
+    #[must_use]
+    pub const fn is_handshake(&self) -> bool {
+        matches!(
+            self,
+            Self::ForeignProtocol { .. }
+                | Self::MalformedGreeting(_)
+                | Self::UnsupportedVersion { .. }
+                | Self::MechanismMismatch { .. }
+                | Self::UnexpectedCommand { .. }
+                | Self::MetadataTooLarge { .. }
+                | Self::HandshakeTooLarge { .. }
+                | Self::IdentityTooLong { .. }
+                | Self::SocketTypeMismatch { .. }
+                | Self::UnknownSocketType { .. }
+        )
+    }
+
+    /// Returns whether connecting again, after a growing pause, makes sense: after every error, because the peer's side
+    /// may be replaced or set right at any time, and an endpoint that gave up silently is a trap. What a broken peer
+    /// costs is bounded by the pause.
+    #[must_use]
+    pub const fn retryable(&self) -> bool {
+        true
+    }
+}
+
+/// Makes text of a peer's octets that is safe in a log: at most 255 of them, anything but printable ASCII, and the
+/// backslash, escaped.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    const SHOWN_MAX: usize = 255;
+    let mut text = String::new();
+    for &octet in bytes.iter().take(SHOWN_MAX) {
+        match octet {
+            // Quotes do no harm, and most texts with one were never meant to be code.
+            b'\'' | b'"' => text.push(char::from(octet)),
+            _ => text.extend(octet.escape_ascii().map(char::from)),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_fragments_with_the_numbers_in_them() {
+        let mismatch = ProtocolError::SocketTypeMismatch { ours: SocketType::Req, theirs: SocketType::Pub };
+        assert_eq!(mismatch.to_string(), "socket types do not fit: ours is REQ, the peer's is PUB");
+        let large = ProtocolError::MessageTooLarge { size: 11, limit: 10 };
+        assert_eq!(large.to_string(), "frame of 11 octets is over the limit of 10");
+        assert_eq!(
+            ProtocolError::ReservedFlags { flags: 8 }.to_string(),
+            "frame has reserved flags set: 0x08"
+        );
+    }
+
+    #[test]
+    fn blame_and_phase() {
+        let refused = ProtocolError::PeerError { reason: "400".into() };
+        assert_eq!(refused.blame(), Blame::Ours);
+        assert!(!refused.is_handshake());
+        let foreign = ProtocolError::ForeignProtocol { protocol: "HTTP" };
+        assert_eq!(foreign.blame(), Blame::Peer);
+        assert!(foreign.is_handshake());
+        assert_eq!(ProtocolError::HeartbeatTimeout.blame(), Blame::World);
+        assert!(!ProtocolError::MalformedFrame("").is_handshake());
+        assert!(foreign.retryable() && refused.retryable());
+    }
+
+    #[test]
+    fn printable_escapes_and_shortens() {
+        assert_eq!(printable(b"NULL\x1b[2J\xff"), "NULL\\x1b[2J\\xff");
+        assert_eq!(printable(b"it's \"a\\b\""), "it's \"a\\\\b\"");
+        assert_eq!(printable(&[b'a'; 1000]).len(), 255);
+    }
+}

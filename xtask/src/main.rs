@@ -1,0 +1,2 @@
+//! What developers of Tamtam do often: `cargo xtask help`.
+fn main() {}
