@@ -1,6 +1,7 @@
 //! Looking at a socket's state from outside, and changing its options.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tamtam_zmtp::PeerId;
@@ -87,7 +88,8 @@ impl Locked<'_> {
         patience: Patience,
         ready: impl Fn(&State) -> bool,
     ) -> Result<(), Ended> {
-        // An inproc peer's news are looked at by the caller.
-        self.park(patience, |state| ready(state) || state.has_input())
+        // What an inproc peer has published is looked at by the caller.
+        let core = Arc::clone(self.core);
+        self.park(patience, |state| ready(state) || core.hint.load(Ordering::Acquire))
     }
 }

@@ -212,7 +212,8 @@ impl Locked<'_> {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         peer.attached = true;
-        if kind != SocketType::Push {
+        // A PUSH or PUB has nothing to take; what arrives there is acted on when it is read.
+        if !matches!(kind, SocketType::Push | SocketType::Pub) {
             state.recv_turn.add(id);
         }
         if takes_turns(kind) {
