@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let context = Context::new();
     let subscriber = Sub::new(&context);
-    subscriber.subscribe("")?;
+    subscriber.subscribe("");
     subscriber.connect(&data_endpoint)?;
 
     let sync = Req::new(&context);

@@ -70,7 +70,7 @@ pub(crate) fn receive(
     mut progress: impl FnMut(u64) -> Outcome,
 ) -> Outcome<Report> {
     let socket = Sub::new(context);
-    socket.subscribe("").map_err(|error| Failure::failed(error.to_string()))?;
+    socket.subscribe("");
     socket.connect(&task.endpoint).map_err(|error| Failure::failed(error.to_string()))?;
     let template = Template::new(task.size);
     let mut report = Report::default();

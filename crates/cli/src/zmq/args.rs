@@ -255,7 +255,7 @@ pub(crate) struct ExchangeArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) proto: ProtoArgs,
-    /// End after this many received messages; 0 ends after the input [default: until interrupted]
+    /// End when this many messages were received, and --message and --file are sent; 0 only sends [default: never]
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u64>,
 }

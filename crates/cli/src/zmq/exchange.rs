@@ -1,7 +1,7 @@
 //! `tamtam zmq dealer`, `router` and `pair`: input is sent while what arrives is printed.
 
 use std::sync::{Arc, Weak};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,14 +35,17 @@ pub(crate) fn exchange(run: &Run, kind: SocketType, args: &ExchangeArgs, to: Opt
     let result = if sends_only {
         sender.send_all(input, rate)
     } else {
-        start(sender, input, rate).and_then(|()| print_all(&link, output, args.count))
+        let given = !(args.input.message.is_empty() && args.input.file.is_empty());
+        start(sender, input, rate).and_then(|sending| {
+            print_all(&link, output, args.count)?;
+            finish_sending(run, sending, given)
+        })
     };
     link.end(result)
 }
 
-/// Sends in a thread of its own. It may sit in a read of standard input, from which nothing can wake it, so nobody waits
-/// for it; it owns no part of the socket while it reads.
-fn start(sender: Sender, input: Input, rate: Option<Duration>) -> Outcome {
+/// Sends in a thread of its own.
+fn start(sender: Sender, input: Input, rate: Option<Duration>) -> Outcome<JoinHandle<()>> {
     let body = move || {
         if let Err(failure) = sender.send_all(input, rate) {
             sender.run.stop.because(failure);
@@ -51,8 +54,16 @@ fn start(sender: Sender, input: Input, rate: Option<Duration>) -> Outcome {
     thread::Builder::new()
         .name("tamtam-input".into())
         .spawn(body)
-        .map(drop)
         .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))
+}
+
+/// Waits until messages given on the command line are sent, too. A thread that may sit in a read of standard input,
+/// from which nothing can wake it, is left behind; it owns no part of the socket while it reads.
+fn finish_sending(run: &Run, sending: JoinHandle<()>, given: bool) -> Outcome {
+    if given && sending.join().is_err() {
+        return Err(Failure::failed("the sending thread failed"));
+    }
+    run.stop.check()
 }
 
 fn print_all(link: &Link<'_>, mut output: Output, count: Option<u64>) -> Outcome {

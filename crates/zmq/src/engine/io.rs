@@ -27,11 +27,10 @@ const RAW_BYTES: usize = 8192;
 impl Locked<'_> {
     /// Writes what waits for one peer, as far as the kernel takes it.
     pub(crate) fn flush(&mut self, id: PeerId) {
-        if self.open_chunk.is_some() {
-            // The outbox may hold ranges of the chunk; they can be read once it is sealed.
-            self.seal_chunk();
-        }
         loop {
+            // The outbox may hold ranges of the open chunk, which can be read once it is sealed. In each round: while the
+            // lock was released, another one may have been begun.
+            self.seal_chunk();
             let state = &mut **self;
             let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
             let Link::Net(net) = &mut peer.link else { return };
@@ -59,9 +58,8 @@ impl Locked<'_> {
                 let before = Instant::now();
                 let result = net.outbox.write_with(&mut state.pool, |slices| stream::send_vectored(fd.as_fd(), slices));
                 match result {
-                    Ok(written) => {
-                        state.policy.wrote(written, before.elapsed());
-                    }
+                    Ok(0) => return self.broken(id, "the kernel takes nothing"),
+                    Ok(written) => state.policy.wrote(written, before.elapsed()),
                     Err(error) => return self.write_failed(id, &error),
                 }
             } else if let Some(error) = self.write_unlocked(id) {

@@ -12,6 +12,8 @@ use crate::options::Spin;
 
 /// The longest spin: about the cost of two wake-ups, one at each end.
 pub(crate) const BUDGET: Duration = Duration::from_micros(50);
+/// About what it costs both sides together when one sleeps and the other wakes it.
+const INPROC_BUDGET: Duration = Duration::from_micros(8);
 /// Waits that take longer than this on average do not pay a spin.
 const WORTH: Duration = Duration::from_micros(100);
 
@@ -52,6 +54,12 @@ impl SpinPolicy {
             Spin::Adaptive if self.conversation && self.average < WORTH && has_cores() => BUDGET,
             Spin::Adaptive => Duration::ZERO,
         }
+    }
+
+    /// Returns how long to stay awake for an inproc peer, conversation or not: looking at a flag costs no system call, and
+    /// sleeping costs both sides one. Never longer than that costs.
+    pub(crate) fn inproc_budget(&self, option: Spin) -> Duration {
+        if option != Spin::Off && self.average < WORTH && has_cores() { INPROC_BUDGET } else { Duration::ZERO }
     }
 
     /// Notes how long the application had to wait for a message.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tamtam_zmtp::Message;
@@ -147,10 +148,27 @@ impl Core {
         // Before a thread waits for any reason, it writes what it left for later.
         locked.flush_dirty();
         let began = Instant::now();
-        let budget = locked.spin.budget(locked.options.spin);
+        let mut budget = locked.spin.budget(locked.options.spin);
+        if locked.net_peers.is_empty() && !locked.inproc_peers.is_empty() {
+            budget = budget.max(locked.spin.inproc_budget(locked.options.spin));
+        }
         let mut spinning = !budget.is_zero() && locked.options.driver == Driver::Adaptive;
         loop {
-            if spinning {
+            if spinning && locked.net_peers.is_empty() {
+                // Inproc peers raise a flag: no need to take the lock to see it.
+                let hint = &self.hint;
+                locked.unlocked(|| {
+                    while !hint.load(Ordering::Relaxed) {
+                        if began.elapsed() >= budget {
+                            spinning = false;
+                            break;
+                        }
+                        for _ in 0..8 {
+                            std::hint::spin_loop();
+                        }
+                    }
+                });
+            } else if spinning {
                 spinning = began.elapsed() < budget;
                 locked.unlocked(std::hint::spin_loop);
                 locked.poll_io();

@@ -1,0 +1,9 @@
+//! The command, tested only at the edge of its processes: arguments, standard streams, signals, exit codes.
+
+mod demo;
+mod endings;
+mod exchange;
+mod process;
+mod pubsub;
+mod schema;
+mod usage;
