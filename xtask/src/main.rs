@@ -1,2 +1,49 @@
 //! What developers of Tamtam do often: `cargo xtask help`.
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod task;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+Tasks:
+  tidy                      Check what a program can check of the house rules (also part of cargo test --workspace)
+  ci                        Run .ci/run: exactly what decides about a change
+  loom                      Model-check rings and wake-ups
+  interop                   Run the tests against libzmq, in both directions
+  fuzz [TARGET] [SECONDS]   Run one fuzz target, or all of them, for SECONDS each [default: 60]
+  help                      Print this";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        ["tidy"] => tidy::report(&root()),
+        ["ci"] => task::ci(&root()),
+        ["loom"] => task::loom(&root()),
+        ["interop"] => task::interop(&root()),
+        ["fuzz", ref rest @ ..] => task::fuzz(&root(), rest),
+        [unknown, ..] => Err(format!("no task {unknown:?}; cargo xtask help lists them")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("error: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns the workspace's folder.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}

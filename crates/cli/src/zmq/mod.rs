@@ -22,6 +22,11 @@ pub(crate) use link::{SendTrouble, send};
 
 /// Runs the command.
 pub(crate) fn run(run: &Run, command: ZmqCommand) -> Outcome {
+    // A socket that is used after the command was told to stop fails in many ways, which are nobody's concern.
+    execute(run, command).map_err(|failure| run.stop.reason().unwrap_or(failure))
+}
+
+fn execute(run: &Run, command: ZmqCommand) -> Outcome {
     match command {
         ZmqCommand::Pub(args) => sender::publish(run, &args),
         ZmqCommand::Push(args) => sender::push(run, &args),

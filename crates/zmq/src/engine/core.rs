@@ -361,7 +361,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Sets the flag by which inproc peers know whether they have to wake us.
-    pub(crate) fn update_attention(&mut self) {
+    pub(crate) fn update_attention(&self) {
         let wanted = self.leader || self.following > 0 || !self.wakers.is_empty() || self.polling > 0 || self.exported;
         self.core.attention.set(wanted);
     }

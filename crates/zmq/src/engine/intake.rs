@@ -156,15 +156,14 @@ impl Locked<'_> {
         for &id in &state.inproc_peers {
             if let Some(Some(peer)) = state.peers.get_mut(id.0 as usize)
                 && let Link::Inproc(inproc) = &mut peer.link
+                && (!inproc.rx.is_empty() || inproc.rx.is_abandoned())
             {
-                if !inproc.rx.is_empty() || inproc.rx.is_abandoned() {
-                    any = true;
-                    if publishes || inproc.rx.is_abandoned() {
-                        work.push(id);
-                    }
-                    if state.recv_turn.contains(id) {
-                        state.recv_turn.activate(id);
-                    }
+                any = true;
+                if publishes || inproc.rx.is_abandoned() {
+                    work.push(id);
+                }
+                if state.recv_turn.contains(id) {
+                    state.recv_turn.activate(id);
                 }
             }
         }
@@ -297,6 +296,7 @@ impl Locked<'_> {
         publishing.policy.verboser = state.options.xpub_verboser;
         publishing.policy.manual = state.options.xpub_manual;
         let pass = if publishing.policy.manual {
+            publishing.asked.subscribe(id, topic);
             true
         } else {
             let change = publishing.subscriptions.subscribe(id, topic);
@@ -306,7 +306,7 @@ impl Locked<'_> {
             self.notice(id, 1, topic);
         }
         if let Some(welcome) = self.options.xpub_welcome_message.clone()
-            && !self.peer(id).is_some_and(|peer| peer.traffic.messages_out > 0)
+            && self.peer(id).is_none_or(|peer| peer.traffic.messages_out == 0)
         {
             self.send_to(id, Message::new(welcome));
         }
@@ -321,10 +321,11 @@ impl Locked<'_> {
         publishing.policy.verboser = state.options.xpub_verboser;
         publishing.policy.manual = state.options.xpub_manual;
         let pass = if publishing.policy.manual {
+            publishing.asked.unsubscribe(id, topic);
             true
         } else {
             let change = publishing.subscriptions.unsubscribe(id, topic);
-            change.new && publishing.policy.on_unsubscribe(change)
+            publishing.policy.on_unsubscribe(change)
         };
         if kind == SocketType::XPub && pass {
             self.notice(id, 0, topic);

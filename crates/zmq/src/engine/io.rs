@@ -90,7 +90,7 @@ impl Locked<'_> {
         state.policy.wrote(written, took);
         let net = state.peers.get_mut(id.0 as usize)?.as_mut()?.net_mut()?;
         // If the connection was given up meanwhile (and the peer may be another one by now), so is the batch.
-        let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) else { return None };
+        let conn = net.conn.as_mut().filter(|conn| conn.epoch == epoch)?;
         conn.writing = false;
         net.outbox.put_back(batch, written, &mut state.pool);
         error

@@ -15,7 +15,7 @@ impl Locked<'_> {
             return;
         }
         let now = Instant::now();
-        let deadline = linger.map(|linger| now.checked_add(linger).unwrap_or(now + Duration::from_secs(u32::MAX.into())));
+        let deadline = linger.map(|linger| now.checked_add(linger).unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into())));
         self.life = Life::Closing { deadline };
         self.close_listeners();
         self.flush_dirty();

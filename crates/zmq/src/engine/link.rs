@@ -342,6 +342,7 @@ impl Locked<'_> {
 
     /// The peer leaves the pattern.
     fn detach(&mut self, id: PeerId) {
+        let kind = self.core.kind;
         let state = &mut **self;
         if let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) {
             peer.attached = false;
@@ -351,7 +352,19 @@ impl Locked<'_> {
             Pattern::Request(turn) => turn.peer_lost(id),
             Pattern::Reply(turn) => turn.peer_lost(id),
             Pattern::Publish(publishing) => {
-                gone_topics = publishing.subscriptions.remove_peer(id);
+                let subscriptions = &mut publishing.subscriptions;
+                if kind == SocketType::Pub {
+                    subscriptions.forget_peer(id);
+                } else if publishing.policy.manual {
+                    gone_topics = publishing.asked.peer_topics(id).collect();
+                    publishing.asked.forget_peer(id);
+                    subscriptions.forget_peer(id);
+                } else if publishing.policy.every_topic_of_a_lost_peer() {
+                    gone_topics = subscriptions.peer_topics(id).collect();
+                    subscriptions.forget_peer(id);
+                } else {
+                    gone_topics = subscriptions.remove_peer(id);
+                }
                 if publishing.last == Some(id) {
                     publishing.last = None;
                 }
@@ -366,11 +379,11 @@ impl Locked<'_> {
     pub(crate) fn disconnect(&mut self, id: PeerId, reason: &str) {
         // Everything complete that was read is kept, whatever the marks say: it is bounded by what one read takes.
         let mut kept = Vec::new();
-        if let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) {
-            if let Some(protocol) = conn.protocol.as_mut().filter(|_| conn.phase == Phase::Ready) {
-                while let Ok(Some(event)) = protocol.receive(&mut conn.input) {
-                    kept.push(event);
-                }
+        if let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut)
+            && let Some(protocol) = conn.protocol.as_mut().filter(|_| conn.phase == Phase::Ready)
+        {
+            while let Ok(Some(event)) = protocol.receive(&mut conn.input) {
+                kept.push(event);
             }
         }
         for event in kept {

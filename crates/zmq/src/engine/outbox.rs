@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tamtam_zmtp::{Framing, Message, parse_header, transcode_v2_to_v1};
 
 /// Bodies from this size on are queued by reference, smaller ones are copied behind their header.
@@ -61,6 +61,17 @@ impl Segment {
             Data::Owned(bytes) => bytes.len(),
             Data::Reference(bytes) => bytes.len(),
             Data::Range { start, end, .. } => end - start,
+        }
+    }
+
+    /// Takes bytes off the front.
+    fn trim(&mut self, count: usize) {
+        match &mut self.data {
+            Data::Owned(bytes) => {
+                bytes.drain(..count.min(bytes.len()));
+            }
+            Data::Reference(bytes) => bytes.advance(count.min(bytes.len())),
+            Data::Range { start, end, .. } => *start = (*start + count).min(*end),
         }
     }
 
@@ -173,10 +184,11 @@ impl Outbox {
                 let added = buffer.len() - before;
                 self.grow(added);
             } else {
-                let added = buffer.len() - before + frame.len();
+                let added = buffer.len() - before;
+                self.grow(added);
                 let segment = Segment { data: Data::Reference(frame.into_bytes()), messages: 0, complete: false };
+                self.bytes += segment.len();
                 self.segments.push_back(segment);
-                self.bytes += added;
             }
         }
         self.finish_message(0);
@@ -251,6 +263,7 @@ impl Outbox {
         }
     }
 
+    /// Accounts for a part of a message behind which more of it follows.
     fn grow(&mut self, added: usize) {
         self.bytes += added;
         if let Some(last) = self.segments.back_mut() {
@@ -317,58 +330,57 @@ impl Outbox {
     }
 
     /// Goes back to the start of the message that was being written: the connection broke, and a peer that got a part of
-    /// a message has thrown it away. Returns how many messages were given up because they could not be re-framed.
+    /// a message throws it away.
     pub(crate) fn rewind(&mut self, framing: Framing) {
+        let begun: usize = self.begun.iter().map(Segment::len).sum();
+        let written = begun + self.offset;
         for segment in self.begun.drain(..).rev() {
-            self.bytes += segment.len();
-            self.messages += u64::from(segment.messages);
-            // The part before the offset belongs to the old front; account for it as unwritten below.
-            if self.offset > 0 {
-                self.bytes += self.offset;
-                self.offset = 0;
-            }
             self.segments.push_front(segment);
         }
-        // The front segment begins at a message's start. Walk to the last start at or before what was written. When
-        // segments came back, everything in the first one before its last message has been delivered.
-        let Some(front) = self.segments.front() else { return };
-        let bytes = front.as_slice();
-        let limit = if front.complete { self.offset } else { bytes.len().max(self.offset) };
-        let (mut start, mut position, mut delivered) = (0usize, 0usize, 0u32);
-        while position < limit {
-            let Some(Ok(Some(header))) = bytes.get(position..).map(|rest| parse_header(framing, rest)) else { break };
-            let Some(next) = usize::try_from(header.body_len)
+        self.offset = 0;
+        // What is queued begins at a message's start. Walk over the frames to the last start that is not beyond what was
+        // written; headers never reach over the end of a segment.
+        let (mut position, mut start, mut delivered) = (0usize, 0usize, 0u64);
+        while position < written {
+            let Ok(Some(header)) = parse_header(framing, self.slice_at(position)) else { break };
+            let next = usize::try_from(header.body_len)
                 .ok()
                 .and_then(|len| len.checked_add(header.header_len))
-                .and_then(|len| len.checked_add(position))
-            else {
-                break;
-            };
+                .and_then(|len| len.checked_add(position));
+            let Some(next) = next else { break };
             position = next;
-            if !header.more && position <= limit && position <= bytes.len() {
+            if !header.more && position <= written {
                 start = position;
                 delivered += 1;
             }
         }
-        let written = self.offset;
-        let trim = start.min(bytes.len());
-        if let Some(front) = self.segments.front_mut() {
-            let messages = front.messages.min(delivered);
-            front.messages -= messages;
-            self.messages -= u64::from(messages);
-            match &mut front.data {
-                Data::Owned(bytes) => {
-                    bytes.drain(..trim);
-                }
-                Data::Reference(bytes) => *bytes = bytes.slice(trim..),
-                Data::Range { start, .. } => *start += trim,
+        // Everything before that start has been delivered.
+        let mut trim = start;
+        while let Some(front) = self.segments.front_mut() {
+            if front.len() > trim {
+                front.trim(trim);
+                front.messages -= u32::try_from(delivered).unwrap_or(0).min(front.messages);
+                break;
             }
-        }
-        self.offset = 0;
-        self.bytes = (self.bytes + written).saturating_sub(trim);
-        if self.segments.front().is_some_and(|front| front.len() == 0) {
+            trim -= front.len();
+            delivered = delivered.saturating_sub(u64::from(front.messages));
             self.segments.pop_front();
         }
+        self.messages = self.segments.iter().map(|segment| u64::from(segment.messages)).sum();
+        self.bytes = self.segments.iter().map(Segment::len).sum();
+    }
+
+    /// The bytes of one segment from a position in the queue on.
+    fn slice_at(&self, position: usize) -> &[u8] {
+        let mut before = 0;
+        for segment in &self.segments {
+            let end = before + segment.len();
+            if position < end {
+                return segment.as_slice().get(position - before..).unwrap_or_default();
+            }
+            before = end;
+        }
+        &[]
     }
 
     /// Turns what waits into the framing of ZMTP 1.0, for a peer that turned out to be that old.
@@ -453,5 +465,146 @@ impl Batch {
             }
         }
         (total, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tamtam_zmtp::Frame;
+
+    use super::*;
+
+    /// Takes `count` bytes (or all) out of the outbox, as the kernel would.
+    fn take(outbox: &mut Outbox, pool: &mut BufferPool, count: usize) -> Vec<u8> {
+        let mut taken = Vec::new();
+        while taken.len() < count && !outbox.is_empty() {
+            let left = count - taken.len();
+            let written = outbox
+                .write_with(pool, |slices| {
+                    let mut written = 0;
+                    for slice in slices {
+                        let part = slice.len().min(left - written);
+                        taken.extend_from_slice(&slice[..part]);
+                        written += part;
+                    }
+                    Ok::<_, ()>(written)
+                })
+                .unwrap();
+            assert!(written > 0);
+        }
+        taken
+    }
+
+    fn encoded(message: &Message) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let count = message.frame_count();
+        for (index, frame) in message.frames().enumerate() {
+            Framing::V2.put_header(&mut bytes, frame.len(), index + 1 < count);
+            bytes.extend_from_slice(frame);
+        }
+        bytes
+    }
+
+    fn message(sizes: &[usize]) -> Message {
+        Message::from_frames(sizes.iter().map(|&size| Frame::from(vec![size as u8; size]))).unwrap()
+    }
+
+    fn sizes() -> impl Strategy<Value = Vec<usize>> {
+        let size = prop_oneof![4 => 0usize..300, 1 => (REFERENCE_MIN - 2)..(REFERENCE_MIN + 100), 1 => 60_000usize..70_000];
+        prop::collection::vec(size, 1..4)
+    }
+
+    proptest! {
+        /// Whatever was written when a connection broke: the next one gets whole messages, from the first that was not
+        /// written to its end.
+        #[test]
+        fn rewinding_repeats_exactly_the_message_that_was_cut(
+            all in prop::collection::vec(sizes(), 1..30),
+            cut in 0.0f64..1.0,
+            batched in any::<bool>(),
+        ) {
+            let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+            let messages: Vec<Vec<u8>> = all.iter().map(|sizes| encoded(&message(sizes))).collect();
+            for sizes in &all {
+                outbox.append(Framing::V2, message(sizes), &mut pool);
+            }
+            let total: usize = messages.iter().map(Vec::len).sum();
+            prop_assert_eq!(outbox.bytes(), total);
+            prop_assert_eq!(outbox.messages(), all.len() as u64);
+            let cut = (total as f64 * cut) as usize;
+            if batched {
+                let batch = outbox.take_batch();
+                outbox.put_back(batch, cut, &mut pool);
+            } else {
+                let taken = take(&mut outbox, &mut pool, cut);
+                prop_assert_eq!(taken.len(), cut);
+            }
+            prop_assert_eq!(outbox.bytes(), total - cut);
+            outbox.rewind(Framing::V2);
+            // The first message whose end is beyond the cut.
+            let mut end = 0;
+            let first = messages.iter().position(|bytes| { end += bytes.len(); end > cut }).unwrap_or(messages.len());
+            let expected: Vec<u8> = messages[first..].concat();
+            prop_assert_eq!(outbox.bytes(), expected.len());
+            prop_assert_eq!(outbox.messages(), (messages.len() - first) as u64);
+            prop_assert!(outbox.is_at_boundary());
+            prop_assert!(take(&mut outbox, &mut pool, usize::MAX) == expected);
+            prop_assert_eq!((outbox.messages(), outbox.bytes()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn ranges_of_a_shared_chunk_grow_and_are_written_once_sealed() {
+        let mut pool = BufferPool::default();
+        let mut chunk = OpenChunk::new(Vec::new());
+        let (mut all, mut some) = (Outbox::default(), Outbox::default());
+        for i in 0..10u8 {
+            let start = chunk.bytes.len();
+            Framing::V2.put_header(&mut chunk.bytes, 1, false);
+            chunk.bytes.push(i);
+            all.append_range(&chunk.cell, start, chunk.bytes.len());
+            if i % 5 == 0 {
+                some.append_range(&chunk.cell, start, chunk.bytes.len());
+            }
+        }
+        assert_eq!((all.segments.len(), some.segments.len()), (1, 2));
+        assert_eq!((all.messages(), some.messages()), (10, 2));
+        let everything = chunk.bytes.clone();
+        chunk.seal();
+        assert_eq!(take(&mut all, &mut pool, usize::MAX), everything);
+        assert_eq!(take(&mut some, &mut pool, usize::MAX), [0, 1, 0, 0, 1, 5]);
+        assert_eq!((all.messages(), some.messages()), (0, 0));
+    }
+
+    #[test]
+    fn a_batch_is_written_behind_the_lock_and_what_came_meanwhile_follows() {
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        outbox.append(Framing::V2, message(&[20_000]), &mut pool);
+        outbox.append(Framing::V2, message(&[5]), &mut pool);
+        let before = outbox.bytes();
+        let batch = outbox.take_batch();
+        outbox.append(Framing::V2, message(&[7]), &mut pool);
+        let mut calls = 0;
+        let (written, error) = batch.write_all_with(usize::MAX, |slices| {
+            calls += 1;
+            if calls == 3 { Err("full") } else { Ok(slices.iter().map(|slice| slice.len()).sum::<usize>().min(15_000)) }
+        });
+        assert_eq!((written, error), (before, None), "two writes take everything");
+        outbox.put_back(batch, 20_003, &mut pool);
+        assert_eq!(outbox.messages(), 3, "the first one lacks its last bytes");
+        assert_eq!(take(&mut outbox, &mut pool, usize::MAX).len(), before - 20_003 + 9);
+    }
+
+    #[test]
+    fn clearing_keeps_what_is_on_its_way() {
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        for _ in 0..3 {
+            outbox.append(Framing::V2, message(&[10_000]), &mut pool);
+        }
+        take(&mut outbox, &mut pool, 100);
+        assert_eq!(outbox.clear_waiting(), 2);
+        assert_eq!(outbox.messages(), 1);
+        assert_eq!(take(&mut outbox, &mut pool, usize::MAX).len(), 10_009 - 100);
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Pattern {
 /// What a publisher knows of its subscribers.
 pub(crate) struct Publishing {
     pub(crate) subscriptions: Subscriptions,
+    /// Manual mode: what peers asked for, whatever the application made of it.
+    pub(crate) asked: Subscriptions,
     pub(crate) policy: NoticePolicy,
     /// The peer whose notice was received last: `XPUB_MANUAL` acts on it.
     pub(crate) last: Option<PeerId>,
@@ -37,6 +39,7 @@ impl Pattern {
             }
             SocketType::Pub | SocketType::XPub => Self::Publish(Publishing {
                 subscriptions: Subscriptions::new(),
+                asked: Subscriptions::new(),
                 policy: NoticePolicy::default(),
                 last: None,
             }),

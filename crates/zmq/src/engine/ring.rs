@@ -20,24 +20,24 @@ use self::sync::{Arc, AtomicBool, AtomicPtr, AtomicU64, Ordering, UnsafeCell, fe
 
 /// The atomics and cells; loom's when the model checker runs.
 mod sync {
-    #[cfg(loom)]
+    #[cfg(tamtam_loom)]
     pub(super) use loom::{
         cell::UnsafeCell,
         sync::Arc,
         sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
     };
-    #[cfg(not(loom))]
+    #[cfg(not(tamtam_loom))]
     pub(super) use std::sync::{
         Arc,
         atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
     };
 
     /// The standard cell with loom's way of access.
-    #[cfg(not(loom))]
+    #[cfg(not(tamtam_loom))]
     #[derive(Debug)]
     pub(super) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
-    #[cfg(not(loom))]
+    #[cfg(not(tamtam_loom))]
     impl<T> UnsafeCell<T> {
         pub(super) fn new(value: T) -> Self {
             Self(std::cell::UnsafeCell::new(value))
@@ -54,9 +54,9 @@ mod sync {
 }
 
 /// Slots per block: large enough that blocks are rare, small enough that an idle pipe costs a few kilobytes at most.
-#[cfg(not(loom))]
+#[cfg(not(tamtam_loom))]
 const BLOCK_SLOTS: usize = 16;
-#[cfg(loom)]
+#[cfg(tamtam_loom)]
 const BLOCK_SLOTS: usize = 2;
 
 /// How many messages the consumer takes before it tells the producer, at most.
@@ -64,7 +64,7 @@ const PUBLISH_EVERY: u64 = 32;
 
 struct Block<T> {
     slots: [UnsafeCell<MaybeUninit<T>>; BLOCK_SLOTS],
-    next: AtomicPtr<Block<T>>,
+    next: AtomicPtr<Self>,
 }
 
 impl<T> Block<T> {
@@ -380,7 +380,7 @@ impl Attention {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(tamtam_loom)))]
 mod tests {
     use super::*;
 
@@ -470,8 +470,8 @@ mod tests {
     }
 }
 
-/// Models for the checker: `RUSTFLAGS="--cfg loom" cargo test -p tamtam-zmq --release --lib ring::loom`.
-#[cfg(all(test, loom))]
+/// Models for the checker: `RUSTFLAGS="--cfg tamtam_loom" cargo test -p tamtam-zmq --release --lib ring::loom`.
+#[cfg(all(test, tamtam_loom))]
 mod loom_models {
     use super::*;
     use loom::sync::{Condvar, Mutex};

@@ -327,6 +327,11 @@ impl Locked<'_> {
             return Err(SendError::OutOfTurn(message));
         }
         let correlate = turn.correlate();
+        let given_up = turn.awaiting();
+        if let Some(peer) = given_up {
+            self.discard_replies(peer);
+        }
+        let Pattern::Request(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
         let id = correlate.then(|| turn.next_request_id());
         let enveloped = turn.envelope(message, id);
         match self.route_in_turn(enveloped) {
@@ -344,6 +349,13 @@ impl Locked<'_> {
                 message.pop_front();
                 Err(SendError::Full(message))
             }
+        }
+    }
+
+    /// A relaxed REQ asks again without having got a reply: what has come meanwhile answers the old request.
+    fn discard_replies(&mut self, peer: PeerId) {
+        while self.next_from(peer).is_some() {
+            self.retired.dropped.malformed += 1;
         }
     }
 

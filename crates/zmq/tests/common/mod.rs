@@ -1,5 +1,5 @@
 //! What the tests share: endpoints, patience, the axis of who drives, peers made of plain bytes, child processes.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 pub mod child;
 pub mod wire;

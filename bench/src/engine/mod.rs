@@ -1,0 +1,74 @@
+//! Messaging libraries behind one face, so that every workload is written once.
+
+#[cfg(feature = "libzmq")]
+mod libzmq;
+mod tamtam;
+
+use std::time::Duration;
+
+use crate::failure::Outcome;
+
+#[cfg(feature = "libzmq")]
+pub(crate) use libzmq::Libzmq;
+pub(crate) use tamtam::Tamtam;
+
+/// Socket types that the workloads use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Req,
+    Rep,
+    Dealer,
+    Router,
+    Pair,
+    Push,
+    Pull,
+    /// A publisher that knows its subscribers and does not drop.
+    Publisher,
+    Sub,
+}
+
+/// What is set on every socket of a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tuning {
+    /// Whether a thread that waits may spin, where the library can.
+    pub(crate) spin: bool,
+}
+
+/// A messaging library with ZeroMQ's sockets.
+pub(crate) trait Engine: 'static {
+    /// What sockets are made in.
+    type Context: Clone + Send + Sync + 'static;
+    /// A socket.
+    type Socket: Send + 'static;
+    /// Where a received message stays.
+    type Slot: Default;
+
+    /// Makes a context.
+    fn context() -> Outcome<Self::Context>;
+    /// Makes a socket that gives up after [`SILENCE`](crate::spec::SILENCE).
+    fn socket(context: &Self::Context, kind: Kind, tuning: Tuning) -> Outcome<Self::Socket>;
+    /// Binds; returns the endpoint with wildcards resolved.
+    fn bind(socket: &Self::Socket, endpoint: &str) -> Outcome<String>;
+    /// Connects.
+    fn connect(socket: &Self::Socket, endpoint: &str) -> Outcome;
+    /// Subscribes to everything.
+    fn subscribe(socket: &Self::Socket) -> Outcome;
+    /// Waits until so many subscribers have subscribed.
+    fn wait_for_subscribers(socket: &Self::Socket, count: usize, timeout: Duration) -> Outcome;
+    /// Sends a message of one frame, whose body is copied.
+    fn send(socket: &Self::Socket, body: &[u8]) -> Outcome;
+    /// Receives a message of one frame.
+    fn receive<'a>(socket: &Self::Socket, slot: &'a mut Self::Slot) -> Outcome<&'a [u8]>;
+    /// Receives a message of any number of frames, looks at its last, and sends it back.
+    fn echo(socket: &Self::Socket, check: impl FnOnce(&[u8]) -> Outcome) -> Outcome;
+    /// Tells what the library knows of a socket's state, for a failure's text.
+    fn describe(socket: &Self::Socket) -> String;
+}
+
+/// Returns libzmq's version and how it was built, or why it is not there.
+pub(crate) fn libzmq_version() -> String {
+    #[cfg(feature = "libzmq")]
+    return libzmq::version();
+    #[cfg(not(feature = "libzmq"))]
+    return "not built in (feature libzmq)".to_owned();
+}

@@ -1,0 +1,86 @@
+//! One message there and back, again and again.
+
+use super::stage::{Part, Stage, say};
+use crate::clock::now_ns;
+use crate::engine::{Engine, Kind, Tuning};
+use crate::failure::{Failure, Outcome};
+use crate::line::Line;
+use crate::payload::{self, Payload};
+use crate::spec::{Conversation, Role, Spec};
+
+pub(super) fn play<E: Engine>(
+    context: &E::Context,
+    spec: &Spec,
+    tuning: Tuning,
+    conversation: Conversation,
+) -> Outcome {
+    let (asker, replier) = match conversation {
+        Conversation::ReqRep => (Kind::Req, Kind::Rep),
+        Conversation::DealerRouter => (Kind::Dealer, Kind::Router),
+        Conversation::Pair => (Kind::Pair, Kind::Pair),
+    };
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    if spec.binds() {
+        let socket = E::socket(context, replier, tuning)?;
+        let endpoint = E::bind(&socket, &spec.endpoint)?;
+        if spec.role == Role::Binder {
+            say(&Line::Bound(endpoint))?;
+        }
+        parts.push(Box::new(move |stage| reply::<E>(stage, &socket, spec)));
+    }
+    if spec.connects() {
+        let socket = E::socket(context, asker, tuning)?;
+        E::connect(&socket, &spec.endpoint)?;
+        parts.push(Box::new(move |stage| ask::<E>(stage, &socket, spec)));
+    }
+    Stage::play(parts);
+    Ok(())
+}
+
+fn reply<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
+    let replies = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            E::echo(socket, |body| payload::check(body, spec.size, number))
+                .map_err(|failure| explain::<E>(failure, "echo", number, spec, socket))?;
+        }
+        Ok::<_, Failure>(())
+    };
+    replies(0..spec.warm)?;
+    stage.ready()?;
+    let start = now_ns();
+    replies(spec.warm..spec.warm + spec.count)?;
+    stage.done(start, now_ns())
+}
+
+fn ask<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
+    let mut payload = Payload::new(spec.size);
+    let mut slot = E::Slot::default();
+    let mut ask = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            E::send(socket, payload.stamped(number))
+                .map_err(|failure| explain::<E>(failure, "request", number, spec, socket))?;
+            E::receive(socket, &mut slot)
+                .and_then(|body| payload::check(body, spec.size, number))
+                .map_err(|failure| explain::<E>(failure, "reply", number, spec, socket))?;
+        }
+        Ok::<_, Failure>(())
+    };
+    ask(0..spec.warm)?;
+    stage.ready()?;
+    let start = now_ns();
+    ask(spec.warm..spec.warm + spec.count)?;
+    stage.done(start, now_ns())
+}
+
+#[cold]
+pub(super) fn explain<E: Engine>(
+    failure: Failure,
+    what: &str,
+    number: u64,
+    spec: &Spec,
+    socket: &E::Socket,
+) -> Failure {
+    let total = spec.warm + spec.count;
+    let state = E::describe(socket);
+    Failure::new(format!("{what} {number} of {total}: {failure} [{state}]"))
+}

@@ -1,0 +1,89 @@
+//! An end's talk with the conductor.
+
+use std::io::{BufRead as _, Write as _};
+use std::process;
+use std::sync::{Barrier, Mutex, PoisonError};
+use std::thread;
+
+use crate::failure::{Failure, Outcome};
+use crate::line::{Done, GO, Line, STOP};
+use crate::usage::Usage;
+
+/// One part of this process's work, to be played in a thread.
+pub(crate) type Part<'a> = Box<dyn FnOnce(&Stage) -> Outcome + Send + 'a>;
+
+/// Where the threads of this process meet, and from where one of them speaks with the conductor.
+pub(crate) struct Stage {
+    barrier: Barrier,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    at_go: Usage,
+    done: Option<Done>,
+}
+
+impl Stage {
+    /// Plays all parts, each in a thread. The first that fails ends the process.
+    pub(crate) fn play(parts: Vec<Part<'_>>) {
+        let stage = Self { barrier: Barrier::new(parts.len()), progress: Mutex::default() };
+        thread::scope(|scope| {
+            let mut parts = parts.into_iter();
+            let first = parts.next();
+            for part in parts {
+                scope.spawn(|| part(&stage).unwrap_or_else(|failure| fail(&failure)));
+            }
+            first.map(|part| part(&stage).unwrap_or_else(|failure| fail(&failure)));
+        });
+    }
+
+    /// Waits until all threads here and all processes are warm.
+    pub(crate) fn ready(&self) -> Outcome {
+        if self.barrier.wait().is_leader() {
+            say(&Line::Ready)?;
+            hear(GO)?;
+            self.progress.lock().unwrap_or_else(PoisonError::into_inner).at_go = Usage::now();
+        }
+        self.barrier.wait();
+        Ok(())
+    }
+
+    /// Reports a part's end, and waits until all others have come to theirs, here and in other processes.
+    pub(crate) fn done(&self, start_ns: u64, end_ns: u64) -> Outcome {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = progress.done.get_or_insert(Done { start_ns, end_ns });
+        sum.start_ns = sum.start_ns.min(start_ns);
+        sum.end_ns = sum.end_ns.max(end_ns);
+        drop(progress);
+        if self.barrier.wait().is_leader() {
+            let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            say(&Line::Done(progress.done.ok_or_else(|| Failure::new("nothing was done"))?))?;
+            hear(STOP)?;
+            say(&Line::Spent(Usage::now() - progress.at_go))?;
+        }
+        self.barrier.wait();
+        Ok(())
+    }
+}
+
+/// Tells the conductor something.
+pub(crate) fn say(line: &Line) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, line)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// Tells the conductor that it went wrong, and ends the process.
+pub(crate) fn fail(failure: &Failure) -> ! {
+    // If the conductor is gone, too, nobody is left to be told.
+    let _ = say(&Line::Failed(failure.0.clone()));
+    process::exit(1)
+}
+
+fn hear(expected: &str) -> Outcome {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    if line.trim_end() == expected { Ok(()) } else { Err(Failure::new(format!("expected {expected}, got {line:?}"))) }
+}

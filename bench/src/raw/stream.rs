@@ -1,0 +1,108 @@
+//! Round trips and a one-way stream over a raw link.
+
+use std::io::{Read, Write};
+
+use super::link::{Link, Listener};
+use crate::clock::now_ns;
+use crate::failure::{Failure, Outcome};
+use crate::line::Line;
+use crate::payload::{self, Payload};
+use crate::peer::{Stage, say};
+use crate::spec::{Contestant, Role, Spec, Work};
+
+/// A one-way stream is written and read in pieces of this size (or of one message, if that is larger).
+const BATCH: usize = 64 * 1024;
+
+pub(super) fn play(spec: &Spec) -> Outcome {
+    let link = if spec.role == Role::Binder {
+        let (listener, endpoint) = Listener::bind(spec.transport, &spec.endpoint)?;
+        say(&Line::Bound(endpoint))?;
+        listener.accept()?
+    } else {
+        Link::connect(spec.transport, &spec.endpoint)?
+    };
+    if spec.contestant == Contestant::RawSpinning { run(link.spin()?, spec) } else { run(link, spec) }
+}
+
+fn run(mut link: impl Read + Write + Send, spec: &Spec) -> Outcome {
+    Stage::play(vec![Box::new(|stage| match (spec.work, spec.role) {
+        (Work::Throughput, Role::Binder) => drain(stage, &mut link, spec),
+        (Work::Throughput, _) => pour(stage, &mut link, spec),
+        (_, Role::Binder) => reply(stage, &mut link, spec),
+        _ => ask(stage, &mut link, spec),
+    })]);
+    Ok(())
+}
+
+fn ask(stage: &Stage, link: &mut (impl Read + Write), spec: &Spec) -> Outcome {
+    let mut payload = Payload::new(spec.size);
+    let mut buffer = vec![0; spec.size];
+    let mut ask = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            link.write_all(payload.stamped(number))?;
+            link.read_exact(&mut buffer)?;
+            payload::check(&buffer, spec.size, number)?;
+        }
+        Ok::<_, Failure>(())
+    };
+    ask(0..spec.warm)?;
+    stage.ready()?;
+    let start = now_ns();
+    ask(spec.warm..spec.warm + spec.count)?;
+    stage.done(start, now_ns())
+}
+
+fn reply(stage: &Stage, link: &mut (impl Read + Write), spec: &Spec) -> Outcome {
+    let mut buffer = vec![0; spec.size];
+    let mut reply = |count| {
+        for _ in 0..count {
+            link.read_exact(&mut buffer)?;
+            link.write_all(&buffer)?;
+        }
+        Ok::<_, Failure>(())
+    };
+    reply(spec.warm)?;
+    stage.ready()?;
+    let start = now_ns();
+    reply(spec.count)?;
+    stage.done(start, now_ns())
+}
+
+fn pour(stage: &Stage, link: &mut impl Write, spec: &Spec) -> Outcome {
+    let batch = vec![0x5a; BATCH.max(spec.size)];
+    let mut pour = |count: u64| {
+        let mut left = usize::try_from(count)? * spec.size;
+        while left > 0 {
+            let piece = batch.get(..left).unwrap_or(&batch);
+            link.write_all(piece)?;
+            left -= piece.len();
+        }
+        Ok::<_, Failure>(())
+    };
+    pour(spec.warm)?;
+    stage.ready()?;
+    let start = now_ns();
+    pour(spec.count)?;
+    stage.done(start, now_ns())
+}
+
+fn drain(stage: &Stage, link: &mut impl Read, spec: &Spec) -> Outcome {
+    let mut buffer = vec![0; BATCH.max(spec.size)];
+    let mut drain = |count: u64| {
+        let mut left = usize::try_from(count)? * spec.size;
+        while left > 0 {
+            let room = left.min(buffer.len());
+            let got = buffer.get_mut(..room).map_or(Ok(0), |room| link.read(room))?;
+            if got == 0 {
+                return Err(Failure::new(format!("the stream ended {left} bytes early")));
+            }
+            left -= got;
+        }
+        Ok(())
+    };
+    drain(spec.warm)?;
+    stage.ready()?;
+    let start = now_ns();
+    drain(spec.count)?;
+    stage.done(start, now_ns())
+}

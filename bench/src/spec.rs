@@ -1,0 +1,146 @@
+//! What one end of a measurement is told to do.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// An end that hears nothing for so long gives up and says what it has got.
+pub(crate) const SILENCE: Duration = Duration::from_secs(4);
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Contestant {
+    /// Sockets (or a ring) used directly; a thread that waits spins
+    RawSpinning,
+    /// Sockets used directly; a thread that waits sleeps
+    RawBlocking,
+    /// libzmq through the `zmq` crate
+    Libzmq,
+    /// Tamtam
+    Tamtam,
+}
+
+impl Contestant {
+    /// Returns whether it is a limit to compare with and not a messaging library.
+    pub(crate) fn is_raw(self) -> bool {
+        matches!(self, Self::RawSpinning | Self::RawBlocking)
+    }
+
+    /// Returns the name for tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RawSpinning => "raw spinning",
+            Self::RawBlocking => "raw blocking",
+            Self::Libzmq => "libzmq",
+            Self::Tamtam => "tamtam",
+        }
+    }
+}
+
+impl fmt::Display for Contestant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How the ends reach each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Transport {
+    /// Unix sockets.
+    Ipc,
+    /// TCP on loopback.
+    Tcp,
+    /// Threads of one process.
+    Inproc,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipc => "ipc",
+            Self::Tcp => "tcp",
+            Self::Inproc => "inproc",
+        })
+    }
+}
+
+/// Which socket types talk in a round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Conversation {
+    /// REQ and REP.
+    ReqRep,
+    /// DEALER and ROUTER.
+    DealerRouter,
+    /// PAIR and PAIR.
+    Pair,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Work {
+    /// One message there and back, again and again.
+    Latency(Conversation),
+    /// PUSH to PULL, as fast as it goes.
+    Throughput,
+    /// PUB to several SUB in one other process, a thread each.
+    Fanout,
+    /// PUB to several SUB in a process each, Protobuf messages and END.
+    Textbook,
+    /// Many clients connect to one ROUTER and stay.
+    Connections,
+}
+
+/// Which end a process plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// Binds: replies, pulls, publishes or accepts.
+    Binder,
+    /// Connects: requests, pushes, subscribes or dials.
+    Connector,
+    /// Both, in threads.
+    Both,
+}
+
+/// What one process of a measurement is told to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Spec {
+    pub(crate) contestant: Contestant,
+    pub(crate) work: Work,
+    pub(crate) role: Role,
+    pub(crate) transport: Transport,
+    /// Where to bind or to connect.
+    pub(crate) endpoint: String,
+    /// Bytes of a message's body, at least 8.
+    pub(crate) size: usize,
+    /// Messages (or round trips) that do not count.
+    pub(crate) warm: u64,
+    /// Messages (or round trips) that count.
+    pub(crate) count: u64,
+    /// Subscribers that the publisher has to wait for.
+    pub(crate) subscribers: usize,
+    /// Subscribers in this process.
+    pub(crate) subscribers_here: usize,
+    /// Whether Tamtam may spin.
+    pub(crate) spin: bool,
+    /// Whether to stay on one CPU, the same for all ends.
+    pub(crate) pinned: bool,
+}
+
+impl Spec {
+    /// Returns whether this process binds.
+    pub(crate) fn binds(&self) -> bool {
+        self.role != Role::Connector
+    }
+
+    /// Returns whether this process connects.
+    pub(crate) fn connects(&self) -> bool {
+        self.role != Role::Binder
+    }
+}
