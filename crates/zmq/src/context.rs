@@ -195,14 +195,20 @@ impl ContextCore {
         self.tables().sockets.values().cloned().collect()
     }
 
-    /// A socket has nothing left to do. Called under its lock.
-    pub(crate) fn socket_closed(&self, id: u32, lost: (u64, u64)) {
+    /// A socket has nothing left to do. Called under its lock; returns its pipes that nobody took, to be dropped later:
+    /// that may run callers' code.
+    #[must_use]
+    pub(crate) fn socket_closed(&self, id: u32, lost: (u64, u64)) -> Vec<PipeEnd> {
         let mut tables = self.tables();
         tables.sockets.remove(&id);
         tables.lost.0 += lost.0;
         tables.lost.1 += lost.1;
+        let pending: Vec<PipeEnd> =
+            tables.pending.values_mut().flat_map(|ends| ends.extract_if(.., |end| end.from.id == id)).collect();
+        tables.pending.retain(|_, ends| !ends.is_empty());
         drop(tables);
         self.closed.notify_all();
+        pending
     }
 
     /// Waits until one socket is closed for good.

@@ -174,6 +174,9 @@ options! {
     spin, set_spin: Spin = Spin::Adaptive;
     /// Sets who drives input and output. Default adaptive, live.
     driver, set_driver: Driver = Driver::Adaptive;
+    /// Sets whether a call that waits returns (with an error that says so) when a signal arrives. Default false: it goes
+    /// on waiting, as the standard library's calls do. Live.
+    interruptible, set_interruptible: bool = false;
     /// Sets the newest protocol version to speak. Default 3.1, later.
     version_max, set_version_max: Version = Version::V3_1;
 }

@@ -255,7 +255,7 @@ impl Poller {
             locked.polling += 1;
             locked.update_attention();
             let ready = !locked.is_open()
-                || interest.readable && kind.can_receive() && locked.has_input()
+                || interest.readable && kind.can_receive() && locked.has_input(&core.attention)
                 || interest.writable && kind.can_send() && locked.is_writable(kind);
             nothing &= !ready;
         }

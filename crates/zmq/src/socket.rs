@@ -269,7 +269,7 @@ impl Socket {
         std::future::poll_fn(move |task| match self.core.receive(Patience::None) {
             Err(RecvError::WouldBlock) => {
                 let mut locked = self.core.lock();
-                let ready = locked.await_with(task.waker(), super::engine::core::State::has_input);
+                let ready = locked.await_with(task.waker(), |state| state.has_input(&self.core.attention));
                 drop(locked);
                 if ready {
                     task.waker().wake_by_ref();
@@ -496,7 +496,7 @@ impl Socket {
         let set = locked.ready_set()?;
         locked.exported = true;
         locked.update_attention();
-        if locked.has_input() {
+        if locked.has_input(&self.core.attention) {
             locked.wake();
         }
         drop(locked);

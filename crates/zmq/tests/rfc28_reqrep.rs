@@ -314,10 +314,9 @@ fn rep_discards_the_answer_to_a_peer_that_is_gone() {
         req.send("question").unwrap();
         rep.recv_timeout(PATIENCE).unwrap();
         req.close();
-        eventually("the peer is gone", || {
-            let _ = rep.readiness();
-            rep.peers().is_empty()
-        });
+        if transport != "inproc" {
+            eventually("the peer is gone", || rep.peers().is_empty());
+        }
         rep.send("answer").unwrap();
         assert_eq!(rep.statistics().traffic.dropped.unroutable, 1, "{transport} {driver:?}");
         let next = Req::with(&context, driven_by(driver)).unwrap();

@@ -410,6 +410,7 @@ impl Locked<'_> {
             writing: false,
             blocked: false,
             hangup: false,
+            finishing: false,
             remote,
             epoch,
             alternatives,

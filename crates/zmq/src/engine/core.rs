@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -67,10 +66,8 @@ pub(crate) struct Core {
     state: Mutex<State>,
     /// Threads that wait without watching descriptors.
     pub(crate) followers: Condvar,
-    /// Somebody waits: inproc peers wake only then.
+    /// What inproc peers have to tell, and whether they must wake somebody for it.
     pub(crate) attention: Attention,
-    /// An inproc peer has published something since we last looked.
-    pub(crate) hint: AtomicBool,
 }
 
 impl std::fmt::Debug for Core {
@@ -188,7 +185,6 @@ impl Core {
             context,
             followers: Condvar::new(),
             attention: Attention::new(),
-            hint: AtomicBool::new(false),
             state: Mutex::new(State {
                 options: Arc::new(Options::default()),
                 pattern: Pattern::new(kind, id),
@@ -252,7 +248,7 @@ impl Core {
 
     /// Called by an inproc peer that published something (or took something) while we wanted attention.
     fn peer_published(self: &Arc<Self>) {
-        self.hint.store(true, Ordering::Release);
+        self.attention.raise();
         let mut locked = self.lock();
         locked.wake();
     }
@@ -260,10 +256,7 @@ impl Core {
     /// Tells a reader in another thread that something was published; returns whether it has to be woken.
     #[inline]
     pub(crate) fn announce(&self) -> bool {
-        if !self.hint.load(Ordering::Relaxed) {
-            self.hint.store(true, Ordering::Release);
-        }
-        self.attention.is_wanted()
+        self.attention.announce()
     }
 }
 
@@ -363,7 +356,7 @@ impl<'a> Locked<'a> {
     /// Sets the flag by which inproc peers know whether they have to wake us.
     pub(crate) fn update_attention(&self) {
         let wanted = self.leader || self.following > 0 || !self.wakers.is_empty() || self.polling > 0 || self.exported;
-        self.core.attention.set(wanted);
+        self.core.attention.set_sleeping(wanted);
     }
 
     /// Takes the wake signal away.

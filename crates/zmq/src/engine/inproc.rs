@@ -28,7 +28,7 @@ pub(crate) struct PipeEnd {
 }
 
 impl PipeEnd {
-    fn into_link(self) -> Link {
+    pub(crate) fn into_link(self) -> Link {
         let other = Arc::new(OnceLock::from(self.from));
         Link::Inproc(Inproc { tx: self.tx, rx: self.rx, other })
     }

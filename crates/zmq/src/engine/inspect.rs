@@ -1,7 +1,6 @@
 //! Looking at a socket's state from outside, and changing its options.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tamtam_zmtp::PeerId;
@@ -90,6 +89,6 @@ impl Locked<'_> {
     ) -> Result<(), Ended> {
         // What an inproc peer has published is looked at by the caller.
         let core = Arc::clone(self.core);
-        self.park(patience, |state| ready(state) || core.hint.load(Ordering::Acquire))
+        self.park(patience, |state| ready(state) || core.attention.has_news())
     }
 }

@@ -1,6 +1,5 @@
 //! From the peers' queues to the application: fair queueing, then the pattern's part.
 
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tamtam_zmtp::{Assigned, Event, Frame, Message, PeerId, PeerInfo, SocketType, Verdict};
@@ -146,7 +145,7 @@ impl Locked<'_> {
 
     /// Takes what inproc peers have published into account; returns whether anything is new.
     pub(crate) fn scan_inproc(&mut self) -> bool {
-        if !self.core.hint.load(Ordering::Relaxed) || !self.core.hint.swap(false, Ordering::AcqRel) {
+        if !self.core.attention.take_news() {
             return false;
         }
         let publishes = self.core.kind.publishes();

@@ -116,6 +116,8 @@ impl Locked<'_> {
     fn after_flush(&mut self, id: PeerId) {
         if self.life != Life::Open {
             self.linger_step(id);
+        } else if self.peer(id).and_then(super::peer::Peer::conn).is_some_and(|conn| conn.finishing) {
+            self.drain(id);
         }
     }
 
@@ -158,7 +160,8 @@ impl Locked<'_> {
     #[inline]
     pub(crate) fn resume_reading(&mut self, id: PeerId) {
         if let Some(conn) = self.peer(id).and_then(super::peer::Peer::conn)
-            && conn.interest == Interest::NONE
+            && !conn.hangup
+            && (conn.interest == Interest::NONE || conn.interest == Interest::WRITE)
         {
             self.update_interest(id);
         }

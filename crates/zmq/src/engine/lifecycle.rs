@@ -81,7 +81,8 @@ impl Locked<'_> {
         self.after.notify = true;
         let core = Arc::clone(self.core);
         let lost = self.lost_at_close;
-        core.context.socket_closed(core.id, lost);
+        let pipes = core.context.socket_closed(core.id, lost);
+        self.after.links.extend(pipes.into_iter().map(super::PipeEnd::into_link));
     }
 
     /// The context is being shut down: every call returns.

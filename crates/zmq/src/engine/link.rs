@@ -641,14 +641,10 @@ impl Locked<'_> {
 
     /// STREAM: an empty frame closes the connection once everything before it is written.
     pub(crate) fn close_when_written(&mut self, id: PeerId) {
-        self.flush(id);
-        let empty = self.peer(id).is_some_and(|peer| peer.queued_out_bytes() == 0);
-        if empty {
-            self.drain(id);
-        } else if let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) {
-            conn.phase = Phase::Ready;
-            self.disconnect(id, "closed by the application");
+        if let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) {
+            conn.finishing = true;
         }
+        self.flush(id);
     }
 
     /// One step of closing, for one peer: what is written is drained, what cannot be written any more goes.
@@ -674,7 +670,7 @@ impl Locked<'_> {
 
     /// Shuts our end and waits (not for long) for the peer's: closing a descriptor with unread bytes would make the
     /// kernel throw away what the peer has not read yet.
-    fn drain(&mut self, id: PeerId) {
+    pub(crate) fn drain(&mut self, id: PeerId) {
         let core = Arc::clone(self.core);
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };

@@ -94,6 +94,8 @@ pub(crate) struct Conn {
     pub(crate) blocked: bool,
     /// The peer's end is closed, or the connection broke, with messages left to read from the kernel.
     pub(crate) hangup: bool,
+    /// The application has closed it; it goes once everything is written. (STREAM)
+    pub(crate) finishing: bool,
     pub(crate) remote: String,
     /// Distinguishes the connections that a peer has one after the other.
     pub(crate) epoch: u64,

@@ -352,31 +352,61 @@ impl<T> Drop for Consumer<T> {
     }
 }
 
-/// "Somebody sleeps": the flag that one side sets before it sleeps and the other reads after it has published.
+/// What a reader of rings and those who write them tell each other: "there is something new" and "I sleep".
 ///
-/// Release and Acquire alone lose wake-ups here (both sides store, then load something else): each side needs a
-/// sequentially consistent fence between its store and its load.
+/// Release and Acquire alone lose wake-ups here: each side stores one thing and then loads another (the writer its item,
+/// then the flags; the reader a flag, then the rings), and a load may overtake a store. So each side has a sequentially
+/// consistent fence in between. The models below fail without either.
 #[derive(Debug)]
-pub(crate) struct Attention(AtomicBool);
+pub(crate) struct Attention {
+    /// Something was published since the reader last looked.
+    news: AtomicBool,
+    /// The reader sleeps and has to be woken.
+    sleeping: AtomicBool,
+}
 
 impl Attention {
     pub(crate) fn new() -> Self {
-        Self(AtomicBool::new(false))
+        Self { news: AtomicBool::new(false), sleeping: AtomicBool::new(false) }
     }
 
-    /// Sets whether somebody sleeps. After `true` the sleeper looks at its queues once more before it sleeps.
-    pub(crate) fn set(&self, wanted: bool) {
-        self.0.store(wanted, Ordering::Relaxed);
-        if wanted {
+    /// The writer's part, after it has published: raises the news; returns whether the reader must be woken.
+    #[inline]
+    pub(crate) fn announce(&self) -> bool {
+        fence(Ordering::SeqCst);
+        if !self.news.load(Ordering::Relaxed) {
+            self.news.store(true, Ordering::Release);
+        }
+        self.sleeping.load(Ordering::Relaxed)
+    }
+
+    /// Raises the news without a publication: the reader shall look.
+    pub(crate) fn raise(&self) {
+        self.news.store(true, Ordering::Release);
+    }
+
+    /// Tells whether there is something new.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.load(Ordering::Relaxed)
+    }
+
+    /// The reader's part, before it looks at its rings: takes the news away; returns whether there were any.
+    #[inline]
+    pub(crate) fn take_news(&self) -> bool {
+        if !self.has_news() || !self.news.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Sets whether somebody sleeps. After `true` the sleeper looks at its rings once more before it sleeps.
+    pub(crate) fn set_sleeping(&self, sleeping: bool) {
+        self.sleeping.store(sleeping, Ordering::Relaxed);
+        if sleeping {
             fence(Ordering::SeqCst);
         }
-    }
-
-    /// Tells, after something was published, whether somebody must be woken.
-    #[inline]
-    pub(crate) fn is_wanted(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -529,7 +559,7 @@ mod loom_models {
             let (asked, shared) = (Arc::clone(&attention), Arc::clone(&state));
             let writer = thread::spawn(move || {
                 producer.push(7).unwrap();
-                if asked.is_wanted() {
+                if asked.announce() {
                     // The waker takes the sleeper's lock, so it cannot fall between its last look and its sleep.
                     let guard = shared.0.lock().unwrap();
                     shared.1.notify_all();
@@ -541,7 +571,7 @@ mod loom_models {
                 if let Some(item) = consumer.pop() {
                     break item;
                 }
-                attention.set(true);
+                attention.set_sleeping(true);
                 if let Some(item) = consumer.pop() {
                     break item;
                 }
@@ -550,6 +580,26 @@ mod loom_models {
             drop(guard);
             assert_eq!(item, 7);
             writer.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_news_are_never_missed() {
+        loom::model(|| {
+            let (mut producer, mut consumer) = ring(u64::MAX);
+            let attention = Arc::new(Attention::new());
+            // Left over from an item that was taken before.
+            attention.raise();
+            let asked = Arc::clone(&attention);
+            let writer = thread::spawn(move || {
+                producer.push(7).unwrap();
+                asked.announce();
+                producer
+            });
+            let seen = attention.take_news() && !consumer.is_empty();
+            let producer = writer.join().unwrap();
+            assert!(seen || attention.has_news(), "published, but neither seen nor announced");
+            drop(producer);
         });
     }
 }

@@ -179,7 +179,7 @@ impl Locked<'_> {
     //= 29/PUBSUB, the PUB socket type
     //# SHALL silently drop the message if the queue for a subscriber is full.
     fn publish(&mut self, message: Message) -> Result<(), SendError> {
-        if self.core.hint.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.core.attention.has_news() {
             self.scan_inproc();
         }
         let now = &mut **self;

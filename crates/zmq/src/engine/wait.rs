@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tamtam_zmtp::Message;
@@ -10,6 +9,7 @@ use tamtam_zmtp::Message;
 use super::background::Command;
 use super::core::{Core, Life, Locked, Who};
 use super::peer::Link;
+use super::ring::Attention;
 use crate::error::{RecvError, SendError};
 use crate::options::Driver;
 use crate::sys::epoll::Events;
@@ -156,9 +156,9 @@ impl Core {
         loop {
             if spinning && locked.net_peers.is_empty() {
                 // Inproc peers raise a flag: no need to take the lock to see it.
-                let hint = &self.hint;
+                let attention = &self.attention;
                 locked.unlocked(|| {
-                    while !hint.load(Ordering::Relaxed) {
+                    while !attention.has_news() {
                         if began.elapsed() >= budget {
                             spinning = false;
                             break;
@@ -173,7 +173,7 @@ impl Core {
                 locked.unlocked(std::hint::spin_loop);
                 locked.poll_io();
             } else {
-                match locked.park(patience, |state| state.has_input()) {
+                match locked.park(patience, |state| state.has_input(&self.attention)) {
                     Ok(()) => {}
                     Err(Ended::Interrupted) => return Err(RecvError::Interrupted),
                     Err(_) => return Err(locked.refuse_receive()),
@@ -256,7 +256,11 @@ impl Locked<'_> {
                 Ok(()) => {
                     self.handle_events(&events);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => outcome = Err(Ended::Interrupted),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    if self.options.interruptible {
+                        outcome = Err(Ended::Interrupted);
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(socket = self.core.id, %error, "cannot wait for events");
                 }
@@ -301,7 +305,7 @@ impl Locked<'_> {
 
 impl super::core::State {
     /// Tells whether something is there to be taken (or to be looked at).
-    pub(crate) fn has_input(&mut self) -> bool {
+    pub(crate) fn has_input(&mut self, attention: &Attention) -> bool {
         if self.ahead.is_some() || !self.notices.is_empty() || self.recv_turn.current().is_some() {
             return true;
         }
@@ -314,6 +318,10 @@ impl super::core::State {
             None => false,
         });
         self.inproc_peers = inproc_peers;
+        if found {
+            // The peer may not have come to announce it yet: whoever takes next must look.
+            attention.raise();
+        }
         found
     }
 }

@@ -109,12 +109,21 @@ pub fn text(message: &Message) -> String {
     String::from_utf8_lossy(message.as_slice()).into_owned()
 }
 
-/// The processor time that this process has used.
+/// The processor time that this process has used. Other tests run beside: to be asked in a child process.
 pub fn cpu_time() -> Duration {
+    usage(libc::RUSAGE_SELF)
+}
+
+/// The processor time that this thread has used.
+pub fn thread_cpu_time() -> Duration {
+    usage(libc::RUSAGE_THREAD)
+}
+
+fn usage(of: libc::c_int) -> Duration {
     // SAFETY: all zeros is a valid rusage.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: the structure is valid for writes.
-    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) }, 0);
+    assert_eq!(unsafe { libc::getrusage(of, &raw mut usage) }, 0);
     let time = |value: libc::timeval| {
         Duration::from_secs(value.tv_sec.unsigned_abs()) + Duration::from_micros(value.tv_usec.unsigned_abs())
     };

@@ -246,14 +246,15 @@ fn an_application_decides_about_libzmqs_subscriptions() {
 fn topics_may_be_long() {
     everywhere(|case| {
         let contexts = Contexts::new();
-        let long = super::body(70_000);
+        // libzmq goes down its tree of topics by recursion: much longer ones overflow its stack.
+        let long = super::body(5000);
         let mut theirs = contexts.theirs(zmq::XPUB);
         let mut ours = contexts.ours(Sub, case.driver, |_| {});
         ours.subscribe(&long).unwrap();
         case.join(&ours, &theirs);
         assert!(theirs.receive() == [[b"\x01", long.as_slice()].concat()]);
-        End::send(&mut theirs, &vec![super::body(69_999)]);
-        End::send(&mut theirs, &vec![super::body(70_001)]);
+        End::send(&mut theirs, &vec![super::body(4999)]);
+        End::send(&mut theirs, &vec![super::body(5001)]);
         // The second begins otherwise; the third is wanted.
         End::send(&mut theirs, &vec![long.clone()]);
         assert!(ours.receive() == [long.clone()]);
@@ -264,7 +265,7 @@ fn topics_may_be_long() {
         case.join(&ours, &theirs);
         await_subscriber(&ours, &theirs);
         assert!(ours.receive() == [[b"\x01", long.as_slice()].concat()]);
-        End::send(&mut ours, &vec![super::body(69_999)]);
+        End::send(&mut ours, &vec![super::body(4999)]);
         End::send(&mut ours, &vec![long.clone()]);
         assert!(theirs.receive() == [long.clone()]);
     });

@@ -1,0 +1,50 @@
+//! Leads the measurements: who is next, how many messages, what came of it.
+
+mod autopsy;
+mod child;
+mod report;
+mod rounds;
+mod run;
+mod scratch;
+mod tracer;
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::args::Args;
+use crate::cells::Cell;
+use crate::failure::Outcome;
+use crate::machine::{self, Machine};
+use crate::output;
+
+pub(crate) use report::{Report, Row, Standing};
+
+/// Measures all cells.
+pub(crate) fn conduct(args: &Args, cells: &[Cell], machine: Machine) -> Outcome<Report> {
+    let began = Instant::now();
+    let scratch = scratch::Scratch::new()?;
+    let tracer = tracer::Tracer::find(scratch.folder());
+    let mut report = Report {
+        taken_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        machine,
+        load_after: String::new(),
+        rounds: args.rounds(),
+        run_ms: u64::try_from(args.time().as_millis()).unwrap_or(u64::MAX),
+        seconds: 0.0,
+        calls: if args.no_calls { "not counted (--no-calls)" } else { tracer.describe() }.to_owned(),
+        rows: Vec::new(),
+    };
+    for (index, cell) in cells.iter().enumerate() {
+        let counted = !args.no_calls && (args.all_calls || (cell.traced && !args.quick));
+        let tracer = (counted && tracer != tracer::Tracer::Missing).then_some(tracer);
+        let rows = rounds::measure(args, cell, tracer, &scratch);
+        if !args.quiet {
+            for row in &rows {
+                eprintln!("[{}/{}] {}", index + 1, cells.len(), output::one_line(row));
+            }
+        }
+        report.rows.extend(rows);
+    }
+    report.load_after = machine::load();
+    report.seconds = began.elapsed().as_secs_f64();
+    Ok(report)
+}

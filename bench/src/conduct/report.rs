@@ -1,0 +1,99 @@
+//! What came of all measurements.
+
+use serde::Serialize;
+
+use crate::bar::{Bar, Verdict};
+use crate::machine::Machine;
+use crate::metric::Metric;
+use crate::spec::Contestant;
+use crate::spread::Spread;
+
+/// Everything that was measured in one run of the program.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Seconds since 1970.
+    pub(crate) taken_at: u64,
+    pub(crate) machine: Machine,
+    pub(crate) load_after: String,
+    pub(crate) rounds: u32,
+    /// How long each measurement was meant to last, in milliseconds.
+    pub(crate) run_ms: u64,
+    /// How long everything took.
+    pub(crate) seconds: f64,
+    /// How system calls were counted, or why they were not.
+    pub(crate) calls: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One row of the table.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) cell: String,
+    pub(crate) metric: Metric,
+    pub(crate) standings: Vec<Standing>,
+    /// Tamtam's figure through libzmq's.
+    pub(crate) ratio: Option<Spread>,
+    #[serde(serialize_with = "show")]
+    pub(crate) bar: Option<Bar>,
+    /// What is compared with the bar: a ratio, or Tamtam's figure.
+    pub(crate) bar_value: Option<Spread>,
+    pub(crate) verdict: Verdict,
+}
+
+/// What one contestant reached in a cell.
+#[derive(Debug, Serialize)]
+pub(crate) struct Standing {
+    pub(crate) contestant: Contestant,
+    pub(crate) figure: Option<Spread>,
+    /// CPU time of all processes, in nanoseconds per message (or round trip, or connection).
+    pub(crate) cpu_ns: Option<Spread>,
+    /// Voluntary context switches of all processes, per message (or round trip, or connection).
+    pub(crate) switches: Option<Spread>,
+    /// System calls of all processes per 1,000 messages (or round trips, or connections).
+    pub(crate) calls_per_1000: Option<f64>,
+    /// What went wrong, round by round.
+    pub(crate) failures: Vec<String>,
+}
+
+impl Report {
+    /// Returns whether somebody hung, lost messages or did not run.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.rows.iter().any(|row| row.standings.iter().any(|standing| !standing.failures.is_empty()))
+    }
+
+    /// Returns whether a bar was not reached.
+    pub(crate) fn has_misses(&self) -> bool {
+        self.rows.iter().any(|row| row.verdict == Verdict::Missed)
+    }
+}
+
+impl Row {
+    /// Returns a contestant's standing.
+    pub(crate) fn standing(&self, contestant: Contestant) -> Option<&Standing> {
+        self.standings.iter().find(|standing| standing.contestant == contestant)
+    }
+
+    /// Returns a contestant's figure.
+    pub(crate) fn spread(&self, contestant: Contestant) -> Option<Spread> {
+        self.standing(contestant)?.figure
+    }
+
+    /// Compares with the bar.
+    pub(super) fn judge(&mut self) {
+        let tamtam = self.standing(Contestant::Tamtam);
+        self.verdict = match (tamtam, self.bar, self.bar_value) {
+            (Some(tamtam), ..) if !tamtam.failures.is_empty() => Verdict::Failed,
+            (None, ..) | (_, None, _) => Verdict::None,
+            (_, Some(_), None) => Verdict::Unknown,
+            (_, Some(bar), Some(value)) if bar.is_met(value.median) => Verdict::Met,
+            _ => Verdict::Missed,
+        };
+    }
+}
+
+fn show<S: serde::Serializer>(bar: &Option<Bar>, serializer: S) -> Result<S::Ok, S::Error> {
+    match bar {
+        Some(bar) => serializer.collect_str(bar),
+        None => serializer.serialize_none(),
+    }
+}

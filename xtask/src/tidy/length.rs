@@ -1,0 +1,32 @@
+//! A file that outgrows its bound usually holds two nouns.
+
+use super::Finding;
+use super::tree::Tree;
+
+/// Lines of a source file at most.
+const LINES_MAX: usize = 1000;
+
+/// Finds source files that are too long.
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    let long = |path: &str, lines| {
+        Finding::new(path, LINES_MAX + 1, format!("{lines} lines, at most {LINES_MAX}: does it hold two nouns?"))
+    };
+    tree.rust()
+        .map(|file| (file, file.text.lines().count()))
+        .filter(|(_, lines)| *lines > LINES_MAX)
+        .map(|(file, lines)| long(&file.path, lines))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_lines_are_allowed() {
+        let (fits, long) = ("x\n".repeat(1000), "x\n".repeat(1001));
+        let tree = Tree::of(&[("a.rs", &fits), ("b.rs", &long), ("c.md", &long)]);
+        let found: Vec<String> = check(&tree).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["b.rs:1001: 1001 lines, at most 1000: does it hold two nouns?"]);
+    }
+}
