@@ -151,6 +151,12 @@ pub enum ConnectError {
         /// The type of the socket at the other end.
         theirs: tamtam_zmtp::SocketType,
     },
+    /// A PAIR has its one peer already. RFC 31/EXPAIR.
+    #[error("cannot connect {endpoint}: a PAIR socket has one peer, and this one has it already")]
+    Occupied {
+        /// What was to be connected.
+        endpoint: String,
+    },
     /// The routing id given is in use on this socket.
     #[error("cannot connect {endpoint}: the routing id is in use")]
     RoutingIdInUse {

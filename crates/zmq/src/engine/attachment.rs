@@ -125,6 +125,12 @@ fn first_framing(options: &Options) -> Framing {
 }
 
 impl Locked<'_> {
+    fn new_net(&mut self, options: &Options, dialed: bool) -> Net {
+        let born = self.next_epoch();
+        let framing = first_framing(options);
+        Net { outbox: Outbox::default(), framing, conn: None, dialed, batch_out: false, born }
+    }
+
     fn add_attachment(&mut self, attachment: Attachment) -> u32 {
         let id = self.next_attachment;
         // 28 bits stand in the background thread's tokens.
@@ -182,6 +188,9 @@ impl Locked<'_> {
             return Err(ConnectError::Closed { endpoint: text.to_owned() });
         }
         let target = Endpoint::parse_connect(text)?;
+        if self.core.kind == SocketType::Pair && self.iter_peers().any(Peer::takes_the_place) {
+            return Err(ConnectError::Occupied { endpoint: text.to_owned() });
+        }
         if let Endpoint::Inproc(_) = &target {
             return self.connect_inproc(text, routing_id);
         }
@@ -193,7 +202,7 @@ impl Locked<'_> {
         }
         let endpoint: Arc<str> = text.into();
         let options = Arc::clone(&self.options);
-        let net = Net { outbox: Outbox::default(), framing: first_framing(&options), conn: None, dialed: true };
+        let net = self.new_net(&options, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
             && let super::pattern::Pattern::Route(identities) = &mut self.pattern
@@ -378,7 +387,7 @@ impl Locked<'_> {
 
     fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, fd: OwnedFd, config: Arc<Config>, remote: String) {
         let options = Arc::clone(&self.options);
-        let net = Net { outbox: Outbox::default(), framing: first_framing(&options), conn: None, dialed: false };
+        let net = self.new_net(&options, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
         self.tell(&endpoint, Some(id), EventKind::Accepted);
         self.adopt(id, fd, config, remote, Vec::new(), Phase::Handshaking);
@@ -411,6 +420,7 @@ impl Locked<'_> {
             blocked: false,
             hangup: false,
             finishing: false,
+            heartbeat_at: None,
             remote,
             epoch,
             alternatives,

@@ -114,6 +114,8 @@ pub(crate) struct State {
     pub(crate) polling: u32,
     pub(crate) exported: bool,
     pub(crate) notified: bool,
+    /// Counts calls of `wake`: who found no room sees whether something has changed since.
+    pub(crate) wakes: u64,
 
     pub(crate) pool: BufferPool,
     pub(crate) scratch: BytesMut,
@@ -213,6 +215,7 @@ impl Core {
                 polling: 0,
                 exported: false,
                 notified: false,
+                wakes: 0,
                 pool: BufferPool::default(),
                 scratch: BytesMut::new(),
                 open_chunk: None,
@@ -337,6 +340,7 @@ impl<'a> Locked<'a> {
 
     /// Wakes whoever waits for this socket, by the way in which it waits.
     pub(crate) fn wake(&mut self) {
+        self.wakes = self.wakes.wrapping_add(1);
         if (self.leader || self.polling > 0 || self.exported) && !self.notified {
             if let Some(set) = &self.set {
                 set.notify.signal();
@@ -421,6 +425,7 @@ impl State {
             since: None,
             info: None,
             addressed: false,
+            former_id: None,
             dirty: false,
         };
         if let Some(place) = self.peers.get_mut(slot as usize) {

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use tamtam_zmtp::{Assigned, Event, Frame, Message, PeerId, PeerInfo, SocketType, Verdict};
 
+use super::background::{Command, Timer};
 use super::core::Locked;
 use super::pattern::Pattern;
 use super::peer::{Link, Phase};
@@ -15,12 +16,32 @@ const NOTICES_MAX: usize = 65_536;
 const LOOK_EVERY: u32 = 64;
 
 impl Locked<'_> {
-    /// Takes the next message for the application.
+    /// Takes the next message for the application, and counts it.
     #[inline]
     pub(crate) fn take(&mut self) -> Result<Message, RecvError> {
-        if let Some(message) = self.ahead.take() {
-            return Ok(message);
+        let message = match self.ahead.take() {
+            Some(message) => message,
+            None => self.choose()?,
+        };
+        let mut bytes = message.byte_len() as u64;
+        let state = &mut **self;
+        match &mut state.pattern {
+            // The routing id in front is ours, not the peer's.
+            Pattern::Route(_) => bytes -= message.as_slice().len() as u64,
+            Pattern::Publish(publishing) => publishing.last = message.peer(),
+            _ => {}
         }
+        let traffic = match message.peer().and_then(|id| state.peers.get_mut(id.index())).and_then(Option::as_mut) {
+            Some(peer) => &mut peer.traffic,
+            None => &mut state.retired,
+        };
+        traffic.messages_in += 1;
+        traffic.bytes_in += bytes;
+        Ok(message)
+    }
+
+    /// Chooses the next message for the application.
+    fn choose(&mut self) -> Result<Message, RecvError> {
         let kind = self.core.kind;
         match kind {
             SocketType::Pub | SocketType::Push => return Err(RecvError::Unsupported),
@@ -52,12 +73,12 @@ impl Locked<'_> {
                         return Ok(message);
                     }
                     state.retired.dropped.filtered += 1;
-                    if let Some(peer) = state.peer_mut(peer) {
-                        peer.traffic.messages_in -= 1;
-                    }
                 }
                 Pattern::Request(turn) => match turn.accept(peer, message) {
-                    Verdict::Deliver(message) => return Ok(message),
+                    Verdict::Deliver(mut message) => {
+                        message.set_peer(peer);
+                        return Ok(message);
+                    }
                     Verdict::Discard => state.retired.dropped.malformed += 1,
                 },
                 Pattern::Reply(turn) => match turn.accept(peer, message) {
@@ -69,13 +90,12 @@ impl Locked<'_> {
                 },
                 Pattern::Route(identities) => {
                     let mut message = message;
-                    message.push_front(Frame::from_bytes(identities.identity(peer).cloned().unwrap_or_default()));
+                    let former = || state.peers.get(peer.index())?.as_ref()?.former_id.clone();
+                    let address = identities.identity(peer).cloned().or_else(former).unwrap_or_default();
+                    message.push_front(Frame::from_bytes(address));
                     return Ok(message);
                 }
-                Pattern::Publish(publishing) => {
-                    publishing.last = Some(peer);
-                    return Ok(message);
-                }
+                Pattern::Publish(_) => return Ok(message),
             }
         }
     }
@@ -85,18 +105,10 @@ impl Locked<'_> {
         self.scan_inproc();
         loop {
             if let Some(notice) = self.notices.pop_front() {
-                if let (Pattern::Publish(publishing), Some(peer)) = (&mut self.pattern, notice.peer()) {
-                    publishing.last = Some(peer);
-                }
-                self.retired.messages_in += 1;
-                self.retired.bytes_in += notice.byte_len() as u64;
                 return Ok(notice);
             }
             // Subscriptions come to light when what the peers sent is looked at.
             if let Some(message) = self.next_inbound() {
-                if let Pattern::Publish(publishing) = &mut self.pattern {
-                    publishing.last = message.peer();
-                }
                 return Ok(message);
             }
             if self.notices.is_empty() {
@@ -132,10 +144,6 @@ impl Locked<'_> {
                 }
             }
             message.set_peer(id);
-            if let Some(peer) = self.peer_mut(id) {
-                peer.traffic.messages_in += 1;
-                peer.traffic.bytes_in += message.byte_len() as u64;
-            }
             if self.recv_turn.is_active(id) {
                 self.recv_turn.advance();
             }
@@ -241,7 +249,10 @@ impl Locked<'_> {
                     }
                 }
                 Link::Gone => {
-                    self.remove_peer(id);
+                    // Its last messages are in the inbox; it goes with the last of them.
+                    if peer.inbox.is_empty() {
+                        self.remove_peer(id);
+                    }
                     return None;
                 }
             }
@@ -250,6 +261,7 @@ impl Locked<'_> {
 
     /// All complete messages are taken: answers commands, gives an empty buffer back. Returns whether more was read.
     fn input_exhausted(&mut self, id: PeerId) -> bool {
+        let socket = self.core.id;
         let state = &mut **self;
         let Some(conn) = state.peers.get_mut(id.0 as usize).and_then(Option::as_mut).and_then(|peer| peer.conn_mut())
         else {
@@ -263,6 +275,14 @@ impl Locked<'_> {
         }
         let control = conn.protocol.as_mut().and_then(tamtam_zmtp::Connection::transmit);
         let hangup = conn.hangup;
+        if let Some(at) = conn.protocol.as_ref().and_then(tamtam_zmtp::Connection::timeout)
+            && conn.heartbeat_at.is_none_or(|armed| at < armed)
+        {
+            // A PING has brought a time to live that ends before what we wait for.
+            conn.heartbeat_at = Some(at);
+            let timer = Timer::Heartbeat { peer: id, epoch: conn.epoch };
+            state.after.commands.push(Command::Timer { at, socket, timer });
+        }
         if let Some(control) = control {
             conn.control.extend_from_slice(&control);
             self.flush(id);
@@ -277,6 +297,7 @@ impl Locked<'_> {
             Event::Subscribe(topic) => self.subscribed(id, &topic),
             Event::Cancel(topic) => self.cancelled(id, &topic),
             Event::Ready(info) => self.inproc_ready(id, info),
+            Event::Message(_) if !self.core.kind.can_receive() => self.retired.dropped.malformed += 1,
             Event::Message(message) => {
                 if let Some(peer) = self.peer_mut(id) {
                     peer.inbox.push_back(message);
@@ -380,7 +401,7 @@ impl Locked<'_> {
             0 => usize::MAX,
             hwm => hwm as usize,
         };
-        let discards = self.core.kind == SocketType::Pub;
+        let discards = !self.core.kind.can_receive();
         loop {
             let Some(peer) = self.peer(id) else { return };
             if peer.inbox.len() >= hwm {
@@ -404,7 +425,7 @@ impl Locked<'_> {
     /// Makes sure that a message that could be taken is known; for polls. Returns whether there is one.
     pub(crate) fn look_ahead(&mut self) -> bool {
         if self.ahead.is_none() {
-            match self.take() {
+            match self.choose() {
                 Ok(message) => self.ahead = Some(message),
                 Err(_) => return false,
             }

@@ -34,8 +34,9 @@ impl Locked<'_> {
             let state = &mut **self;
             let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
             let Link::Net(net) = &mut peer.link else { return };
+            let batch_out = net.batch_out;
             let Some(conn) = &mut net.conn else { return };
-            if conn.writing || conn.blocked || conn.phase == Phase::Connecting {
+            if batch_out || conn.writing || conn.blocked || conn.phase == Phase::Connecting {
                 return;
             }
             if !conn.control.is_empty() && net.outbox.is_at_boundary() {
@@ -79,7 +80,7 @@ impl Locked<'_> {
         let Link::Net(net) = &mut peer.link else { return None };
         let conn = net.conn.as_mut()?;
         conn.writing = true;
-        let (fd, epoch) = (Arc::clone(&conn.fd), conn.epoch);
+        let (fd, epoch, born) = (Arc::clone(&conn.fd), conn.epoch, net.born);
         let batch = net.outbox.take_batch();
         let ((written, error), took) = self.unlocked(|| {
             let before = Instant::now();
@@ -88,12 +89,19 @@ impl Locked<'_> {
         });
         let state = &mut **self;
         state.policy.wrote(written, took);
-        let net = state.peers.get_mut(id.0 as usize)?.as_mut()?.net_mut()?;
-        // If the connection was given up meanwhile (and the peer may be another one by now), so is the batch.
-        let conn = net.conn.as_mut().filter(|conn| conn.epoch == epoch)?;
-        conn.writing = false;
-        net.outbox.put_back(batch, written, &mut state.pool);
-        error
+        // If the peer is gone meanwhile (its number may be another one's by now), its queue was counted as lost with it.
+        let net = state.peers.get_mut(id.0 as usize)?.as_mut()?.net_mut().filter(|net| net.born == born)?;
+        if let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) {
+            conn.writing = false;
+            net.outbox.put_back(batch, written, &mut state.pool);
+            return error;
+        }
+        if std::mem::take(&mut net.batch_out) {
+            // The connection was lost, the queue stays: from the start of the message that was cut.
+            net.outbox.put_back(batch, written, &mut state.pool);
+            net.outbox.rewind(net.framing);
+        }
+        None
     }
 
     fn write_failed(&mut self, id: PeerId, error: &io::Error) {
@@ -190,9 +198,7 @@ impl Locked<'_> {
             }
             Ok(_) => {
                 let raw = conn.protocol.is_none();
-                if let Some(protocol) = &mut conn.protocol
-                    && protocol.timeout().is_some()
-                {
+                if let Some(protocol) = &mut conn.protocol {
                     protocol.note_received(Instant::now());
                 }
                 if conn.phase == Phase::Draining {

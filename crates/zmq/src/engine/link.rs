@@ -136,13 +136,16 @@ impl Locked<'_> {
         if let Some(protocol) = &mut conn.protocol {
             protocol.start_timers(now);
             timer = protocol.timeout();
+            conn.heartbeat_at = timer;
             let framing = protocol.framing();
             if framing != net.framing {
                 // What was queued before the peer turned out to be that old.
-                if framing == Framing::V1
-                    && let Err(lost) = net.outbox.transcode_to_v1()
-                {
-                    peer.traffic.dropped.disconnected += lost;
+                if framing == Framing::V1 {
+                    let in_the_way = std::mem::take(&mut net.batch_out);
+                    let result = if in_the_way { Err(net.outbox.clear()) } else { net.outbox.transcode_to_v1() };
+                    if let Err(lost) = result {
+                        peer.traffic.dropped.disconnected += lost;
+                    }
                 }
                 if let Some(net) = peer.net_mut() {
                     net.framing = framing;
@@ -180,7 +183,7 @@ impl Locked<'_> {
         let announced = peer.info.as_ref().map(|info| info.identity.clone()).unwrap_or_default();
         let endpoint = Arc::clone(&peer.endpoint);
         if kind == SocketType::Pair
-            && state.iter_peers().any(|peer| peer.attached && peer.id != id && !matches!(peer.link, Link::Gone))
+            && state.iter_peers().any(|peer| peer.id != id && peer.takes_the_place())
         {
             //= 31/EXPAIR, the PAIR socket type
             //# SHALL consider a peer as available only when it has an outgoing queue that is not full.
@@ -201,6 +204,9 @@ impl Locked<'_> {
                         Some(old),
                         EventKind::Refused { reason: format!("peer {} took over its routing id", id.0) },
                     );
+                    if let Some(old) = self.peer_mut(old) {
+                        old.former_id = Some(announced.clone());
+                    }
                     self.disconnect(old, "its routing id was taken over by a new connection");
                 }
                 Assigned::Duplicate => {
@@ -425,10 +431,14 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         peer.traffic.reconnects += 1;
         let Some(net) = peer.net_mut() else { return };
-        net.outbox.rewind(net.framing);
+        if !net.batch_out {
+            net.outbox.rewind(net.framing);
+        }
         if immediate || self.core.kind == SocketType::Stream || self.core.kind.publishes() {
             if let Some(net) = self.peer_mut(id).and_then(Peer::net_mut) {
                 let lost = net.outbox.clear();
+                // A batch that is out is lost with the rest.
+                net.batch_out = false;
                 if let Some(peer) = self.peer_mut(id) {
                     peer.traffic.dropped.disconnected += lost;
                 }
@@ -455,6 +465,7 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.take() else { return };
+        net.batch_out |= conn.writing;
         match conn.home {
             Home::Nowhere => {}
             Home::Background => core.context.background.unwatch_connection(conn.fd.as_fd()),
@@ -607,7 +618,8 @@ impl Locked<'_> {
 
     fn heartbeat(&mut self, id: PeerId, epoch: u64, now: Instant) {
         let ours = |peer: &Peer| peer.conn().is_some_and(|conn| conn.epoch == epoch && conn.phase == Phase::Ready);
-        if !self.peer(id).is_some_and(ours) {
+        let is_due = self.peer(id).and_then(Peer::conn).is_some_and(|conn| conn.heartbeat_at.is_some_and(|at| at <= now));
+        if !is_due || !self.peer(id).is_some_and(ours) {
             return;
         }
         // Bytes that nobody has read yet are a sign of life as well: look before giving up.
@@ -625,6 +637,7 @@ impl Locked<'_> {
         let Some(protocol) = &mut conn.protocol else { return };
         let result = protocol.handle_timeout(now);
         let next = protocol.timeout();
+        conn.heartbeat_at = next;
         if let Some(control) = protocol.transmit() {
             conn.control.extend_from_slice(&control);
         }

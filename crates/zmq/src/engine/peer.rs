@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 
 use super::core::Core;
@@ -31,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) info: Option<Box<PeerInfo>>,
     /// Its routing id was given by `connect_as`: what it announces does not count.
     pub(crate) addressed: bool,
+    /// The routing id that another peer has taken over: what this one sent before still comes under it.
+    pub(crate) former_id: Option<Bytes>,
     /// It stands in the socket's list of peers with unwritten bytes.
     pub(crate) dirty: bool,
 }
@@ -54,6 +56,11 @@ pub(crate) struct Net {
     pub(crate) conn: Option<Conn>,
     /// We connect (and reconnect); otherwise it was accepted.
     pub(crate) dialed: bool,
+    /// The connection was lost while a thread wrote a batch with the lock released: nothing is written until that thread
+    /// has put back what is left of it.
+    pub(crate) batch_out: bool,
+    /// Distinguishes the peers that have the same number one after the other.
+    pub(crate) born: u64,
 }
 
 /// Where a connection's descriptor is watched.
@@ -96,6 +103,8 @@ pub(crate) struct Conn {
     pub(crate) hangup: bool,
     /// The application has closed it; it goes once everything is written. (STREAM)
     pub(crate) finishing: bool,
+    /// When the heartbeat timer runs out that counts.
+    pub(crate) heartbeat_at: Option<Instant>,
     pub(crate) remote: String,
     /// Distinguishes the connections that a peer has one after the other.
     pub(crate) epoch: u64,
@@ -176,6 +185,15 @@ impl Peer {
         match &mut self.link {
             Link::Net(net) => Some(net),
             _ => None,
+        }
+    }
+
+    /// Tells whether it is the one peer that a PAIR may have: connected, or to be connected by us.
+    pub(crate) fn takes_the_place(&self) -> bool {
+        match &self.link {
+            Link::Net(net) => net.dialed || self.attached,
+            Link::Inproc(_) => self.attached,
+            Link::Gone => false,
         }
     }
 

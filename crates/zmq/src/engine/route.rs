@@ -323,9 +323,15 @@ impl Locked<'_> {
     //# SHALL prefix the outgoing message with an empty delimiter frame.
     fn route_request(&mut self, message: Message) -> Result<(), SendError> {
         let Pattern::Request(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
-        if turn.may_send().is_err() {
+        let relaxed = turn.relaxed();
+        if turn.may_send().is_err() || self.ahead.is_some() && !relaxed {
             return Err(SendError::OutOfTurn(message));
         }
+        if self.ahead.take().is_some() {
+            // A poll has seen the reply, the application asks anew without having taken it.
+            self.retired.dropped.malformed += 1;
+        }
+        let Pattern::Request(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
         let correlate = turn.correlate();
         let given_up = turn.awaiting();
         if let Some(peer) = given_up {
@@ -364,16 +370,18 @@ impl Locked<'_> {
     //= 28/REQREP, the REP socket type
     //# SHALL ... if the originating peer is no longer connected, silently discard the reply.
     fn route_reply(&mut self, message: Message) -> Result<(), SendError> {
+        // A request that only a poll has seen is not the application's yet.
+        let is_seen_only = self.ahead.is_some();
         let Pattern::Reply(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
-        if turn.may_send().is_err() {
+        if turn.may_send().is_err() || is_seen_only {
             return Err(SendError::OutOfTurn(message));
         }
         match turn.take_envelope(message) {
-            Reply::To(peer, reply) => {
-                if !matches!(self.offer(peer, reply), Offered::Taken) {
-                    self.retired.dropped.full += 1;
-                }
-            }
+            Reply::To(peer, reply) => match self.offer(peer, reply) {
+                Offered::Taken => {}
+                Offered::Full(_) => self.retired.dropped.full += 1,
+                Offered::Gone(_) => self.retired.dropped.unroutable += 1,
+            },
             Reply::PeerGone => self.retired.dropped.unroutable += 1,
         }
         Ok(())
@@ -510,13 +518,26 @@ impl State {
         match kind {
             SocketType::Push | SocketType::Dealer | SocketType::Pair => self.turn_has_room(),
             SocketType::Req => match &self.pattern {
-                Pattern::Request(turn) => turn.may_send().is_ok() && self.turn_has_room(),
+                Pattern::Request(turn) => {
+                    turn.may_send().is_ok() && (self.ahead.is_none() || turn.relaxed()) && self.turn_has_room()
+                }
                 _ => false,
             },
-            SocketType::Rep => matches!(&self.pattern, Pattern::Reply(turn) if turn.may_send().is_ok()),
+            SocketType::Rep => {
+                self.ahead.is_none() && matches!(&self.pattern, Pattern::Reply(turn) if turn.may_send().is_ok())
+            }
             SocketType::Pub | SocketType::XPub if self.options.xpub_nodrop => {
                 let hwm = u64::from(self.options.send_hwm);
                 hwm == 0 || self.iter_peers().all(|peer| peer.queued_out() < hwm)
+            }
+            SocketType::Router if self.options.router_mandatory => {
+                let hwm = u64::from(self.options.send_hwm);
+                self.peers.iter_mut().flatten().any(|peer| match &mut peer.link {
+                    _ if !peer.attached => false,
+                    Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                    Link::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
+                    Link::Gone => false,
+                })
             }
             _ => kind.can_send(),
         }

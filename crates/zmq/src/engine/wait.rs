@@ -89,6 +89,7 @@ impl Core {
             // Room may be a matter of writing, or of reading that an inproc peer has taken something.
             locked.flush_dirty();
             locked.poll_io();
+            let wakes = locked.wakes;
             message = match locked.route(message) {
                 Err(SendError::Full(message)) => message,
                 other => return other,
@@ -99,8 +100,8 @@ impl Core {
             if patience.is_over() {
                 return Err(SendError::TimedOut(message));
             }
-            let kind = self.kind;
-            match locked.park(patience, |state| state.is_writable(kind)) {
+            // Whoever makes room, or takes the peer away, wakes; what that peer is, `route` knows.
+            match locked.park(patience, |state| state.wakes != wakes) {
                 Ok(()) => {}
                 Err(Ended::Interrupted) => return Err(SendError::Interrupted(message)),
                 Err(_) => return Err(locked.refuse_send(message)),
