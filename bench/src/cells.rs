@@ -23,6 +23,8 @@ pub(crate) struct Cell {
     pub(crate) metrics: Vec<(Metric, Option<Bar>)>,
     pub(crate) spin: bool,
     pub(crate) pinned: bool,
+    /// Whether others keep every CPU busy meanwhile.
+    pub(crate) busy: bool,
     /// Messages in the first round; later rounds take as many as fill the time, unless the count is fixed.
     pub(crate) count: u64,
     pub(crate) fixed_count: bool,
@@ -35,7 +37,10 @@ pub(crate) struct Cell {
 pub(crate) const NOT_MEASURED: &[(&str, &str)] = &[
     ("CURVE", "neither Tamtam nor this build of libzmq offers it"),
     ("shm", "Tamtam does not offer it yet"),
-    ("libzmq with C++", "the textbook program's figures here are libzmq driven from Rust, Protobuf coded by hand"),
+    (
+        "libzmq with C++",
+        "the textbook program's figures here are libzmq driven from Rust, Protobuf coded by hand",
+    ),
 ];
 
 /// Returns the cells that the arguments choose.
@@ -58,6 +63,7 @@ pub(crate) fn chosen(args: &Args) -> Outcome<Vec<Cell>> {
 fn all(quick: bool) -> Vec<Cell> {
     let mut cells = Vec::new();
     latency(&mut cells);
+    busy_machine(&mut cells);
     throughput(&mut cells);
     fanout(&mut cells);
     for subscribers in [1, 10] {
@@ -109,6 +115,18 @@ fn latency(cells: &mut Vec<Cell>) {
     }
 }
 
+/// What happens when the ends cannot have CPUs of their own: a thread that spins then keeps its peer from running.
+fn busy_machine(cells: &mut Vec<Cell>) {
+    for transport in [Ipc, Tcp, Inproc] {
+        let raw: &[_] = if transport == Inproc { &[] } else { &[RawBlocking] };
+        let bar = Bar::AtMostTimes(1.0, Libzmq);
+        let mut cell = conversation_cell("latency-busy", ReqRep, transport, 64, raw, bar);
+        cell.busy = true;
+        cell.quick = transport == Ipc;
+        cells.push(cell);
+    }
+}
+
 fn throughput(cells: &mut Vec<Cell>) {
     for transport in [Ipc, Tcp, Inproc] {
         for size in SIZES {
@@ -130,7 +148,12 @@ fn throughput(cells: &mut Vec<Cell>) {
                 (Inproc, _) => &[],
                 _ => &[RawBlocking],
             };
-            let mut cell = cell(format!("throughput/{transport}/{}", size_name(size)), Work::Throughput, transport, size);
+            let mut cell = cell(
+                format!("throughput/{transport}/{}", size_name(size)),
+                Work::Throughput,
+                transport,
+                size,
+            );
             cell.contestants.splice(0..0, raw.iter().copied());
             cell.metrics = vec![(Metric::MessageRate, Some(Bar::AtLeastTimes(factor, Libzmq)))];
             cell.count = match size {
@@ -163,7 +186,8 @@ fn fanout(cells: &mut Vec<Cell>) {
                 cell.subscribers = subscribers;
                 cell.metrics = vec![(Metric::MessageRate, Some(Bar::AtLeastTimes(factor, Libzmq)))];
                 cell.count = 40_000 / subscribers as u64;
-                cell.quick = transport == Tcp && subscribers == 8 || transport == Inproc && subscribers == 64 && size == 64;
+                cell.quick = transport == Tcp && subscribers == 8
+                    || transport == Inproc && subscribers == 64 && size == 64;
                 cell.traced = transport == Tcp && subscribers == 8 && size == 64;
                 cells.push(cell);
             }
@@ -246,6 +270,7 @@ fn cell(name: String, work: Work, transport: Transport, size: usize) -> Cell {
         metrics: Vec::new(),
         spin: true,
         pinned: false,
+        busy: false,
         count: 0,
         fixed_count: false,
         quick: false,

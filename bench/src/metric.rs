@@ -55,8 +55,12 @@ impl Metric {
         match self {
             Self::HalfRoundTrip if value < 1000.0 => format!("{value:.0} ns"),
             Self::HalfRoundTrip => format!("{} µs", digits(value / 1000.0)),
-            Self::MessageRate | Self::ConnectionRate if value >= 1e6 => format!("{} M/s", digits(value / 1e6)),
-            Self::MessageRate | Self::ConnectionRate if value >= 1e3 => format!("{} k/s", digits(value / 1e3)),
+            Self::MessageRate | Self::ConnectionRate if value >= 1e6 => {
+                format!("{} M/s", digits(value / 1e6))
+            }
+            Self::MessageRate | Self::ConnectionRate if value >= 1e3 => {
+                format!("{} k/s", digits(value / 1e3))
+            }
             Self::MessageRate | Self::ConnectionRate => format!("{} /s", digits(value)),
             Self::Duration => format!("{} s", digits(value)),
             Self::ConnectionMemory => format!("{} KiB", digits(value)),

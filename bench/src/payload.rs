@@ -35,7 +35,9 @@ pub(crate) fn check(body: &[u8], size: usize, number: u64) -> Outcome {
 fn wrong(len: usize, stamp: Option<&[u8; 8]>, size: usize, number: u64) -> Failure {
     let got = stamp.map(|stamp| u64::from_le_bytes(*stamp));
     Failure::new(match got {
-        Some(got) if got > number => format!("lost {} messages: expected number {number}, got {got}", got - number),
+        Some(got) if got > number => {
+            format!("lost {} messages: expected number {number}, got {got}", got - number)
+        }
         Some(got) => format!("expected number {number} of {size} bytes, got number {got} of {len} bytes"),
         None => format!("expected {size} bytes, got {len}"),
     })

@@ -106,6 +106,8 @@ pub(crate) enum Role {
     Connector,
     /// Both, in threads.
     Both,
+    /// Neither: keeps a CPU busy.
+    Hog,
 }
 
 /// What one process of a measurement is told to do.
@@ -136,11 +138,11 @@ pub(crate) struct Spec {
 impl Spec {
     /// Returns whether this process binds.
     pub(crate) fn binds(&self) -> bool {
-        self.role != Role::Connector
+        matches!(self.role, Role::Binder | Role::Both)
     }
 
     /// Returns whether this process connects.
     pub(crate) fn connects(&self) -> bool {
-        self.role != Role::Binder
+        matches!(self.role, Role::Connector | Role::Both)
     }
 }

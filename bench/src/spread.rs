@@ -25,7 +25,11 @@ impl Spread {
 
     /// Returns the larger distance of an extreme from the median, as a share of the median.
     pub(crate) fn deviation(&self) -> f64 {
-        if self.median == 0.0 { 0.0 } else { (self.max - self.median).max(self.median - self.min) / self.median }
+        if self.median == 0.0 {
+            0.0
+        } else {
+            (self.max - self.median).max(self.median - self.min) / self.median
+        }
     }
 }
 

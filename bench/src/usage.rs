@@ -23,7 +23,8 @@ impl Usage {
     pub(crate) fn now() -> Self {
         let usage = own_usage();
         let ns = |time: libc::timeval| {
-            u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_usec).unwrap_or(0) * 1000
+            u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
+                + u64::try_from(time.tv_usec).unwrap_or(0) * 1000
         };
         Self {
             cpu_ns: ns(usage.ru_utime) + ns(usage.ru_stime),

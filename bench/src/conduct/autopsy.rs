@@ -20,5 +20,9 @@ fn describe(task: &Path) -> String {
     let call = read("syscall");
     let call = call.split_whitespace().next().unwrap_or("?");
     let (state, waits) = (field("State:"), read("wchan"));
-    format!("{} {state} in {waits} (system call {call}, {} switches)", read("comm"), field("voluntary_ctxt_switches:"))
+    format!(
+        "{} {state} in {waits} (system call {call}, {} switches)",
+        read("comm"),
+        field("voluntary_ctxt_switches:")
+    )
 }

@@ -14,6 +14,9 @@ use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::spec::{Role, Spec};
 
+/// How long an end is asked when another has failed; its own patience may be over a little later.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+
 /// A process of this program. It is killed, by its id, when this is dropped.
 pub(crate) struct Child {
     process: std::process::Child,
@@ -48,7 +51,9 @@ impl Child {
         let stderr = process.stderr.take();
         let kept = Arc::clone(&complaints);
         thread::spawn(move || {
-            for line in stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines().map_while(Result::ok)) {
+            for line in
+                stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines().map_while(Result::ok))
+            {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.push_back(line);
                 if kept.len() > 8 {
@@ -68,11 +73,18 @@ impl Child {
     pub(super) fn tell(&mut self, word: &str) -> Outcome {
         let name = self.name();
         let orders = self.orders.as_mut().ok_or_else(|| Failure::new(format!("{name} takes no orders")))?;
-        orders.write_all(format!("{word}\n").as_bytes()).map_err(|error| Failure::from(error).while_doing(name))
+        orders
+            .write_all(format!("{word}\n").as_bytes())
+            .map_err(|error| Failure::from(error).while_doing(name))
     }
 
     /// Waits for a line that `pick` takes; `what` names it in failures.
-    pub(super) fn expect<T>(&mut self, what: &str, deadline: Instant, pick: impl Fn(Line) -> Option<T>) -> Outcome<T> {
+    pub(super) fn expect<T>(
+        &mut self,
+        what: &str,
+        deadline: Instant,
+        pick: impl Fn(Line) -> Option<T>,
+    ) -> Outcome<T> {
         let name = self.name();
         match self.news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Line::Failed(why)) => Err(Failure::new(format!("{name}: {why}"))),
@@ -87,15 +99,20 @@ impl Child {
         }
     }
 
-    /// Returns what it says of its failure within a moment, if it says something.
+    /// Returns what it says of its failure within a while, or else what it is doing; `None` if it has ended.
     pub(super) fn last_words(&mut self) -> Option<String> {
-        let deadline = Instant::now() + Duration::from_millis(300);
-        while let Ok(line) = self.news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            if let Line::Failed(why) = line {
-                return Some(format!("{}: {why}", self.name()));
+        let deadline = Instant::now() + LAST_WORDS;
+        let name = self.name();
+        loop {
+            match self.news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Line::Failed(why)) => return Some(format!("{name}: {why}")),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    return Some(format!("{name}: says nothing; its threads: {}", autopsy(self.pid())));
+                }
             }
         }
-        None
     }
 
     /// Waits until the process has ended well.
@@ -108,7 +125,10 @@ impl Child {
                 None if Instant::now() < deadline => thread::sleep(Duration::from_micros(300)),
                 None => {
                     let threads = autopsy(self.pid());
-                    return Err(Failure::new(format!("{} does not end; its threads: {threads}", self.name())));
+                    return Err(Failure::new(format!(
+                        "{} does not end; its threads: {threads}",
+                        self.name()
+                    )));
                 }
             }
         }
@@ -128,6 +148,7 @@ impl Child {
             Role::Binder => "binder",
             Role::Connector => "connector",
             Role::Both => "both ends",
+            Role::Hog => "hog",
         }
     }
 }

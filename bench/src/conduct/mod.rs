@@ -13,7 +13,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::args::Args;
 use crate::cells::Cell;
 use crate::failure::Outcome;
-use crate::machine::{self, Machine};
+use crate::machine::{self, Machine, Watch};
 use crate::output;
 
 pub(crate) use report::{Report, Row, Standing};
@@ -21,12 +21,14 @@ pub(crate) use report::{Report, Row, Standing};
 /// Measures all cells.
 pub(crate) fn conduct(args: &Args, cells: &[Cell], machine: Machine) -> Outcome<Report> {
     let began = Instant::now();
+    let watch = Watch::start();
     let scratch = scratch::Scratch::new()?;
     let tracer = tracer::Tracer::find(scratch.folder());
     let mut report = Report {
         taken_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         machine,
         load_after: String::new(),
+        others_cpu: 0.0,
         rounds: args.rounds(),
         run_ms: u64::try_from(args.time().as_millis()).unwrap_or(u64::MAX),
         seconds: 0.0,
@@ -45,6 +47,7 @@ pub(crate) fn conduct(args: &Args, cells: &[Cell], machine: Machine) -> Outcome<
         report.rows.extend(rows);
     }
     report.load_after = machine::load();
+    report.others_cpu = watch.others_share();
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }

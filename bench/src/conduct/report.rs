@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) taken_at: u64,
     pub(crate) machine: Machine,
     pub(crate) load_after: String,
+    /// Share of the machine's whole CPU time that others had meanwhile.
+    pub(crate) others_cpu: f64,
     pub(crate) rounds: u32,
     /// How long each measurement was meant to last, in milliseconds.
     pub(crate) run_ms: u64,
@@ -38,6 +40,8 @@ pub(crate) struct Row {
     /// What is compared with the bar: a ratio, or Tamtam's figure.
     pub(crate) bar_value: Option<Spread>,
     pub(crate) verdict: Verdict,
+    /// Share of the machine's whole CPU time that others had meanwhile.
+    pub(crate) others_cpu: f64,
 }
 
 /// What one contestant reached in a cell.
@@ -68,6 +72,11 @@ impl Report {
 }
 
 impl Row {
+    /// Returns whether others were so busy meanwhile that the figures mean little.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.others_cpu > 0.08
+    }
+
     /// Returns a contestant's standing.
     pub(crate) fn standing(&self, contestant: Contestant) -> Option<&Standing> {
         self.standings.iter().find(|standing| standing.contestant == contestant)

@@ -7,7 +7,8 @@ use super::tracer::Tracer;
 use crate::args::Args;
 use crate::bar::Verdict;
 use crate::cells::Cell;
-use crate::metric::Sample;
+use crate::machine::Watch;
+use crate::metric::{Metric, Sample};
 use crate::spec::Contestant;
 use crate::spread::Spread;
 
@@ -29,8 +30,15 @@ pub(super) fn measure(args: &Args, cell: &Cell, tracer: Option<Tracer>, scratch:
     let mut entries: Vec<Entry> = cell
         .contestants
         .iter()
-        .map(|&contestant| Entry { contestant, count: cell.count, samples: vec![], failures: vec![], calls: None })
+        .map(|&contestant| Entry {
+            contestant,
+            count: cell.count,
+            samples: vec![],
+            failures: vec![],
+            calls: None,
+        })
         .collect();
+    let watch = Watch::start();
     // Round 0 warms up and finds the counts.
     for round in 0..=args.rounds() {
         for entry in &mut entries {
@@ -46,6 +54,7 @@ pub(super) fn measure(args: &Args, cell: &Cell, tracer: Option<Tracer>, scratch:
             entry.trace(cell, tracer, scratch);
         }
     }
+    let others_cpu = watch.others_share();
     let rows = cell.metrics.iter().map(|&(metric, bar)| {
         let mut row = Row {
             cell: cell.name.clone(),
@@ -55,6 +64,7 @@ pub(super) fn measure(args: &Args, cell: &Cell, tracer: Option<Tracer>, scratch:
             bar,
             bar_value: None,
             verdict: Verdict::None,
+            others_cpu,
         };
         row.bar_value = match bar.map(|bar| bar.reference()) {
             Some(Some(reference)) => ratio(&entries, metric, reference),
@@ -98,7 +108,7 @@ impl Entry {
         }
     }
 
-    fn standing(&self, metric: crate::metric::Metric) -> Standing {
+    fn standing(&self, metric: Metric) -> Standing {
         let spread = |figure: &dyn Fn(&Sample) -> f64| Spread::of(self.samples.iter().flatten().map(figure));
         Standing {
             contestant: self.contestant,
@@ -112,9 +122,11 @@ impl Entry {
 }
 
 /// Tamtam's figure through another's, round by round.
-fn ratio(entries: &[Entry], metric: crate::metric::Metric, other: Contestant) -> Option<Spread> {
+fn ratio(entries: &[Entry], metric: Metric, other: Contestant) -> Option<Spread> {
     let find = |contestant| entries.iter().find(|entry| entry.contestant == contestant);
     let (ours, theirs) = (find(Contestant::Tamtam)?, find(other)?);
     let pairs = ours.samples.iter().zip(&theirs.samples);
-    Spread::of(pairs.filter_map(|(ours, theirs)| Some(metric.of(ours.as_ref()?) / metric.of(theirs.as_ref()?))))
+    Spread::of(
+        pairs.filter_map(|(ours, theirs)| Some(metric.of(ours.as_ref()?) / metric.of(theirs.as_ref()?))),
+    )
 }

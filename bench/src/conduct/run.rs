@@ -1,5 +1,6 @@
 //! One measurement of one contestant.
 
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use super::child::Child;
@@ -31,6 +32,7 @@ pub(super) fn run(
     tracer: Option<Tracer>,
     scratch: &Scratch,
 ) -> Outcome<Run> {
+    let _hogs = hogs(cell, contestant)?;
     let mut ends = Vec::new();
     let outcome = start(cell, contestant, count, scratch, &mut ends)
         .and_then(|()| measure(cell, count, tracer, scratch, &mut ends));
@@ -44,13 +46,13 @@ pub(super) fn run(
     })
 }
 
-fn start(cell: &Cell, contestant: Contestant, count: u64, scratch: &Scratch, ends: &mut Vec<Child>) -> Outcome {
-    let mut spec = Spec {
+fn spec(cell: &Cell, contestant: Contestant, count: u64) -> Spec {
+    Spec {
         contestant,
         work: cell.work,
         role: Role::Binder,
         transport: cell.transport,
-        endpoint: scratch.endpoint(cell.transport),
+        endpoint: String::new(),
         size: cell.size,
         warm: warm(cell, count),
         count,
@@ -58,7 +60,25 @@ fn start(cell: &Cell, contestant: Contestant, count: u64, scratch: &Scratch, end
         subscribers_here: cell.subscribers,
         spin: cell.spin,
         pinned: cell.pinned,
-    };
+    }
+}
+
+/// Starts processes that keep every CPU busy, if the cell wants that.
+fn hogs(cell: &Cell, contestant: Contestant) -> Outcome<Vec<Child>> {
+    let count = if cell.busy { available_parallelism().map_or(1, usize::from) } else { 0 };
+    let spec = Spec { role: Role::Hog, ..spec(cell, contestant, 0) };
+    (0..count).map(|_| Child::start(&spec)).collect()
+}
+
+fn start(
+    cell: &Cell,
+    contestant: Contestant,
+    count: u64,
+    scratch: &Scratch,
+    ends: &mut Vec<Child>,
+) -> Outcome {
+    let mut spec = spec(cell, contestant, count);
+    spec.endpoint = scratch.endpoint(cell.transport);
     if cell.transport == Transport::Inproc {
         spec.role = Role::Both;
         ends.push(Child::start(&spec)?);
@@ -91,7 +111,8 @@ fn measure(
         end.expect("being ready", deadline, |line| matches!(line, Line::Ready).then_some(()))?;
     }
     let pids: Vec<_> = ends.iter().map(Child::pid).collect();
-    let counting = tracer.map(|tracer| tracer.attach(&pids, scratch.folder(), &scratch.name())).transpose()?;
+    let counting =
+        tracer.map(|tracer| tracer.attach(&pids, scratch.folder(), &scratch.name())).transpose()?;
     for end in ends.iter_mut() {
         end.tell(GO)?;
     }

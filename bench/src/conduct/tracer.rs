@@ -45,9 +45,15 @@ impl Tracer {
             let _ = fs::remove_file(&output);
             ran.is_ok_and(|status| status.success()) && count.is_some_and(|count| count > 0)
         };
-        if works(Self::Perf, Command::new("perf").args(["stat", "-x,", "-e", EVENT, "-o"]).arg(&output).arg("true")) {
+        if works(
+            Self::Perf,
+            Command::new("perf").args(["stat", "-x,", "-e", EVENT, "-o"]).arg(&output).arg("true"),
+        ) {
             Self::Perf
-        } else if works(Self::Strace, Command::new("strace").args(["-c", "-f", "-q", "-o"]).arg(&output).arg("true")) {
+        } else if works(
+            Self::Strace,
+            Command::new("strace").args(["-c", "-f", "-q", "-o"]).arg(&output).arg("true"),
+        ) {
             Self::Strace
         } else {
             Self::Missing
@@ -81,7 +87,19 @@ impl Tracer {
                 }
                 let list = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
                 let control = format!("fifo:{},{}", orders.display(), answers.display());
-                command.args(["stat", "-x,", "-e", EVENT, "-D", "-1", "--control", &control, "-p", &list, "-o"]);
+                command.args([
+                    "stat",
+                    "-x,",
+                    "-e",
+                    EVENT,
+                    "-D",
+                    "-1",
+                    "--control",
+                    &control,
+                    "-p",
+                    &list,
+                    "-o",
+                ]);
                 command.arg(&output);
                 let count = Count { tool: command.spawn()?, tracer: self, output };
                 enable(&orders, answers)?;
@@ -108,7 +126,9 @@ impl Tracer {
     fn parse(self, text: &str) -> Option<u64> {
         match self {
             Self::Perf => text.lines().find(|line| line.contains(EVENT))?.split(',').next()?.parse().ok(),
-            Self::Strace => text.lines().find(|line| line.ends_with("total"))?.split_whitespace().nth(3)?.parse().ok(),
+            Self::Strace => {
+                text.lines().find(|line| line.ends_with("total"))?.split_whitespace().nth(3)?.parse().ok()
+            }
             Self::Missing => None,
         }
     }

@@ -20,6 +20,10 @@ impl Engine for Libzmq {
     type Socket = Socket;
     type Slot = Message;
 
+    fn slot() -> Self::Slot {
+        Message::new()
+    }
+
     fn context() -> Outcome<Context> {
         Ok(Context::new())
     }

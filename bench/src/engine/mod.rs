@@ -41,8 +41,10 @@ pub(crate) trait Engine: 'static {
     /// A socket.
     type Socket: Send + 'static;
     /// Where a received message stays.
-    type Slot: Default;
+    type Slot;
 
+    /// Makes a place for a received message.
+    fn slot() -> Self::Slot;
     /// Makes a context.
     fn context() -> Outcome<Self::Context>;
     /// Makes a socket that gives up after [`SILENCE`](crate::spec::SILENCE).

@@ -16,6 +16,10 @@ impl Engine for Tamtam {
     type Socket = Socket;
     type Slot = Option<Message>;
 
+    fn slot() -> Self::Slot {
+        None
+    }
+
     fn context() -> Outcome<Context> {
         Ok(Context::try_new()?)
     }
@@ -59,7 +63,9 @@ impl Engine for Tamtam {
     }
 
     fn wait_for_subscribers(socket: &Socket, count: usize, timeout: Duration) -> Outcome {
-        socket.wait_for_subscribers(count, timeout).map_err(|error| Failure::from(error).while_doing("subscribers"))
+        socket
+            .wait_for_subscribers(count, timeout)
+            .map_err(|error| Failure::from(error).while_doing("subscribers"))
     }
 
     #[inline]
@@ -80,10 +86,30 @@ impl Engine for Tamtam {
     }
 
     fn describe(socket: &Socket) -> String {
-        let statistics = socket.statistics();
+        let all = socket.statistics();
         let peers = socket.peers();
-        let shown: Vec<_> = peers.iter().take(3).map(|peer| format!("{peer:?}")).collect();
-        let readiness = socket.readiness();
-        format!("{statistics:?}; {} peers: {}; {readiness:?}", peers.len(), shown.join(", "))
+        let waiting: Vec<_> = peers.iter().filter(|peer| peer.queued_in + peer.queued_out > 0).collect();
+        let shown: Vec<_> = waiting
+            .iter()
+            .take(3)
+            .map(|peer| {
+                let (number, state, out) = (peer.peer.0, peer.state, peer.traffic.messages_out);
+                let (queued_in, queued_out, bytes) = (peer.queued_in, peer.queued_out, peer.queued_out_bytes);
+                format!("#{number} {state:?} out {out} queued in {queued_in} out {queued_out} ({bytes} B)")
+            })
+            .collect();
+        format!(
+            "{:?}: in {} out {} dropped {} queued in {} out {}; {} of {} peers have something queued: {}; {:?}",
+            all.socket_type,
+            all.traffic.messages_in,
+            all.traffic.messages_out,
+            all.traffic.dropped.total(),
+            all.queued_in,
+            all.queued_out,
+            waiting.len(),
+            peers.len(),
+            shown.join(", "),
+            socket.readiness()
+        )
     }
 }

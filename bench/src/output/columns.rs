@@ -21,7 +21,12 @@ impl Columns {
         let mut out = String::new();
         let count = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<_> = (0..count).map(width).collect();
         for (number, row) in self.rows.iter().enumerate() {
@@ -32,7 +37,8 @@ impl Columns {
                     out.push_str(&format!("|{}\n", " --- |".repeat(count)));
                 }
             } else {
-                let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+                let cells: Vec<_> =
+                    row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
                 out.push_str(cells.join("  ").trim_end());
                 out.push('\n');
             }

@@ -15,13 +15,25 @@ pub(super) fn render(report: &Report, markdown: bool) -> String {
         out.push_str(&format!("{mark}{title}\n\n{}\n\n", body.trim_end()));
     };
     let lines = format!(
-        "{}load after {}; {} rounds of some {} ms, in turns; {:.0} s altogether\nsystem calls: {}",
-        report.machine, report.load_after, report.rounds, report.run_ms, report.seconds, report.calls
+        "{}load after {}; others had {:.0} % of all CPU time; {} rounds of some {} ms, in turns; {:.0} s altogether\nsystem calls: {}",
+        report.machine,
+        report.load_after,
+        report.others_cpu * 100.0,
+        report.rounds,
+        report.run_ms,
+        report.seconds,
+        report.calls
     );
     // In Markdown, lines of their own need an empty one between them.
     section("Where and how", &if markdown { lines.replace('\n', "\n\n") } else { lines });
-    section("Results (medians; ± is the farthest round)", &figures(report).render(markdown));
-    section("Costs (all processes together, per message, round trip or connection)", &costs(report).render(markdown));
+    section(
+        "Results (medians; ± is the farthest round; !: others kept the machine busy)",
+        &figures(report).render(markdown),
+    );
+    section(
+        "Costs (all processes together, per message, round trip or connection)",
+        &costs(report).render(markdown),
+    );
     let failures = failures(report, markdown);
     if !failures.is_empty() {
         section("Failures", &failures);
@@ -58,6 +70,7 @@ fn costs(report: &Report) -> Columns {
         "system calls per 1,000: raw",
         "libzmq",
         "tamtam",
+        "others' CPU",
     ];
     let mut table = Columns::new(&heading);
     // A cell's second row has the same costs.
@@ -79,6 +92,7 @@ fn costs(report: &Report) -> Columns {
             calls(raw),
             calls(libzmq),
             calls(tamtam),
+            format!("{:.0} %", row.others_cpu * 100.0),
         ]);
     }
     table
@@ -124,7 +138,8 @@ fn name(row: &Row) -> String {
         Metric::ConnectionMemory => " (memory)",
         _ => "",
     };
-    format!("{}{what}", row.cell)
+    let disturbed = if row.is_disturbed() { " !" } else { "" };
+    format!("{}{what}{disturbed}", row.cell)
 }
 
 /// The limit's figures, with a letter for whether a thread that waits spins or blocks.
@@ -141,7 +156,8 @@ fn figure(row: &Row, contestant: Contestant) -> String {
     match row.standing(contestant) {
         None => "–".to_owned(),
         Some(Standing { figure: Some(spread), failures, .. }) => {
-            let failed = if failures.is_empty() { String::new() } else { format!(" ({} failed)", failures.len()) };
+            let failed =
+                if failures.is_empty() { String::new() } else { format!(" ({} failed)", failures.len()) };
             format!("{} ±{:.0}%{failed}", row.metric.show(spread.median), spread.deviation() * 100.0)
         }
         Some(_) => "failed".to_owned(),

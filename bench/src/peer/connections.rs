@@ -19,9 +19,9 @@ pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning)
     let socket = E::socket(context, Kind::Router, tuning)?;
     say(&Line::Bound(E::bind(&socket, &spec.endpoint)?))?;
     // As a server does: a thread waits for requests all the time.
-    let (sender, ended) = mpsc::channel();
+    let (sender, ended) = mpsc::channel::<()>();
     thread::spawn(move || {
-        let mut slot = E::Slot::default();
+        let mut slot = E::slot();
         while ended.try_recv() == Err(mpsc::TryRecvError::Empty) {
             // Nothing is ever sent, so this times out now and then.
             let _ = E::receive(&socket, &mut slot);

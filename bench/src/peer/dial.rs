@@ -23,8 +23,9 @@ pub(crate) fn dial(spec: &Spec) -> Outcome {
         let mut greeted = Vec::new();
         let mut waiting = VecDeque::new();
         for number in 0..spec.count {
-            let mut link = Link::connect(spec.transport, &spec.endpoint)
-                .map_err(|error| Failure::from(error).while_doing(&format!("connection {number} of {}", spec.count)))?;
+            let mut link = Link::connect(spec.transport, &spec.endpoint).map_err(|error| {
+                Failure::from(error).while_doing(&format!("connection {number} of {}", spec.count))
+            })?;
             link.write_all(ZMTP_HELLO)?;
             waiting.push_back(link);
             if waiting.len() >= WINDOW {
@@ -43,7 +44,8 @@ pub(crate) fn dial(spec: &Spec) -> Outcome {
 /// Reads the oldest connection's greeting and READY command.
 fn greet(waiting: &mut VecDeque<Link>, number: u64) -> Outcome<Option<Link>> {
     let Some(mut link) = waiting.pop_front() else { return Ok(None) };
-    let failed = |error| Failure::from(error).while_doing(&format!("greeting of a connection before number {number}"));
+    let failed =
+        |error| Failure::from(error).while_doing(&format!("greeting of a connection before number {number}"));
     let mut head = [0; 66];
     link.read_exact(&mut head).map_err(failed)?;
     // Behind the greeting of 64 bytes comes READY, a short command: flags, size, body.

@@ -54,7 +54,7 @@ fn reply<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
 
 fn ask<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
     let mut payload = Payload::new(spec.size);
-    let mut slot = E::Slot::default();
+    let mut slot = E::slot();
     let mut ask = |numbers: std::ops::Range<u64>| {
         for number in numbers {
             E::send(socket, payload.stamped(number))

@@ -1,7 +1,9 @@
 //! One end of a measurement, in a process of its own.
 
 mod connections;
+mod cpu;
 mod dial;
+mod hog;
 mod info;
 mod latency;
 mod publish;
@@ -11,13 +13,13 @@ mod throughput;
 use std::process::ExitCode;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::engine::{Engine, Tamtam, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::raw;
-use crate::spec::{Contestant, Spec, Work};
+use crate::spec::{Contestant, Role, Spec, Work};
 
+pub(crate) use cpu::stay_apart;
 pub(crate) use dial::{dial, raise_descriptor_limit};
 pub(crate) use stage::{Part, Stage, say};
 
@@ -30,15 +32,19 @@ pub(crate) fn main(spec: &str) -> ExitCode {
 }
 
 fn prepare(spec: &str) -> Outcome<Spec> {
-    let spec: Spec = serde_json::from_str(spec).map_err(|error| Failure::from(error).while_doing("peer's task"))?;
+    let spec: Spec =
+        serde_json::from_str(spec).map_err(|error| Failure::from(error).while_doing("peer's task"))?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if spec.pinned {
-        pin()?;
+        cpu::stay_on_last()?;
     }
     Ok(spec)
 }
 
 fn play(spec: &Spec) -> Outcome {
+    if spec.role == Role::Hog {
+        return hog::play();
+    }
     match spec.contestant {
         Contestant::RawBlocking | Contestant::RawSpinning => raw::play(spec),
         Contestant::Tamtam => play_with::<Tamtam>(spec),
@@ -58,13 +64,4 @@ fn play_with<E: Engine>(spec: &Spec) -> Outcome {
         Work::Fanout | Work::Textbook => publish::play::<E>(&context, spec, tuning),
         Work::Connections => connections::play::<E>(&context, spec, tuning),
     }
-}
-
-/// Stays on the last CPU that is allowed; threads made later do the same.
-fn pin() -> Outcome {
-    let allowed = sched_getaffinity(None)?;
-    let last = (0..CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu));
-    let mut one = CpuSet::new();
-    one.set(last.ok_or_else(|| Failure::new("no CPU is allowed"))?);
-    Ok(sched_setaffinity(None, &one)?)
 }

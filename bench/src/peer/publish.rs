@@ -49,7 +49,8 @@ fn publish<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome
             } else {
                 payload.stamped(number)
             };
-            E::send(socket, body).map_err(|failure| explain::<E>(failure, "published", number, spec, socket))?;
+            E::send(socket, body)
+                .map_err(|failure| explain::<E>(failure, "published", number, spec, socket))?;
         }
         Ok::<_, Failure>(())
     };
@@ -66,7 +67,7 @@ fn publish<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome
 
 fn subscribe<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
     let textbook = spec.work == Work::Textbook;
-    let mut slot = E::Slot::default();
+    let mut slot = E::slot();
     let mut take = |numbers: std::ops::Range<u64>| {
         for number in numbers {
             let body = E::receive(socket, &mut slot);

@@ -85,5 +85,9 @@ pub(crate) fn fail(failure: &Failure) -> ! {
 fn hear(expected: &str) -> Outcome {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
-    if line.trim_end() == expected { Ok(()) } else { Err(Failure::new(format!("expected {expected}, got {line:?}"))) }
+    if line.trim_end() == expected {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("expected {expected}, got {line:?}")))
+    }
 }

@@ -29,7 +29,7 @@ pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning)
 }
 
 fn pull<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
-    let mut slot = E::Slot::default();
+    let mut slot = E::slot();
     let mut pull = |numbers: std::ops::Range<u64>| {
         for number in numbers {
             E::receive(socket, &mut slot)

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::clock::now_ns;
 use crate::failure::{Failure, Outcome};
-use crate::peer::{Part, Stage};
+use crate::peer::{Part, Stage, stay_apart};
 use crate::spec::{Spec, Work};
 
 const CAPACITY: u64 = 1024;
@@ -98,6 +98,7 @@ pub(super) fn play(spec: &Spec) -> Outcome {
     let two_way = spec.work != Work::Throughput;
     let parts: Vec<Part<'_>> = vec![
         Box::new(move |stage| {
+            stay_apart(true)?;
             let (mut reader, mut writer) = (Cursor::default(), Cursor::default());
             let mut serve = |numbers: std::ops::Range<u64>| {
                 for number in numbers {
@@ -118,6 +119,7 @@ pub(super) fn play(spec: &Spec) -> Outcome {
             stage.done(start, now_ns())
         }),
         Box::new(move |stage| {
+            stay_apart(false)?;
             let (mut reader, mut writer) = (Cursor::default(), Cursor::default());
             let mut send = |numbers: std::ops::Range<u64>| {
                 for number in numbers {

@@ -7,7 +7,7 @@ use crate::clock::now_ns;
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
-use crate::peer::{Stage, say};
+use crate::peer::{Stage, say, stay_apart};
 use crate::spec::{Contestant, Role, Spec, Work};
 
 /// A one-way stream is written and read in pieces of this size (or of one message, if that is larger).
@@ -21,7 +21,11 @@ pub(super) fn play(spec: &Spec) -> Outcome {
     } else {
         Link::connect(spec.transport, &spec.endpoint)?
     };
-    if spec.contestant == Contestant::RawSpinning { run(link.spin()?, spec) } else { run(link, spec) }
+    if spec.contestant == Contestant::RawSpinning {
+        stay_apart(spec.role == Role::Binder)?;
+        return run(link.spin()?, spec);
+    }
+    run(link, spec)
 }
 
 fn run(mut link: impl Read + Write + Send, spec: &Spec) -> Outcome {
@@ -69,40 +73,53 @@ fn reply(stage: &Stage, link: &mut (impl Read + Write), spec: &Spec) -> Outcome 
 }
 
 fn pour(stage: &Stage, link: &mut impl Write, spec: &Spec) -> Outcome {
-    let batch = vec![0x5a; BATCH.max(spec.size)];
-    let mut pour = |count: u64| {
-        let mut left = usize::try_from(count)? * spec.size;
-        while left > 0 {
-            let piece = batch.get(..left).unwrap_or(&batch);
-            link.write_all(piece)?;
-            left -= piece.len();
+    let mut batch = vec![0x5a; BATCH / spec.size.min(BATCH) * spec.size];
+    let mut pour = |numbers: std::ops::Range<u64>| {
+        let mut numbers = numbers.peekable();
+        while numbers.peek().is_some() {
+            let mut len = 0;
+            for (message, number) in batch.chunks_exact_mut(spec.size).zip(&mut numbers) {
+                if let Some(stamp) = message.first_chunk_mut() {
+                    *stamp = number.to_le_bytes();
+                }
+                len += spec.size;
+            }
+            link.write_all(batch.get(..len).unwrap_or_default())?;
         }
         Ok::<_, Failure>(())
     };
-    pour(spec.warm)?;
+    pour(0..spec.warm)?;
     stage.ready()?;
     let start = now_ns();
-    pour(spec.count)?;
+    pour(spec.warm..spec.warm + spec.count)?;
     stage.done(start, now_ns())
 }
 
 fn drain(stage: &Stage, link: &mut impl Read, spec: &Spec) -> Outcome {
     let mut buffer = vec![0; BATCH.max(spec.size)];
-    let mut drain = |count: u64| {
-        let mut left = usize::try_from(count)? * spec.size;
-        while left > 0 {
-            let room = left.min(buffer.len());
-            let got = buffer.get_mut(..room).map_or(Ok(0), |room| link.read(room))?;
+    // What is left of the last read: the beginning of a message.
+    let mut filled = 0;
+    let mut drain = |mut numbers: std::ops::Range<u64>| {
+        while !numbers.is_empty() {
+            let room = buffer.get_mut(filled..).unwrap_or_default();
+            let got = link.read(room)?;
             if got == 0 {
-                return Err(Failure::new(format!("the stream ended {left} bytes early")));
+                return Err(Failure::new(format!("the stream ended before number {}", numbers.start)));
             }
-            left -= got;
+            filled += got;
+            let whole = buffer.get(..filled).unwrap_or_default().chunks_exact(spec.size);
+            let rest = whole.remainder().len();
+            for (message, number) in whole.zip(&mut numbers) {
+                payload::check(message, spec.size, number)?;
+            }
+            buffer.copy_within(filled - rest..filled, 0);
+            filled = rest;
         }
         Ok(())
     };
-    drain(spec.warm)?;
+    drain(0..spec.warm)?;
     stage.ready()?;
     let start = now_ns();
-    drain(spec.count)?;
+    drain(spec.warm..spec.warm + spec.count)?;
     stage.done(start, now_ns())
 }

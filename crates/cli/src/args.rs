@@ -126,7 +126,8 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         for name in ["demo", "zmq"] {
-            let lines = command.find_subcommand_mut(name).map(|c| c.render_help().to_string().lines().count());
+            let lines =
+                command.find_subcommand_mut(name).map(|c| c.render_help().to_string().lines().count());
             assert!(lines.is_some_and(|lines| lines <= 40), "{name}: {lines:?} lines");
         }
     }

@@ -48,7 +48,8 @@ impl Codec {
         }
         // The user's own folders come first: a file inside one of them is named relative to it, as its imports expect.
         let folder = wanted.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let includes = proto_path.iter().map(PathBuf::as_path).chain([folder.unwrap_or_else(|| Path::new("."))]);
+        let includes =
+            proto_path.iter().map(PathBuf::as_path).chain([folder.unwrap_or_else(|| Path::new("."))]);
         let mut compiler = protox::Compiler::new(includes)
             .map_err(|error| Failure::failed(format!("cannot compile {file}: {error}")))?;
         let own_name = compiler
@@ -120,7 +121,9 @@ impl Decoded {
     /// Writes it in Protobuf's JSON form.
     pub(crate) fn to_json(&self) -> Result<serde_json::Value, String> {
         let options = SerializeOptions::new().skip_default_fields(false);
-        self.0.serialize_with_options(serde_json::value::Serializer, &options).map_err(|error| error.to_string())
+        self.0
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -130,7 +133,8 @@ fn find(pool: &DescriptorPool, own: &[MessageDescriptor], name: &str) -> Option<
     if let Some(exact) = pool.get_message_by_name(name) {
         return Some(exact);
     }
-    let ends = |m: &&MessageDescriptor| m.full_name().strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+    let ends =
+        |m: &&MessageDescriptor| m.full_name().strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
     let mut matching = own.iter().filter(ends);
     let first = matching.next()?;
     matching.next().is_none().then(|| first.clone())
@@ -181,7 +185,9 @@ mod tests {
     fn text_format_and_json_encode_to_the_same_bytes() {
         let codec = load(INFO, Some("Info")).unwrap();
         let text = codec.encode(br#"date: "10.10.2023" id: 7 messages { text: "hi" type: DEBUG }"#).unwrap();
-        let json = codec.encode(br#" {"date":"10.10.2023","id":7,"messages":[{"text":"hi","type":"DEBUG"}]}"#).unwrap();
+        let json = codec
+            .encode(br#" {"date":"10.10.2023","id":7,"messages":[{"text":"hi","type":"DEBUG"}]}"#)
+            .unwrap();
         assert_eq!(text, json);
         assert_eq!(text, b"\x0a\x0a10.10.2023\x10\x07\x1a\x06\x0a\x02hi\x10\x01");
         let decoded = codec.decode(&text).unwrap();

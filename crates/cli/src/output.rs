@@ -84,7 +84,12 @@ pub(crate) fn coloured(choice: ColorChoice) -> bool {
     }
 }
 
-fn render(message: &Message, format: Format, codec: Option<&Codec>, escaped: bool) -> (Vec<u8>, Option<String>) {
+fn render(
+    message: &Message,
+    format: Format,
+    codec: Option<&Codec>,
+    escaped: bool,
+) -> (Vec<u8>, Option<String>) {
     let decoded = codec.map(|codec| (codec, codec.decode(message.last())));
     let trouble = decoded.as_ref().and_then(|(_, decoded)| decoded.as_ref().err().cloned());
     // A decoded last frame replaces its bytes, in the formats that are for reading.

@@ -1,20 +1,23 @@
 //! The wish to stop: a signal, an output that nobody reads any more, or another thread's failure.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tamtam_zmq::Context;
 
 use crate::exit::{Exit, Failure, Outcome};
 
-/// How long the command may tidy up after it was told to stop. A thread that is blocked in a read of standard input
-/// cannot be woken, so the process must not wait for it.
+/// How long the command may tidy up after it was told to stop. Whatever holds it up longer, a blocked write to standard
+/// output for instance, ends with the process.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How long messages on their way may still be delivered after the command was told to stop.
@@ -34,12 +37,15 @@ struct Shared {
     context: Context,
     reason: Mutex<Option<Failure>>,
     changed: Condvar,
+    /// Reports a hang-up once [`Shared::lifeline`] is gone, for those who wait for descriptors.
+    hangs_up: OwnedFd,
+    lifeline: Mutex<Option<OwnedFd>>,
 }
 
 impl Stop {
     /// Stops at SIGINT and SIGTERM from now on.
     pub(crate) fn on_signals(context: &Context) -> io::Result<Self> {
-        let stop = Self::new(context);
+        let stop = Self::new(context)?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let caught = stop.clone();
         thread::Builder::new().name("tamtam-signals".into()).spawn(move || {
@@ -56,9 +62,16 @@ impl Stop {
         Ok(stop)
     }
 
-    fn new(context: &Context) -> Self {
-        let shared = Shared { context: context.clone(), reason: Mutex::new(None), changed: Condvar::new() };
-        Self { shared: Arc::new(shared) }
+    fn new(context: &Context) -> io::Result<Self> {
+        let (hangs_up, lifeline) = pipe_with(PipeFlags::CLOEXEC)?;
+        let shared = Shared {
+            context: context.clone(),
+            reason: Mutex::new(None),
+            changed: Condvar::new(),
+            hangs_up,
+            lifeline: Mutex::new(Some(lifeline)),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Stops as soon as nobody can read standard output any more, even while there is nothing to write.
@@ -71,7 +84,7 @@ impl Stop {
                 let mut waited = [PollFd::new(&stdout, PollFlags::empty())];
                 match poll(&mut waited, None) {
                     Ok(_) => return stop.because(Failure::quiet(Exit::Done)),
-                    Err(rustix::io::Errno::INTR) => {}
+                    Err(Errno::INTR) => {}
                     Err(_) => return,
                 }
             }
@@ -89,6 +102,7 @@ impl Stop {
             *known = Some(reason.clone());
         }
         self.shared.changed.notify_all();
+        self.shared.lifeline.lock().unwrap_or_else(PoisonError::into_inner).take();
         let context = self.shared.context.clone();
         // Its own thread: the caller may be the one whose socket the shut-down waits for.
         let finisher = thread::Builder::new().name("tamtam-stop".into()).spawn(move || {
@@ -126,8 +140,23 @@ impl Stop {
             if left.is_zero() {
                 return Ok(());
             }
-            reason =
-                self.shared.changed.wait_timeout(reason, left).unwrap_or_else(PoisonError::into_inner).0;
+            reason = self.shared.changed.wait_timeout(reason, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until something can be read from `input`, or its end is there; returns the reason as an error when the
+    /// command is to stop before that.
+    pub(crate) fn await_readable(&self, input: &impl AsFd) -> Outcome {
+        loop {
+            self.check()?;
+            let mut waited =
+                [PollFd::new(input, PollFlags::IN), PollFd::new(&self.shared.hangs_up, PollFlags::empty())];
+            match poll(&mut waited, None) {
+                // Errors of the input are found, and told, by the read that follows.
+                Ok(_) if !waited[0].revents().is_empty() => return self.check(),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(Failure::failed(format!("cannot wait for input: {error}"))),
+            }
         }
     }
 

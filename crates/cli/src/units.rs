@@ -36,7 +36,8 @@ pub(crate) fn size(text: &str) -> Result<u32, String> {
         "MiB" => 1 << 20,
         _ => return Err(format!("unknown unit {unit:?} (try 64, 4kB or 1MiB)")),
     };
-    let number = number.parse::<u32>().map_err(|_| "not a whole number of bytes (try 64, 4kB or 1MiB)".to_owned())?;
+    let number =
+        number.parse::<u32>().map_err(|_| "not a whole number of bytes (try 64, 4kB or 1MiB)".to_owned())?;
     number.checked_mul(factor).filter(|size| *size <= SIZE_MAX).ok_or_else(|| "at most 64MiB".to_owned())
 }
 

@@ -327,6 +327,8 @@ fn a_welcome_message_greets_each_subscriber_once() {
             let sub = Sub::with(&context, driven_by(driver)).unwrap();
             sub.subscribe("");
             sub.connect(&endpoint).unwrap();
+            // Inproc has no thread of its own: the XPUB learns of its subscribers when it is asked something.
+            eventually("the welcome is there", || xpub.subscriber_count() > 0 && sub.readiness().readable);
             assert_eq!(text(&sub.recv_timeout(PATIENCE).unwrap()), "welcome", "{transport} {driver:?} {count}");
             sub.subscribe("more");
             xpub.send("news").unwrap();

@@ -31,20 +31,26 @@ pub(crate) struct Dependency<'a> {
 /// Finds dependencies against the direction, and crates that have no place in it.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let manifests = tree.iter().filter(|file| {
-        file.path == "xtask/Cargo.toml" || file.path.starts_with("crates/") && file.path.ends_with("/Cargo.toml")
+        file.path == "xtask/Cargo.toml"
+            || file.path.starts_with("crates/") && file.path.ends_with("/Cargo.toml")
     });
     let mut findings = Vec::new();
     for file in manifests {
         let package = package_of(&file.text);
         let Some((name, allowed)) = ALLOWED.iter().find(|(name, _)| Some(*name) == package) else {
-            findings.push(Finding::new(&file.path, 1, "a crate without a place in xtask's table of dependencies"));
+            findings.push(Finding::new(
+                &file.path,
+                1,
+                "a crate without a place in xtask's table of dependencies",
+            ));
             continue;
         };
         for dependency in dependencies_of(&file.text) {
             let ours = dependency.name == "tamtam" || dependency.name.starts_with("tamtam-");
             let for_tests = dependency.dev && dependency.name == FOR_TESTS;
             if ours && !for_tests && !allowed.contains(&dependency.name) {
-                let text = format!("{name} must not depend on {}: dependencies point one way", dependency.name);
+                let text =
+                    format!("{name} must not depend on {}: dependencies point one way", dependency.name);
                 findings.push(Finding::new(&file.path, dependency.line, text));
             }
         }
@@ -144,7 +150,8 @@ workspace = true
 
     #[test]
     fn dependencies_against_the_direction_are_found() {
-        let zmtp = "[package]\nname = \"tamtam-zmtp\"\n[dependencies]\nbytes = \"1\"\ntamtam-zmq.workspace = true\n";
+        let zmtp =
+            "[package]\nname = \"tamtam-zmtp\"\n[dependencies]\nbytes = \"1\"\ntamtam-zmq.workspace = true\n";
         let zmq = "[package]\nname = \"tamtam-zmq\"\n[dependencies]\ntamtam-zmtp.workspace = true\n[dev-dependencies]\ntamtam-testkit.workspace = true\n";
         let other = "[package]\nname = \"tamtam-other\"\n";
         let tree = Tree::of(&[

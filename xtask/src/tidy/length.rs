@@ -9,7 +9,11 @@ const LINES_MAX: usize = 1000;
 /// Finds source files that are too long.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let long = |path: &str, lines| {
-        Finding::new(path, LINES_MAX + 1, format!("{lines} lines, at most {LINES_MAX}: does it hold two nouns?"))
+        Finding::new(
+            path,
+            LINES_MAX + 1,
+            format!("{lines} lines, at most {LINES_MAX}: does it hold two nouns?"),
+        )
     };
     tree.rust()
         .map(|file| (file, file.text.lines().count()))

@@ -27,11 +27,14 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 
 /// Returns the places in the tree that a line links to.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
-    line.split("](").skip(1).filter_map(|behind| behind.split_once(')')).map(|(target, _)| target).filter_map(|target| {
-        let is_elsewhere = target.contains("://") || target.starts_with("mailto:") || target.starts_with('#');
-        let place = target.split('#').next().unwrap_or(target);
-        (!is_elsewhere).then_some(place)
-    })
+    line.split("](").skip(1).filter_map(|behind| behind.split_once(')')).map(|(target, _)| target).filter_map(
+        |target| {
+            let is_elsewhere =
+                target.contains("://") || target.starts_with("mailto:") || target.starts_with('#');
+            let place = target.split('#').next().unwrap_or(target);
+            (!is_elsewhere).then_some(place)
+        },
+    )
 }
 
 /// Returns the path from the tree's root of what a file links to; `None` if that is outside the tree.
@@ -58,10 +61,16 @@ mod tests {
     fn links_are_followed_from_the_file_they_stand_in() {
         let text = "[a](docs/x.md) and [b](docs)\n[c](docs/x.md#part), [d](#here), [e](https://example.org/x)\n\
                     [f](gone.md) [g](../out.md)\n```\n[h](gone.md)\n```\n";
-        let tree = Tree::of(&[("README.md", text), ("docs/x.md", "[up](../README.md) [self](x.md) [no](README.md)")]);
+        let tree = Tree::of(&[
+            ("README.md", text),
+            ("docs/x.md", "[up](../README.md) [self](x.md) [no](README.md)"),
+        ]);
         let found: Vec<String> = check(&tree).iter().map(ToString::to_string).collect();
-        let expected =
-            ["README.md:3: gone.md leads nowhere", "README.md:3: ../out.md leads nowhere", "docs/x.md:1: README.md leads nowhere"];
+        let expected = [
+            "README.md:3: gone.md leads nowhere",
+            "README.md:3: ../out.md leads nowhere",
+            "docs/x.md:1: README.md leads nowhere",
+        ];
         assert_eq!(found, expected);
     }
 }

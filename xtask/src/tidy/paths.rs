@@ -4,7 +4,8 @@ use super::Finding;
 use super::tree::Tree;
 
 /// Folders that stand at the root of somebody's machine. Taken apart, so that this file does not find itself.
-const FOREIGN: [&str; 4] = [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
+const FOREIGN: [&str; 4] =
+    [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
 
 /// Finds them in every text file.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
@@ -12,7 +13,11 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     for file in tree.iter() {
         for (line, number) in file.text.lines().zip(1..) {
             if let Some(path) = FOREIGN.iter().find(|path| has_absolute(line, path)) {
-                findings.push(Finding::new(&file.path, number, format!("{path}: a path of one person's machine")));
+                findings.push(Finding::new(
+                    &file.path,
+                    number,
+                    format!("{path}: a path of one person's machine"),
+                ));
             }
         }
     }
@@ -23,7 +28,8 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 fn has_absolute(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         let before = line.get(..at).and_then(|text| text.chars().next_back());
-        !before.is_some_and(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/' | '*'))
+        !before
+            .is_some_and(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/' | '*'))
             || line.get(..at).is_some_and(|text| text.ends_with("://"))
     })
 }
@@ -35,7 +41,8 @@ mod tests {
     #[test]
     fn absolute_paths_of_a_machine_are_found() {
         let [user, root, ..] = FOREIGN;
-        let text = format!("ok\n \"{user}me/x\"\nipc://{user}me/x\na{root}b ../{root}x\n#!{root}bin\n/tmp/x /etc\n");
+        let text =
+            format!("ok\n \"{user}me/x\"\nipc://{user}me/x\na{root}b ../{root}x\n#!{root}bin\n/tmp/x /etc\n");
         let tree = Tree::of(&[("a.md", &text)]);
         assert_eq!(check(&tree).iter().map(|finding| finding.line).collect::<Vec<_>>(), [2, 3, 5]);
     }

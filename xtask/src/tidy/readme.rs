@@ -66,7 +66,8 @@ fn block(markdown: &str, language: &str) -> Option<(usize, String)> {
 mod tests {
     use super::*;
 
-    const MANIFEST: &str = "[package]\nname = \"x\"\n[dependencies]\nbytes = \"1\"\n[dev-dependencies]\nzmq = \"1\"\n";
+    const MANIFEST: &str =
+        "[package]\nname = \"x\"\n[dependencies]\nbytes = \"1\"\n[dev-dependencies]\nzmq = \"1\"\n";
 
     fn found(readme: &str) -> Vec<String> {
         let example = "//! What it shows.\n\nfn main() {}\n";

@@ -132,16 +132,19 @@ mod tests {
     fn comments_and_literals_are_blank() {
         check("a // unsafe\nb", "a          \nb");
         check("a /* x /* y */ z */ b", "a                   b");
-        check("f(\"un\\\"safe\") g", "f(            ) g");
+        check("f(\"un\\\"safe\") g", "f(          ) g");
         check("f(r\"\\\") g", "f(    ) g");
-        check("f(r#\"a\"b\"#) g", "f(         ) g");
+        check("f(r#\"a\"b\"#) g", "f(        ) g");
         check("f(b\"x\", br#\"y\"#, c\"z\", b'q') g", "f(    ,        ,     ,     ) g");
         check("\"two\nlines\" g", "    \n       g");
     }
 
     #[test]
     fn characters_are_told_from_lifetimes() {
-        check("match x { 'a' => '\\'', '\\n' => '\"', _ => '\\u{1F600}' }", "match x {     =>     ,      =>    , _ =>             }");
+        check(
+            "match x { 'a' => '\\'', '\\n' => '\"', _ => '\\u{1F600}' }",
+            "match x {     =>     ,      =>    , _ =>             }",
+        );
         check("fn f<'a>(x: &'a str) -> &'static str", "fn f<'a>(x: &'a str) -> &'static str");
         check("'x: loop { break 'x }", "'x: loop { break 'x }");
         check("'ü' ß", "    ß");

@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 
 /// Folders that hold what was built or found, not what was written.
-const SKIPPED: [&str; 7] = ["target", ".git", "corpus", "artifacts", "coverage", "__pycache__", "node_modules"];
+const SKIPPED: [&str; 7] =
+    ["target", ".git", "corpus", "artifacts", "coverage", "__pycache__", "node_modules"];
 
 /// The text files of a folder, in memory.
 #[derive(Debug, Default)]
@@ -71,7 +72,9 @@ impl Tree {
 
     /// Tells whether there is such a file, or a folder with files.
     pub(crate) fn has(&self, path: &str) -> bool {
-        let below = |file: &TextFile| file.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below = |file: &TextFile| {
+            file.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         self.iter().any(below)
     }
 }

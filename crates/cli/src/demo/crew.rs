@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -88,7 +88,9 @@ impl Crew {
             let sender = sender.clone();
             start(index, move || {
                 for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
-                    let Some(line) = line.ok().and_then(|line| serde_json::from_str(&line).ok()) else { break };
+                    let Some(line) = line.ok().and_then(|line| serde_json::from_str(&line).ok()) else {
+                        break;
+                    };
                     // The crew may be gone; then the pipe is about to close, too.
                     let _ = sender.send((index, News::Line(line)));
                 }
@@ -103,7 +105,8 @@ impl Crew {
         let (sender, news) = mpsc::channel();
         let members = (0..count).map(|index| Member::new(index, None)).collect();
         for index in 0..count {
-            let (sender, task, context): (Sender<_>, Task, Context) = (sender.clone(), task.clone(), context.clone());
+            let (sender, task, context): (Sender<_>, Task, Context) =
+                (sender.clone(), task.clone(), context.clone());
             start(index, move || {
                 let tell = |line| {
                     // The crew may be gone, and with it the interest.

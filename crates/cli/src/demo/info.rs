@@ -78,7 +78,8 @@ impl Template {
         let [message] = info.messages.as_slice() else { return None };
         expected.clear();
         write_text(expected, info.id, &self.padding);
-        let intact = message.text == *expected && message.r#type() == MessageType::Debug && !info.date.is_empty();
+        let intact =
+            message.text == *expected && message.r#type() == MessageType::Debug && !info.date.is_empty();
         intact.then_some(info.id)
     }
 }

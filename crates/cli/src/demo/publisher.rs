@@ -49,8 +49,9 @@ pub(crate) fn run(run: &Run, args: &DemoArgs) -> Outcome {
     let mut crew = match args.transport {
         Transport::Inproc => Crew::threads(count, &task, &run.context)?,
         Transport::Ipc | Transport::Tcp => {
-            let program = env::current_exe()
-                .map_err(|error| Failure::failed(format!("cannot find the program for subscribers: {error}")))?;
+            let program = env::current_exe().map_err(|error| {
+                Failure::failed(format!("cannot find the program for subscribers: {error}"))
+            })?;
             Crew::processes(count, &task, &program, |member| run.detail(&format!("{member} started")))?
         }
     };
@@ -153,7 +154,9 @@ fn judge(sent: &Sent, crew: &Crew, patience: Duration) -> Outcome {
     let damaged = members.iter().filter(|member| !table::is_intact(sent, member)).count();
     if damaged > 0 {
         let all = members.len();
-        return Err(Failure::data_lost(format!("{damaged} of {all} subscribers did not get every message intact")));
+        return Err(Failure::data_lost(format!(
+            "{damaged} of {all} subscribers did not get every message intact"
+        )));
     }
     Ok(())
 }
@@ -183,7 +186,8 @@ impl MeetingPoint {
             Transport::Tcp => Self { endpoint: "tcp://127.0.0.1:*".to_owned(), path: None },
             Transport::Inproc => Self { endpoint: "inproc://tamtam-demo".to_owned(), path: None },
             Transport::Ipc => {
-                let folder = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
+                let folder =
+                    env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
                 let path = folder.unwrap_or_else(env::temp_dir).join(format!("tamtam-demo-{pid}.ipc"));
                 Self { endpoint: format!("ipc://{}", path.display()), path: Some(path) }
             }
@@ -210,8 +214,13 @@ mod tests {
 
     #[test]
     fn a_subscriber_that_dies_before_the_start_is_named() {
-        let global =
-            Global { json: false, quiet: true, verbose: false, color: clap::ColorChoice::Never, timeout: None };
+        let global = Global {
+            json: false,
+            quiet: true,
+            verbose: false,
+            color: clap::ColorChoice::Never,
+            timeout: None,
+        };
         let run = Run::start(global).unwrap();
         let publisher = Pub::with(&run.context, |_| {}).unwrap();
         let endpoint = publisher.bind("tcp://127.0.0.1:*").unwrap();
@@ -220,13 +229,22 @@ mod tests {
         let failure = await_subscribers(&run, &publisher, &mut crew, PATIENCE).unwrap_err();
         assert_eq!(failure.exit, Exit::TimedOut);
         assert!(failure.text.starts_with("subscriber "), "{}", failure.text);
-        assert!(failure.text.ends_with("ended before the start: exit code 1 without a report"), "{}", failure.text);
+        assert!(
+            failure.text.ends_with("ended before the start: exit code 1 without a report"),
+            "{}",
+            failure.text
+        );
     }
 
     #[test]
     fn subscribers_that_never_attach_are_counted() {
-        let global =
-            Global { json: false, quiet: true, verbose: false, color: clap::ColorChoice::Never, timeout: None };
+        let global = Global {
+            json: false,
+            quiet: true,
+            verbose: false,
+            color: clap::ColorChoice::Never,
+            timeout: None,
+        };
         let run = Run::start(global).unwrap();
         let publisher = Pub::with(&run.context, |_| {}).unwrap();
         let task = Task { endpoint: "inproc://nobody".to_owned(), size: 0, patience: PATIENCE };

@@ -98,7 +98,11 @@ pub(crate) fn receive(
             begun = Some(Instant::now());
         }
         report.bytes = report.bytes.saturating_add(u64::try_from(message.byte_len()).unwrap_or(u64::MAX));
-        let id = if message.is_multipart() { None } else { template.check(message.as_slice(), &mut expected_text) };
+        let id = if message.is_multipart() {
+            None
+        } else {
+            template.check(message.as_slice(), &mut expected_text)
+        };
         match id.map(i64::from) {
             None => report.bad += 1,
             Some(id) if id < expected_id => {

@@ -25,7 +25,8 @@ pub(crate) fn to_json(sent: &Sent, members: &[Member]) -> Vec<Value> {
     let mut lines: Vec<Value> = members
         .iter()
         .map(|member| {
-            let mut line = json!({ "subscriber": member.number, "pid": member.pid(), "received": member.received() });
+            let mut line =
+                json!({ "subscriber": member.number, "pid": member.pid(), "received": member.received() });
             match &member.state {
                 State::Reported(report) => {
                     line["state"] = if report.is_intact(sent.messages) { "intact" } else { "damaged" }.into();
@@ -76,7 +77,8 @@ pub(crate) fn to_text(sent: &Sent, members: &[Member], coloured: bool) -> Vec<St
         .map(Option::unwrap_or_default)
         .collect();
     let align = |row: &[String; 6]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
         cells.join("  ")
     };
     let mut lines = vec![align(&header)];
@@ -139,7 +141,8 @@ mod tests {
 
     fn members() -> Vec<Member> {
         let intact = Report { received: 1000, ended: true, seconds: 0.5, ..Report::default() };
-        let holed = Report { received: 990, out_of_order: 2, bad: 1, ended: true, seconds: 0.5, ..Report::default() };
+        let holed =
+            Report { received: 990, out_of_order: 2, bad: 1, ended: true, seconds: 0.5, ..Report::default() };
         let states = [
             State::Reported(intact),
             State::Reported(holed),

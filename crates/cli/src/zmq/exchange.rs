@@ -23,7 +23,7 @@ const ROUTE_RETRY: Duration = Duration::from_millis(50);
 pub(crate) fn exchange(run: &Run, kind: SocketType, args: &ExchangeArgs, to: Option<&Bytes>) -> Outcome {
     let to = to.map(|id| Frame::from(id.clone()));
     let sends_only = args.count == Some(0);
-    let input = Input::open(&args.input, &args.proto, None, to)?;
+    let input = Input::open(&run.stop, &args.input, &args.proto, None, to)?;
     let output = open_output(run, &args.output, &args.proto)?;
     let link = Link::new(run, kind, &args.link, |options| {
         // A message to a peer that is not there is kept until the peer has come, not dropped.
@@ -57,8 +57,8 @@ fn start(sender: Sender, input: Input, rate: Option<Duration>) -> Outcome<JoinHa
         .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))
 }
 
-/// Waits until messages given on the command line are sent, too. A thread that may sit in a read of standard input,
-/// from which nothing can wake it, is left behind; it owns no part of the socket while it reads.
+/// Waits until messages given on the command line are sent, too. A thread that waits for standard input is left behind;
+/// it owns no part of the socket while it waits.
 fn finish_sending(run: &Run, sending: JoinHandle<()>, given: bool) -> Outcome {
     if given && sending.join().is_err() {
         return Err(Failure::failed("the sending thread failed"));

@@ -1,7 +1,7 @@
 //! The messages a command sends: given on the command line, read from files, or lines of standard input.
 
 use std::fs;
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead as _, BufReader, Stdin};
 use std::path::Path;
 
 use serde_json::Value;
@@ -10,6 +10,7 @@ use tamtam_zmq::{Frame, Message};
 use super::args::{InputArgs, InputFormat, ProtoArgs};
 use crate::codec::Codec;
 use crate::exit::{Failure, Outcome};
+use crate::stop::Stop;
 use crate::units;
 
 /// Yields messages until the input or the count is over.
@@ -24,9 +25,9 @@ enum Source {
     /// Messages known beforehand, taken in turn; how many are still to come.
     Given { messages: Vec<Message>, next: usize, left: u64 },
     /// Lines of standard input; how many were read, and how many may still be read.
-    Lines { read: u64, left: u64 },
-    /// All of standard input, unless it was read.
-    Whole { read: bool },
+    Lines { stdin: Interruptible, read: u64, left: u64 },
+    /// All of standard input; `None` once it was read.
+    Whole(Option<Interruptible>),
 }
 
 #[derive(Debug)]
@@ -39,20 +40,35 @@ struct Parser {
 
 impl Input {
     /// Opens the input. `count` is how many messages there shall be at most, or, for given messages, exactly.
-    pub(crate) fn open(args: &InputArgs, proto: &ProtoArgs, count: Option<u64>, prefix: Option<Frame>) -> Outcome<Self> {
+    pub(crate) fn open(
+        stop: &Stop,
+        args: &InputArgs,
+        proto: &ProtoArgs,
+        count: Option<u64>,
+        prefix: Option<Frame>,
+    ) -> Outcome<Self> {
         let codec = args.encode.as_ref().map(|wanted| Codec::load(wanted, &proto.proto_path)).transpose()?;
         if codec.is_some() && !matches!(args.input, InputFormat::Text | InputFormat::Raw) {
-            return Err(Failure::usage("--encode reads JSON and Protobuf text format by itself; leave --input out"));
+            return Err(Failure::usage(
+                "--encode reads JSON and Protobuf text format by itself; leave --input out",
+            ));
         }
         let parser = Parser { format: args.input, codec, prefix };
         let source = if args.message.is_empty() && args.file.is_empty() {
             match args.input {
-                InputFormat::Raw => Source::Whole { read: count == Some(0) },
-                _ => Source::Lines { read: 0, left: count.unwrap_or(u64::MAX) },
+                InputFormat::Raw => Source::Whole((count != Some(0)).then(|| Interruptible::new(stop))),
+                _ => Source::Lines {
+                    stdin: Interruptible::new(stop),
+                    read: 0,
+                    left: count.unwrap_or(u64::MAX),
+                },
             }
         } else {
             let texts = args.message.iter().map(|text| parser.parse(text.as_bytes(), text));
-            let files = args.file.iter().map(|file| parser.parse(&read_file(file)?, &file.display().to_string()));
+            let files = args
+                .file
+                .iter()
+                .map(|file| parser.parse(&read_file(stop, file)?, &file.display().to_string()));
             let messages = texts.chain(files).collect::<Outcome<Vec<_>>>()?;
             let once = u64::try_from(messages.len()).unwrap_or(u64::MAX);
             Source::Given { messages, next: 0, left: count.unwrap_or(once) }
@@ -72,28 +88,15 @@ impl Iterator for Input {
                 *next = (*next + 1) % messages.len();
                 Some(Ok(message))
             }
-            Source::Lines { read, left } => {
+            Source::Lines { stdin, read, left } => {
                 *left = left.checked_sub(1)?;
-                let mut line = Vec::new();
-                match io::stdin().lock().read_until(b'\n', &mut line) {
-                    Ok(0) => None,
-                    Ok(_) => {
-                        *read += 1;
-                        let text = line.strip_suffix(b"\n").unwrap_or(&line);
-                        Some(self.parser.parse(text, &format!("line {read}")))
-                    }
-                    Err(error) => Some(Err(unreadable(&error))),
-                }
+                let line = stdin.read_line().transpose()?;
+                *read += 1;
+                Some(line.and_then(|line| self.parser.parse(&line, &format!("line {read}"))))
             }
-            Source::Whole { read: true } => None,
-            Source::Whole { read } => {
-                *read = true;
-                let mut whole = Vec::new();
-                let result = io::stdin().lock().read_to_end(&mut whole);
-                Some(match result {
-                    Ok(_) => self.parser.parse(&whole, "standard input"),
-                    Err(error) => Err(unreadable(&error)),
-                })
+            Source::Whole(stdin) => {
+                let whole = stdin.take()?.read_to_end();
+                Some(whole.and_then(|whole| self.parser.parse(&whole, "standard input")))
             }
         }
     }
@@ -104,7 +107,8 @@ impl Parser {
     fn parse(&self, text: &[u8], name: &str) -> Outcome<Message> {
         let body = match &self.codec {
             Some(codec) => {
-                let encoded = codec.encode(text).map_err(|why| Failure::incompatible(format!("{name}: {why}")))?;
+                let encoded =
+                    codec.encode(text).map_err(|why| Failure::incompatible(format!("{name}: {why}")))?;
                 Message::from(encoded)
             }
             None => to_message(text, self.format).map_err(|why| Failure::failed(format!("{name}: {why}")))?,
@@ -148,15 +152,14 @@ fn to_frame(value: &Value) -> Result<Vec<u8>, String> {
         return Ok(text.as_bytes().to_vec());
     }
     let digits = value.get("hex").and_then(Value::as_str);
-    let digits = digits.ok_or_else(|| format!("{value} is no frame; write \"text\" or {{\"hex\":\"00ff\"}}"))?;
+    let digits =
+        digits.ok_or_else(|| format!("{value} is no frame; write \"text\" or {{\"hex\":\"00ff\"}}"))?;
     units::from_hex(digits.as_bytes())
 }
 
-fn read_file(file: &Path) -> Outcome<Vec<u8>> {
+fn read_file(stop: &Stop, file: &Path) -> Outcome<Vec<u8>> {
     if file == Path::new("-") {
-        let mut whole = Vec::new();
-        io::stdin().lock().read_to_end(&mut whole).map_err(|error| unreadable(&error))?;
-        return Ok(whole);
+        return Interruptible::new(stop).read_to_end();
     }
     fs::read(file).map_err(|error| {
         let text = format!("cannot read {}: {error}", file.display());
@@ -164,8 +167,62 @@ fn read_file(file: &Path) -> Outcome<Vec<u8>> {
     })
 }
 
-fn unreadable(error: &io::Error) -> Failure {
-    Failure::failed(format!("cannot read standard input: {error}"))
+/// Standard input whose reading ends when the command is to stop.
+#[derive(Debug)]
+struct Interruptible {
+    stop: Stop,
+    /// Larger than the buffer inside of `Stdin`, which stays empty therefore: what is not in here is in the kernel, and
+    /// can be waited for.
+    reader: BufReader<Stdin>,
+}
+
+impl Interruptible {
+    fn new(stop: &Stop) -> Self {
+        Self { stop: stop.clone(), reader: BufReader::with_capacity(64 * 1024, io::stdin()) }
+    }
+
+    /// Returns the next line without its end, `None` at the end of the input.
+    fn read_line(&mut self) -> Outcome<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        loop {
+            let chunk = self.fill()?;
+            if chunk.is_empty() {
+                return Ok((!line.is_empty()).then_some(line));
+            }
+            let mut parts = chunk.splitn(2, |octet| *octet == b'\n');
+            let part = parts.next().unwrap_or_default();
+            let ended = parts.next().is_some();
+            line.extend_from_slice(part);
+            let used = part.len() + usize::from(ended);
+            self.reader.consume(used);
+            if ended {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    fn read_to_end(mut self) -> Outcome<Vec<u8>> {
+        let mut whole = Vec::new();
+        loop {
+            let chunk = self.fill()?;
+            if chunk.is_empty() {
+                return Ok(whole);
+            }
+            whole.extend_from_slice(chunk);
+            let used = chunk.len();
+            self.reader.consume(used);
+        }
+    }
+
+    /// Returns what can be read without waiting once there is something; empty at the end.
+    fn fill(&mut self) -> Outcome<&[u8]> {
+        if self.reader.buffer().is_empty() {
+            self.stop.await_readable(self.reader.get_ref())?;
+        }
+        self.reader
+            .fill_buf()
+            .map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +241,10 @@ mod tests {
         assert_eq!(frames("", InputFormat::Hex), Ok(vec![vec![]]));
         let json = "[\"to\",\"\",{\"hex\":\"00ff\"}]";
         assert_eq!(frames(json, InputFormat::Json), Ok(vec![b"to".to_vec(), vec![], vec![0, 255]]));
-        assert_eq!(frames(&format!("{{\"frames\":{json}}}"), InputFormat::Json), frames(json, InputFormat::Json));
+        assert_eq!(
+            frames(&format!("{{\"frames\":{json}}}"), InputFormat::Json),
+            frames(json, InputFormat::Json)
+        );
     }
 
     #[test]

@@ -65,7 +65,8 @@ impl<'a> Link<'a> {
 
     /// Sends a message; waits as long as `--timeout` says.
     pub(crate) fn send(&self, message: Message) -> Outcome {
-        send(self.run, &self.socket, message).map_err(|trouble| trouble.into_failure(self.kind, &self.place()))
+        send(self.run, &self.socket, message)
+            .map_err(|trouble| trouble.into_failure(self.kind, &self.place()))
     }
 
     /// Receives a message; waits as long as `--timeout` says. `wanted` says what is missing when none came.
@@ -80,7 +81,11 @@ impl<'a> Link<'a> {
                 }
                 Err(error) => {
                     return Err(stopped_or(self.run, || {
-                        Failure::failed(format!("cannot receive: {error} ({} socket, {})", self.kind, self.place()))
+                        Failure::failed(format!(
+                            "cannot receive: {error} ({} socket, {})",
+                            self.kind,
+                            self.place()
+                        ))
                     }));
                 }
             }
@@ -136,7 +141,6 @@ impl<'a> Link<'a> {
         let stopped = self.run.stop.reason().is_some();
         if stopped { self.args.linger.min(LINGER_AFTER_STOP) } else { self.args.linger }
     }
-
 }
 
 /// Why a message was not sent.
@@ -153,9 +157,9 @@ impl SendTrouble {
     pub(crate) fn into_failure(self, kind: SocketType, place: &str) -> Failure {
         match self {
             Self::Stopped(reason) => reason,
-            Self::Failed(error @ (SendError::TimedOut(_) | SendError::Full(_) | SendError::Unroutable(_))) => {
-                Failure::timed_out(format!("{error} ({place})"))
-            }
+            Self::Failed(
+                error @ (SendError::TimedOut(_) | SendError::Full(_) | SendError::Unroutable(_)),
+            ) => Failure::timed_out(format!("{error} ({place})")),
             Self::Failed(error) => Failure::failed(format!("cannot send: {error} ({kind} socket, {place})")),
         }
     }
@@ -203,7 +207,9 @@ fn stopped_or(run: &Run, failure: impl FnOnce() -> Failure) -> Failure {
 /// Returns whether an endpoint can only be bound: any host, any port, any name.
 fn has_wildcard(endpoint: &str) -> bool {
     let address = endpoint.split_once("://").map_or(endpoint, |(_, address)| address);
-    address.starts_with('*') || address.ends_with(":*") || (endpoint.starts_with("tcp://") && address.ends_with(":0"))
+    address.starts_with('*')
+        || address.ends_with(":*")
+        || (endpoint.starts_with("tcp://") && address.ends_with(":0"))
 }
 
 /// Returns the failure that dropped messages are, if some were dropped that somebody should have got.
@@ -226,10 +232,13 @@ mod tests {
 
     #[test]
     fn wildcards_are_bound() {
-        for endpoint in ["tcp://*:5561", "tcp://127.0.0.1:*", "tcp://127.0.0.1:0", "ipc://*", "tcp://[::]:*"] {
+        for endpoint in ["tcp://*:5561", "tcp://127.0.0.1:*", "tcp://127.0.0.1:0", "ipc://*", "tcp://[::]:*"]
+        {
             assert!(has_wildcard(endpoint), "{endpoint}");
         }
-        for endpoint in ["tcp://localhost:5561", "ipc:///tmp/a:0", "inproc://a*b", "tcp://127.0.0.1:10", "nonsense"] {
+        for endpoint in
+            ["tcp://localhost:5561", "ipc:///tmp/a:0", "inproc://a*b", "tcp://127.0.0.1:10", "nonsense"]
+        {
             assert!(!has_wildcard(endpoint), "{endpoint}");
         }
     }

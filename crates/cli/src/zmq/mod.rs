@@ -35,7 +35,9 @@ fn execute(run: &Run, command: ZmqCommand) -> Outcome {
         ZmqCommand::Req(args) => requester::request(run, &args),
         ZmqCommand::Rep(args) => replier::reply(run, &args),
         ZmqCommand::Dealer(args) => exchange::exchange(run, SocketType::Dealer, &args, None),
-        ZmqCommand::Router(args) => exchange::exchange(run, SocketType::Router, &args.exchange, args.to.as_ref()),
+        ZmqCommand::Router(args) => {
+            exchange::exchange(run, SocketType::Router, &args.exchange, args.to.as_ref())
+        }
         ZmqCommand::Pair(args) => exchange::exchange(run, SocketType::Pair, &args, None),
         ZmqCommand::Proxy(args) => proxy::forward(run, &args),
         ZmqCommand::Monitor(args) => monitor::watch(run, &args),

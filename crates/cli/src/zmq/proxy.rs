@@ -17,7 +17,11 @@ pub(crate) fn forward(run: &Run, args: &ProxyArgs) -> Outcome {
     };
     let front = open(run, front_type, args, &args.front, args.connect_front)?;
     let back = open(run, back_type, args, &args.back, args.connect_back)?;
-    let capture = args.capture.as_ref().map(|endpoint| open(run, SocketType::Pub, args, endpoint, false)).transpose()?;
+    let capture = args
+        .capture
+        .as_ref()
+        .map(|endpoint| open(run, SocketType::Pub, args, endpoint, false))
+        .transpose()?;
     let result = tamtam_zmq::proxy(&front, &back, capture.as_ref());
     if args.stats {
         statistics::print(run, &format!("front {front_type}"), &front.statistics());

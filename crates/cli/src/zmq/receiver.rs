@@ -22,9 +22,8 @@ pub(crate) fn subscribe(run: &Run, args: &SubArgs) -> Outcome {
             .map_err(|error| Failure::failed(format!("cannot subscribe to {topic:?}: {error}")))?;
     }
     link.attach()?;
-    let wanted = |message: &Message| {
-        topics.iter().any(|topic| message.as_slice().starts_with(topic.as_bytes()))
-    };
+    let wanted =
+        |message: &Message| topics.iter().any(|topic| message.as_slice().starts_with(topic.as_bytes()));
     let result = print_all(&link, output, args.count, args.end.as_deref(), wanted);
     link.print_statistics();
     result
@@ -59,7 +58,11 @@ pub(crate) fn show(run: &Run, output: &mut Output, message: &Message, number: u6
 }
 
 /// Takes the next message; before it waits for one, everything printed is flushed.
-pub(crate) fn next(link: &Link<'_>, output: &mut Output, missing: impl FnOnce() -> String) -> Outcome<Message> {
+pub(crate) fn next(
+    link: &Link<'_>,
+    output: &mut Output,
+    missing: impl FnOnce() -> String,
+) -> Outcome<Message> {
     if let Some(message) = link.recv_now() {
         return Ok(message);
     }

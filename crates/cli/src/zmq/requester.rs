@@ -13,7 +13,7 @@ use crate::run::Run;
 
 /// Sends the requests one after the other.
 pub(crate) fn request(run: &Run, args: &ReqArgs) -> Outcome {
-    let input = Input::open(&args.input, &args.proto, args.count, None)?;
+    let input = Input::open(&run.stop, &args.input, &args.proto, args.count, None)?;
     let output = open_output(run, &args.output, &args.proto)?;
     let link = Link::new(run, SocketType::Req, &args.link, |_| {})?;
     link.attach()?;

@@ -17,7 +17,7 @@ const BARRIER_STEP: Duration = Duration::from_millis(100);
 /// Publishes the input.
 pub(crate) fn publish(run: &Run, args: &PubArgs) -> Outcome {
     let topic = args.topic.as_ref().map(|topic| Frame::from(topic.as_str()));
-    let input = Input::open(&args.input, &args.proto, args.count, topic)?;
+    let input = Input::open(&run.stop, &args.input, &args.proto, args.count, topic)?;
     let link = Link::new(run, SocketType::Pub, &args.link, |options| {
         options.set_xpub_nodrop(!args.drop);
     })?;
@@ -35,7 +35,7 @@ pub(crate) fn publish(run: &Run, args: &PubArgs) -> Outcome {
 
 /// Shares the input out.
 pub(crate) fn push(run: &Run, args: &PushArgs) -> Outcome {
-    let input = Input::open(&args.input, &args.proto, args.count, None)?;
+    let input = Input::open(&run.stop, &args.input, &args.proto, args.count, None)?;
     let link = Link::new(run, SocketType::Push, &args.link, |_| {})?;
     link.attach()?;
     let result = send_all(&link, input, args.input.rate, args.end.as_deref());

@@ -15,7 +15,8 @@ fn json(ended: &Ended) -> Vec<Value> {
 #[test]
 fn every_subscriber_gets_every_message_over_every_transport() {
     for transport in ["inproc", "ipc", "tcp"] {
-        let args = ["demo", "--transport", transport, "--subscribers", "2", "--messages", "5000", "--size", "10"];
+        let args =
+            ["demo", "--transport", transport, "--subscribers", "2", "--messages", "5000", "--size", "10"];
         let ended = tamtam([&args[..], &["--json"]].concat());
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let lines = json(&ended);
@@ -53,7 +54,15 @@ fn more_messages_than_the_queues_hold_arrive_as_well() {
 /// Starts a demo that runs long enough to interfere, and returns it and its subscribers' process ids.
 fn long_demo(folder: &std::path::Path, subscribers: usize) -> (Process, Vec<u32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tamtam"));
-    command.args(["demo", "--verbose", "--json", "--messages", "2000000000", "--subscribers", &subscribers.to_string()]);
+    command.args([
+        "demo",
+        "--verbose",
+        "--json",
+        "--messages",
+        "2000000000",
+        "--subscribers",
+        &subscribers.to_string(),
+    ]);
     // Whatever a killed publisher leaves behind is in here.
     command.env("XDG_RUNTIME_DIR", folder);
     let mut demo = Process::spawn(&mut command);
@@ -71,7 +80,17 @@ fn long_demo(folder: &std::path::Path, subscribers: usize) -> (Process, Vec<u32>
 fn a_killed_subscriber_is_told_and_the_others_finish() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tamtam"));
     // Enough messages that the killing comes in their middle.
-    command.args(["demo", "--verbose", "--json", "--messages", "300000", "--size", "500", "--subscribers", "3"]);
+    command.args([
+        "demo",
+        "--verbose",
+        "--json",
+        "--messages",
+        "300000",
+        "--size",
+        "500",
+        "--subscribers",
+        "3",
+    ]);
     let mut demo = Process::spawn(&mut command);
     let rest = demo.told("subscriber 2 (pid ");
     let pid: u32 = rest.split_once(')').and_then(|(pid, _)| pid.parse().ok()).expect("a pid");

@@ -12,7 +12,8 @@ fn a_time_out_says_what_was_missing() {
     let nobody = format!("ipc://{}/nobody", folder.path().display());
     let sub = tamtam(["zmq", "sub", &nobody, "--count", "3", "--end", "END", "--timeout", "50ms"]);
     sub.says(4, &["no message from ipc://", "(0 of 3 received, no END) within 50ms"]);
-    let publisher = tamtam(["zmq", "pub", "tcp://127.0.0.1:*", "--wait", "2", "--timeout", "50ms", "-m", "x"]);
+    let publisher =
+        tamtam(["zmq", "pub", "tcp://127.0.0.1:*", "--wait", "2", "--timeout", "50ms", "-m", "x"]);
     publisher.says(4, &["0 of 2 subscribers after 0."]);
     let push = tamtam(["zmq", "push", "--bind", "tcp://127.0.0.1:*", "--timeout", "50ms", "-m", "x"]);
     push.says(4, &["no peer could take the message", "tcp://127.0.0.1:*"]);
@@ -20,7 +21,19 @@ fn a_time_out_says_what_was_missing() {
     req.says(4, &["no reply from ipc://"]);
     let rep = tamtam(["zmq", "rep", "tcp://127.0.0.1:*", "--timeout", "50ms"]);
     rep.says(4, &["no request at tcp://127.0.0.1:* (0 answered) within 50ms"]);
-    let router = tamtam(["zmq", "router", "tcp://127.0.0.1:*", "--to", "bob", "-m", "x", "--count", "0", "--timeout", "50ms"]);
+    let router = tamtam([
+        "zmq",
+        "router",
+        "tcp://127.0.0.1:*",
+        "--to",
+        "bob",
+        "-m",
+        "x",
+        "--count",
+        "0",
+        "--timeout",
+        "50ms",
+    ]);
     router.says(4, &["no connected peer has that routing id"]);
     let monitor = tamtam(["zmq", "monitor", &nobody, "--timeout", "50ms", "--count", "1000"]);
     monitor.says(4, &["no event at ipc://"]);

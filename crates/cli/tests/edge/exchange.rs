@@ -5,7 +5,6 @@ use std::process::ChildStdout;
 use std::sync::mpsc;
 use std::thread;
 
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::process::{PATIENCE, Process, tamtam};
@@ -46,7 +45,18 @@ fn a_router_talks_to_a_dealer_by_its_name() {
 fn a_dealer_can_speak_to_a_replier() {
     let mut replier = Process::start(["zmq", "rep", "tcp://127.0.0.1:*", "--count", "1"]);
     let endpoint = replier.bound();
-    let args = ["zmq", "dealer", &endpoint, "--input", "json", "-m", "[\"\",\"question\"]", "--count", "1", "--json"];
+    let args = [
+        "zmq",
+        "dealer",
+        &endpoint,
+        "--input",
+        "json",
+        "-m",
+        "[\"\",\"question\"]",
+        "--count",
+        "1",
+        "--json",
+    ];
     assert_eq!(tamtam(args).ok(), "{\"frames\":[\"\",\"question\"]}\n");
     assert_eq!(replier.end().ok(), "question\n");
 }
@@ -73,7 +83,9 @@ fn a_pair_that_only_sends_ends_after_its_input() {
 /// Reads lines until one contains the word, and returns all of them.
 fn lines_until(output: ChildStdout, word: &str) -> Vec<String> {
     let (sender, lines) = mpsc::channel();
-    thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    thread::spawn(move || {
+        BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
     let mut seen = Vec::new();
     while !seen.last().is_some_and(|line: &String| line.contains(word)) {
         match lines.recv_timeout(PATIENCE) {
@@ -88,14 +100,14 @@ fn lines_until(output: ChildStdout, word: &str) -> Vec<String> {
 fn the_monitor_tells_what_happens() {
     let mut pusher = Process::start(["zmq", "push", "--bind", "tcp://127.0.0.1:*"]);
     let endpoint = pusher.bound();
-    let (monitor, output) = Process::start_with_output(&["zmq", "monitor", "--type", "pull", &endpoint, "--json"]);
+    let (monitor, output) =
+        Process::start_with_output(&["zmq", "monitor", "--type", "pull", &endpoint, "--json"]);
     // The message can only leave when the monitor's socket is there to take it; then the peer goes away.
     pusher.type_in("message\n");
     pusher.close_input();
     pusher.end().ok();
     let events = lines_until(output, "\"disconnected\"");
-    monitor.signal(Signal::INT);
-    monitor.end().text(130);
+    drop(monitor);
     let events: Vec<Value> = events.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
     for expected in ["connected", "ready", "disconnected"] {

@@ -122,7 +122,9 @@ impl Process {
     pub(crate) fn end(mut self) -> Ended {
         let deadline = Instant::now() + PATIENCE;
         let stdout = self.stdout.take().map(|stdout| {
-            stdout.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not ended; standard error: {:#?}", self.seen()))
+            stdout
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|_| panic!("not ended; standard error: {:#?}", self.seen()))
         });
         let code = loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {

@@ -9,7 +9,8 @@ use crate::process::{Process, tamtam};
 
 #[test]
 fn lines_reach_every_subscriber_and_the_marker_ends_it() {
-    let args = ["zmq", "pub", "--bind", "tcp://127.0.0.1:*", "--wait", "2", "--end", "END", "--timeout", "30s"];
+    let args =
+        ["zmq", "pub", "--bind", "tcp://127.0.0.1:*", "--wait", "2", "--end", "END", "--timeout", "30s"];
     let mut publisher = Process::start(args);
     let endpoint = publisher.bound();
     let subscribers = [(); 2].map(|()| Process::start(["zmq", "sub", &endpoint, "--end", "END"]));
@@ -24,12 +25,16 @@ fn lines_reach_every_subscriber_and_the_marker_ends_it() {
 #[test]
 fn a_topic_is_the_first_frame_and_the_filter() {
     let args = ["zmq", "pub", "tcp://127.0.0.1:*", "--wait", "2", "--end", "END"];
-    let mut publisher = Process::start([&args[..], &["--topic", "weather", "-m", "sunny", "-m", "rain"]].concat());
+    let mut publisher =
+        Process::start([&args[..], &["--topic", "weather", "-m", "sunny", "-m", "rain"]].concat());
     let endpoint = publisher.bound();
     let wanting = ["zmq", "sub", &endpoint, "--topic", "news", "--topic", "weath", "--end", "END", "--json"];
     let wanting = Process::start(wanting);
     let other = Process::start(["zmq", "sub", &endpoint, "--subscribe", "news", "--end", "END"]);
-    assert_eq!(wanting.end().ok(), "{\"frames\":[\"weather\",\"sunny\"]}\n{\"frames\":[\"weather\",\"rain\"]}\n");
+    assert_eq!(
+        wanting.end().ok(),
+        "{\"frames\":[\"weather\",\"sunny\"]}\n{\"frames\":[\"weather\",\"rain\"]}\n"
+    );
     assert_eq!(other.end().ok(), "");
     publisher.end().ok();
 }
@@ -46,7 +51,8 @@ fn jobs_travel_over_ipc_in_any_format() {
         ("json", b"{\"frames\":[\"job\",\"\\u0001\"]}\n{\"frames\":[{\"hex\":\"00ff0a\"}]}\n"),
         ("raw", b"job\x01\x00\xff\n"),
     ] {
-        let mut puller = Process::start(["zmq", "pull", "--bind", &endpoint, "--count", "2", "--format", format]);
+        let mut puller =
+            Process::start(["zmq", "pull", "--bind", &endpoint, "--count", "2", "--format", format]);
         puller.bound();
         tamtam(["zmq", "push", &endpoint, "--input", "hex", "-m", "6a6f62 01"]).ok();
         tamtam(["zmq", "push", &endpoint, "--file", file.to_str().unwrap()]).ok();
@@ -68,7 +74,8 @@ fn what_json_prints_json_reads() {
 
 #[test]
 fn the_count_repeats_messages_at_the_rate() {
-    let mut puller = Process::start(["zmq", "pull", "tcp://127.0.0.1:*", "--count", "5", "--stats", "--json"]);
+    let mut puller =
+        Process::start(["zmq", "pull", "tcp://127.0.0.1:*", "--count", "5", "--stats", "--json"]);
     let endpoint = puller.bound();
     let args = ["zmq", "push", &endpoint, "-m", "a", "-m", "b", "--count", "5", "--rate", "200Hz", "--stats"];
     let pusher = tamtam(args);
@@ -114,13 +121,34 @@ fn a_publisher_that_nobody_hears_says_so() {
 
 #[test]
 fn a_proxy_passes_everything_on() {
-    let args = ["zmq", "proxy", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "--capture", "tcp://127.0.0.1:*", "--stats"];
+    let args = [
+        "zmq",
+        "proxy",
+        "tcp://127.0.0.1:*",
+        "tcp://127.0.0.1:*",
+        "--capture",
+        "tcp://127.0.0.1:*",
+        "--stats",
+    ];
     let mut proxy = Process::start(args);
     let [front, back, capture] = [(); 3].map(|()| proxy.bound());
     let watcher = Process::start(["zmq", "sub", &capture, "--topic", "hello", "--count", "1"]);
     let subscriber = Process::start(["zmq", "sub", &back, "--end", "END"]);
     // The copies have no barrier: they are published until the watcher has one.
-    let args = ["zmq", "pub", "--connect", &front, "--wait", "1", "-m", "hello", "--rate", "100Hz", "--count", "100000"];
+    let args = [
+        "zmq",
+        "pub",
+        "--connect",
+        &front,
+        "--wait",
+        "1",
+        "-m",
+        "hello",
+        "--rate",
+        "100Hz",
+        "--count",
+        "100000",
+    ];
     let publisher = Process::start(args);
     assert_eq!(watcher.end().ok(), "hello\n");
     publisher.signal(Signal::INT);

@@ -29,11 +29,23 @@ fn the_textbook_messages_are_encoded_and_decoded() {
             "date: \"10.10.2023\" id: 0 messages: [{ text: \"Hello, ZMQ & Protobuf!\" type: DEBUG }]\n\
              date: \"10.10.2023\" id: 1 messages: []\n",
         ),
-        ("hex", "0a0a31302e31302e323032331a1a0a1648656c6c6f2c205a4d5120262050726f746f627566211001\n\
-                 0a0a31302e31302e323032331001\n"),
+        (
+            "hex",
+            "0a0a31302e31302e323032331a1a0a1648656c6c6f2c205a4d5120262050726f746f627566211001\n\
+                 0a0a31302e31302e323032331001\n",
+        ),
     ] {
-        let mut publisher =
-            Process::start(["zmq", "pub", "tcp://127.0.0.1:*", "--wait", "1", "--end", "END", "--encode", &info]);
+        let mut publisher = Process::start([
+            "zmq",
+            "pub",
+            "tcp://127.0.0.1:*",
+            "--wait",
+            "1",
+            "--end",
+            "END",
+            "--encode",
+            &info,
+        ]);
         let endpoint = publisher.bound();
         let args = ["zmq", "sub", &endpoint, "--decode", &info, "--end", "END", "--format", format];
         let subscriber = Process::start(args);
@@ -52,12 +64,16 @@ fn the_textbook_messages_are_encoded_and_decoded() {
 fn json_holds_type_message_and_the_frames_before() {
     let folder = tempfile::tempdir().unwrap();
     let info = format!("{}:Info", proto_file(folder.path()).display());
-    let args = ["zmq", "pub", "tcp://127.0.0.1:*", "--wait", "1", "--topic", "t", "--encode", &info, "-m", "id: 7"];
+    let args =
+        ["zmq", "pub", "tcp://127.0.0.1:*", "--wait", "1", "--topic", "t", "--encode", &info, "-m", "id: 7"];
     let mut publisher = Process::start(args);
     let endpoint = publisher.bound();
     let seen = tamtam(["zmq", "sub", &endpoint, "--decode", &info, "--count", "1", "--json"]);
     let line: Value = serde_json::from_str(seen.ok()).unwrap();
-    assert_eq!(line, json!({ "frames": ["t"], "type": "Info", "message": { "date": "", "id": 7, "messages": [] } }));
+    assert_eq!(
+        line,
+        json!({ "frames": ["t"], "type": "Info", "message": { "date": "", "id": 7, "messages": [] } })
+    );
     publisher.end().ok();
 }
 
@@ -80,7 +96,19 @@ fn what_does_not_fit_is_shown_and_ends_with_5() {
 fn requests_and_replies_have_types_too() {
     let folder = tempfile::tempdir().unwrap();
     let info = format!("{}:Info", proto_file(folder.path()).display());
-    let args = ["zmq", "rep", "tcp://127.0.0.1:*", "--decode", &info, "--reply", "id: 2", "--encode", &info, "-n", "1"];
+    let args = [
+        "zmq",
+        "rep",
+        "tcp://127.0.0.1:*",
+        "--decode",
+        &info,
+        "--reply",
+        "id: 2",
+        "--encode",
+        &info,
+        "-n",
+        "1",
+    ];
     let mut replier = Process::start(args);
     let endpoint = replier.bound();
     let reply = tamtam(["zmq", "req", &endpoint, "--encode", &info, "-m", "id: 1", "--decode", &info]);

@@ -29,7 +29,8 @@ fn wrong_usage_ends_with_2() {
 
 #[test]
 fn what_is_missing_ends_with_3() {
-    tamtam(["zmq", "push", "tcp://127.0.0.1:1", "--file", "/nowhere/at/all"]).says(3, &["cannot read /nowhere/at/all"]);
+    tamtam(["zmq", "push", "tcp://127.0.0.1:1", "--file", "/nowhere/at/all"])
+        .says(3, &["cannot read /nowhere/at/all"]);
 }
 
 #[test]
@@ -42,7 +43,8 @@ fn an_address_in_use_is_explained() {
 
 #[test]
 fn bad_input_is_named_by_its_line() {
-    let mut pusher = Process::start(["zmq", "push", "tcp://127.0.0.1:*", "--input", "hex", "--timeout", "10s"]);
+    let mut pusher =
+        Process::start(["zmq", "push", "tcp://127.0.0.1:*", "--input", "hex", "--timeout", "10s"]);
     let endpoint = pusher.bound();
     let puller = Process::start(["zmq", "pull", &endpoint, "--count", "1"]);
     pusher.type_in("00\nzz\n");
@@ -52,7 +54,9 @@ fn bad_input_is_named_by_its_line() {
 
 #[test]
 fn help_documents_examples_and_exit_codes() {
-    for command in ["pub", "sub", "push", "pull", "req", "rep", "dealer", "router", "pair", "proxy", "monitor"] {
+    for command in
+        ["pub", "sub", "push", "pull", "req", "rep", "dealer", "router", "pair", "proxy", "monitor"]
+    {
         let help = tamtam(["zmq", command, "--help"]);
         for part in ["Examples:", &format!("tamtam zmq {command} "), "Exit codes:", "6  data loss detected"] {
             assert!(help.ok().contains(part), "{command}: no {part:?} in\n{}", help.ok());

@@ -253,6 +253,7 @@ impl Core {
     fn peer_published(self: &Arc<Self>) {
         self.attention.raise();
         let mut locked = self.lock();
+        locked.meet_inproc_peers();
         locked.wake();
     }
 

@@ -9,7 +9,7 @@ use tamtam_zmtp::{Event, PeerId, PeerInfo, SocketType, Version};
 use super::attachment::Attachment;
 use super::core::{Core, Locked};
 use super::pattern::Pattern;
-use super::peer::{Inproc, Link};
+use super::peer::{Inproc, Link, Other};
 use super::ring::{Consumer, Producer, ring};
 use crate::error::{BindError, ConnectError};
 use crate::monitor::EventKind;
@@ -21,7 +21,7 @@ pub(crate) struct PipeEnd {
     /// The socket at the other end.
     pub(crate) from: Arc<Core>,
     /// Where that one looks for the socket that takes this end.
-    pub(crate) taker: Arc<OnceLock<Arc<Core>>>,
+    pub(crate) taker: Arc<OnceLock<Other>>,
     pub(crate) info: Box<PeerInfo>,
     /// The connecting socket's marks, for the bounds: sending, receiving.
     pub(crate) marks: (u32, u32),
@@ -29,8 +29,8 @@ pub(crate) struct PipeEnd {
 
 impl PipeEnd {
     pub(crate) fn into_link(self) -> Link {
-        let other = Arc::new(OnceLock::from(self.from));
-        Link::Inproc(Inproc { tx: self.tx, rx: self.rx, other })
+        let other = Arc::new(OnceLock::from(Other { core: self.from, info: self.info }));
+        Link::Inproc(Inproc { tx: self.tx, rx: self.rx, other, held: None })
     }
 }
 
@@ -72,7 +72,7 @@ impl Locked<'_> {
     }
 
     /// The bound side takes its end of a pipe.
-    pub(crate) fn adopt_pipe(&mut self, endpoint: &Arc<str>, attachment: u32, mut end: PipeEnd) {
+    pub(crate) fn adopt_pipe(&mut self, endpoint: &Arc<str>, attachment: u32, end: PipeEnd) {
         let kind = self.core.kind;
         let theirs = end.from.kind;
         if !self.is_open() || !kind.accepts(theirs) {
@@ -83,13 +83,12 @@ impl Locked<'_> {
             self.after.links.push(end.into_link());
             return;
         }
-        let _ = end.taker.set(Arc::clone(self.core));
+        let ours = info(kind, self.own_routing_id());
+        let _ = end.taker.set(Other { core: Arc::clone(self.core), info: ours });
         // Now both marks are known.
         let (their_send, their_receive) = end.marks;
         end.tx.set_bound(bound(self.options.send_hwm, their_receive));
         end.rx.set_bound(bound(their_send, self.options.receive_hwm));
-        let ours = info(kind, self.own_routing_id());
-        end.tx.push_unbounded(Event::Ready(ours));
         let from = Arc::clone(&end.from);
         let their_info = end.info.clone();
         let id = self.add_peer(Arc::clone(endpoint), attachment, end.into_link());
@@ -133,7 +132,7 @@ impl Locked<'_> {
         }
         let id = self.next_attachment;
         self.next_attachment = (id + 1) & 0x0FFF_FFFF;
-        let peer = self.add_peer(Arc::clone(&endpoint), id, Link::Inproc(Inproc { tx, rx, other: taker }));
+        let peer = self.add_peer(Arc::clone(&endpoint), id, Link::Inproc(Inproc { tx, rx, other: taker, held: None }));
         self.attachments.insert(id, Attachment::Pipe { endpoint: Arc::clone(&endpoint), peer });
         if let Some(routing_id) = routing_id
             && let Pattern::Route(identities) = &mut self.pattern
@@ -163,7 +162,29 @@ impl Locked<'_> {
         Ok(())
     }
 
-    /// The connecting side: usable at once; what the other side is comes through the pipe.
+    /// A peer has bound the name, taken something or published something: acts on what only this side can do.
+    pub(crate) fn meet_inproc_peers(&mut self) {
+        let mut met = Vec::new();
+        let state = &mut **self;
+        for &id in &state.inproc_peers {
+            let Some(Some(peer)) = state.peers.get_mut(id.index()) else { continue };
+            let Link::Inproc(inproc) = &mut peer.link else { continue };
+            if inproc.held.is_some() {
+                inproc.push_held();
+                state.after.sockets.extend(inproc.announce());
+            }
+            if peer.info.is_none()
+                && let Some(other) = inproc.other.get()
+            {
+                met.push((id, other.info.clone()));
+            }
+        }
+        for (id, info) in met {
+            self.inproc_ready(id, info);
+        }
+    }
+
+    /// The connecting side: usable at once; what the other side is comes with the binding.
     fn attach_pipe(&mut self, id: PeerId) {
         if let Some(peer) = self.peer_mut(id) {
             peer.since = Some(Instant::now());

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tamtam_zmtp::PeerId;
 
 use super::core::{Locked, State};
 use super::pattern::Pattern;
@@ -58,13 +57,12 @@ impl Locked<'_> {
             options.send_hwm != self.options.send_hwm || options.receive_hwm != self.options.receive_hwm;
         self.options = Arc::new(options);
         if marks_changed {
-            let ids: Vec<PeerId> = self.net_peers.clone();
-            for id in ids {
+            for id in self.peer_ids() {
                 self.update_interest(id);
-                if self.made_room(id) {
-                    self.wake();
-                }
+                // All that lie inactive are looked at anew, and those that are full fall out again.
+                self.send_turn.activate(id);
             }
+            self.wake();
         }
     }
 

@@ -234,7 +234,7 @@ impl Locked<'_> {
                 Link::Inproc(inproc) => {
                     let event = inproc.rx.pop();
                     if inproc.rx.publish() {
-                        state.after.sockets.extend(inproc.other.get().cloned());
+                        state.after.sockets.extend(inproc.other());
                     }
                     match event {
                         Some(Event::Message(message)) => return Some(message),
@@ -296,7 +296,8 @@ impl Locked<'_> {
         match event {
             Event::Subscribe(topic) => self.subscribed(id, &topic),
             Event::Cancel(topic) => self.cancelled(id, &topic),
-            Event::Ready(info) => self.inproc_ready(id, info),
+            // The handshake is over before messages are parsed.
+            Event::Ready(_) => {}
             Event::Message(_) if !self.core.kind.can_receive() => self.retired.dropped.malformed += 1,
             Event::Message(message) => {
                 if let Some(peer) = self.peer_mut(id) {
@@ -376,7 +377,7 @@ impl Locked<'_> {
     }
 
     /// The bound side of a pipe says who it is.
-    fn inproc_ready(&mut self, id: PeerId, info: Box<PeerInfo>) {
+    pub(crate) fn inproc_ready(&mut self, id: PeerId, info: Box<PeerInfo>) {
         let state = &mut **self;
         let handover = state.options.router_handover;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };

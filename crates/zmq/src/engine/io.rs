@@ -373,6 +373,14 @@ impl Locked<'_> {
 
     /// Reads; what no `recv` will look at (subscriptions at a PUB, commands at a PUSH) is acted on at once.
     fn read_and_act(&mut self, id: PeerId) -> bool {
+        if self.peer(id).and_then(super::peer::Peer::conn).is_some_and(|conn| !conn.input.is_empty()) {
+            // Somebody who waits for something else than messages comes by: what was read before must not pile up. At the
+            // mark this stops watching the connection.
+            self.read_ahead(id);
+            if self.peer(id).is_some_and(|peer| !peer.inbox.is_empty()) {
+                return true;
+            }
+        }
         let any = self.read(id);
         if any && (self.core.kind.publishes() || !self.recv_turn.contains(id)) {
             self.read_ahead(id);

@@ -532,7 +532,7 @@ impl Locked<'_> {
         state.retired.add(&peer.traffic);
         if let Link::Inproc(inproc) = &peer.link {
             // The other socket finds the end of the pipe when it looks.
-            state.after.sockets.extend(inproc.other.get().cloned());
+            state.after.sockets.extend(inproc.other());
         }
         state.after.links.insert(0, std::mem::replace(&mut peer.link, Link::Gone));
         state.free.push(id.0);

@@ -130,6 +130,8 @@ pub(crate) struct Outbox {
     begun: Vec<Segment>,
     messages: u64,
     bytes: usize,
+    /// Which chunk (its address, as a name only) the last message from a chunk stood in, and where it ended.
+    chunk_end: (usize, usize),
 }
 
 impl Outbox {
@@ -195,8 +197,26 @@ impl Outbox {
     }
 
     /// Appends a message that stands encoded in a shared chunk; a range that continues the last one only moves its end.
+    ///
+    /// `bytes` are the chunk's so far. A peer that is `stalled` and did not want the message before this one gets a copy:
+    /// the few that it wants must not keep whole chunks in memory for as long as it sleeps.
     #[inline]
-    pub(crate) fn append_range(&mut self, chunk: &Arc<SharedChunk>, start: usize, end: usize) {
+    pub(crate) fn append_range(
+        &mut self,
+        chunk: &Arc<SharedChunk>,
+        bytes: &[u8],
+        (start, end): (usize, usize),
+        stalled: bool,
+        pool: &mut BufferPool,
+    ) {
+        let follows = std::mem::replace(&mut self.chunk_end, (Arc::as_ptr(chunk) as usize, end))
+            == (Arc::as_ptr(chunk) as usize, start);
+        if stalled && !follows {
+            let message = bytes.get(start..end).unwrap_or_default();
+            self.tail(message.len(), pool).extend_from_slice(message);
+            self.finish_message(message.len());
+            return;
+        }
         self.messages += 1;
         self.bytes += end - start;
         if let Some(Segment { data: Data::Range { chunk: last, end: last_end, .. }, messages, .. }) = self.segments.back_mut()
@@ -558,22 +578,30 @@ mod tests {
     fn ranges_of_a_shared_chunk_grow_and_are_written_once_sealed() {
         let mut pool = BufferPool::default();
         let mut chunk = OpenChunk::new(Vec::new());
-        let (mut all, mut some) = (Outbox::default(), Outbox::default());
+        let [mut all, mut some, mut rare, mut stalled] = [(); 4].map(|()| Outbox::default());
         for i in 0..10u8 {
             let start = chunk.bytes.len();
             Framing::V2.put_header(&mut chunk.bytes, 1, false);
             chunk.bytes.push(i);
-            all.append_range(&chunk.cell, start, chunk.bytes.len());
+            let range = (start, chunk.bytes.len());
+            all.append_range(&chunk.cell, &chunk.bytes, range, false, &mut pool);
+            stalled.append_range(&chunk.cell, &chunk.bytes, range, true, &mut pool);
             if i % 5 == 0 {
-                some.append_range(&chunk.cell, start, chunk.bytes.len());
+                some.append_range(&chunk.cell, &chunk.bytes, range, false, &mut pool);
+                rare.append_range(&chunk.cell, &chunk.bytes, range, true, &mut pool);
             }
         }
         assert_eq!((all.segments.len(), some.segments.len()), (1, 2));
+        // One that sleeps and wants little has copies of its own; one that wants all shares, but for the first.
+        assert!(rare.segments.iter().all(|segment| matches!(segment.data, Data::Owned(_))));
+        assert_eq!(stalled.segments.len(), 2);
         assert_eq!((all.messages(), some.messages()), (10, 2));
         let everything = chunk.bytes.clone();
         chunk.seal();
         assert_eq!(take(&mut all, &mut pool, usize::MAX), everything);
+        assert_eq!(take(&mut stalled, &mut pool, usize::MAX), everything);
         assert_eq!(take(&mut some, &mut pool, usize::MAX), [0, 1, 0, 0, 1, 5]);
+        assert_eq!(take(&mut rare, &mut pool, usize::MAX), [0, 1, 0, 0, 1, 5]);
         assert_eq!((all.messages(), some.messages()), (0, 0));
     }
 

@@ -116,16 +116,48 @@ pub(crate) struct Conn {
 pub(crate) struct Inproc {
     pub(crate) tx: Producer<Event>,
     pub(crate) rx: Consumer<Event>,
-    /// The socket at the other end; not known until the name is bound.
-    pub(crate) other: Arc<OnceLock<Arc<Core>>>,
+    /// The socket at the other end and what it says of itself; not known until the name is bound.
+    pub(crate) other: Arc<OnceLock<Other>>,
+    /// With `conflate`: the newest message, as long as an older one waits in the ring.
+    pub(crate) held: Option<Message>,
+}
+
+/// The other end of a pipe.
+#[derive(Debug)]
+pub(crate) struct Other {
+    pub(crate) core: Arc<Core>,
+    pub(crate) info: Box<PeerInfo>,
 }
 
 impl Inproc {
     /// Tells the other socket that something was published; returns it if it has to be woken.
     #[inline]
     pub(crate) fn announce(&self) -> Option<Arc<Core>> {
-        let other = self.other.get()?;
+        let other = &self.other.get()?.core;
         other.announce().then(|| Arc::clone(other))
+    }
+
+    /// Returns the other socket, to be told or woken.
+    pub(crate) fn other(&self) -> Option<Arc<Core>> {
+        self.other.get().map(|other| Arc::clone(&other.core))
+    }
+
+    /// Pushes the newest message, in place of one that could not be pushed before; returns whether an older one is lost.
+    pub(crate) fn push_newest(&mut self, message: Message) -> bool {
+        let replaced = self.held.take().is_some();
+        if self.tx.is_empty() || self.tx.wants_empty() {
+            self.tx.push_unbounded(Event::Message(message));
+        } else {
+            self.held = Some(message);
+        }
+        replaced
+    }
+
+    /// Pushes what was held back, now that the reader has taken something.
+    pub(crate) fn push_held(&mut self) {
+        if let Some(message) = self.held.take() {
+            self.push_newest(message);
+        }
     }
 }
 
@@ -147,7 +179,7 @@ impl Peer {
     pub(crate) fn queued_out(&self) -> u64 {
         match &self.link {
             Link::Net(net) => net.outbox.messages(),
-            Link::Inproc(inproc) => inproc.tx.len(),
+            Link::Inproc(inproc) => inproc.tx.len() + u64::from(inproc.held.is_some()),
             Link::Gone => 0,
         }
     }

@@ -105,6 +105,13 @@ impl Locked<'_> {
                 if inproc.tx.is_abandoned() {
                     return Offered::Gone(message);
                 }
+                if conflate {
+                    peer.traffic.dropped.conflated += u64::from(inproc.push_newest(message));
+                    peer.traffic.messages_out += 1;
+                    peer.traffic.bytes_out += bytes;
+                    state.after.sockets.extend(inproc.announce());
+                    return Offered::Taken;
+                }
                 match inproc.tx.push(Event::Message(message)) {
                     Ok(()) => {
                         peer.traffic.messages_out += 1;
@@ -249,7 +256,8 @@ impl Locked<'_> {
                     }
                     let before = net.outbox.bytes();
                     if net.framing == tamtam_zmtp::Framing::V2 {
-                        net.outbox.append_range(&chunk.cell, start, end);
+                        let stalled = net.conn.as_ref().is_none_or(|conn| conn.blocked);
+                        net.outbox.append_range(&chunk.cell, &chunk.bytes, (start, end), stalled, &mut state.pool);
                     } else {
                         net.outbox.append(net.framing, message.clone(), &mut state.pool);
                     }
@@ -549,7 +557,7 @@ impl State {
         while let Some(id) = self.send_turn.current() {
             let has_room = match self.peers.get_mut(id.0 as usize).and_then(Option::as_mut).map(|peer| &mut peer.link) {
                 Some(Link::Net(net)) => hwm == 0 || conflate || net.outbox.messages() < hwm,
-                Some(Link::Inproc(inproc)) => inproc.tx.has_room() || inproc.tx.wants_room(),
+                Some(Link::Inproc(inproc)) => conflate || inproc.tx.has_room() || inproc.tx.wants_room(),
                 _ => false,
             };
             if has_room {

@@ -217,8 +217,8 @@ fn meet(publisher: &mut dyn End, subscriber: &mut dyn End) {
             break;
         }
     }
-    publisher.send(&text(&["so be it"]));
-    while subscriber.receive() != text(&["so be it"]) {}
+    publisher.send(&text(&["is anybody else there?"]));
+    while subscriber.receive() != text(&["is anybody else there?"]) {}
 }
 
 /// Waits until our publisher has a subscription of libzmq's subscriber. That one takes note of a connection made to it,

@@ -52,24 +52,15 @@ fn all_of_libzmqs_subscriptions_arrive() {
         let contexts = Contexts::new();
         let mut ours = contexts.ours(XPub, case.driver, |_| {});
         let mut theirs = contexts.theirs(zmq::SUB);
+        // libzmq drops subscriptions beyond the mark.
+        theirs.set_sndhwm(0).unwrap();
         for topic in topics() {
             theirs.set_subscribe(&topic).unwrap();
         }
         case.join(&ours, &theirs);
         await_subscriber(&ours, &theirs);
-        // The rest may be held back by the mark of libzmq's own pipe until it is called again.
-        let ours_peers = || ours.peers().iter().map(|peer| peer.subscriptions).sum::<usize>();
-        std::thread::scope(|scope| {
-            let told = scope.spawn(|| {
-                let mut told = BTreeSet::new();
-                while told.len() < MANY {
-                    told.insert(ours.recv_timeout(PATIENCE).unwrap().as_slice()[1..].to_vec());
-                }
-                told
-            });
-            nudge(&theirs, "the last subscription", || ours_peers() == MANY);
-            assert!(told.join().unwrap() == topics());
-        });
+        assert_all_told(&mut ours);
+        assert_eq!(ours.peers().iter().map(|peer| peer.subscriptions).sum::<usize>(), MANY);
         End::send(&mut ours, &text(&["topic 1499, and text"]));
         assert_eq!(theirs.receive(), text(&["topic 1499, and text"]));
     });
@@ -100,9 +91,11 @@ fn we_subscribe_and_cancel_while_connected() {
             End::send(&mut theirs, &text(&[message]));
         }
         assert_eq!(ours.receive(), text(&["b2"]));
-        // A subscriber that goes takes its subscriptions along.
         drop(ours);
-        assert_eq!(theirs.receive(), text(&["\0b"]));
+        // A subscriber that goes takes its subscriptions along; only where libzmq connected, it keeps them for the next.
+        if !case.we_bind {
+            assert_eq!(theirs.receive(), text(&["\0b"]));
+        }
     });
 }
 

@@ -71,6 +71,12 @@ fn wait_for(monitor: &Monitor, what: impl Fn(&EventKind) -> bool) -> EventKind {
     }
 }
 
+/// Tells whether a handshake failed because the types do not fit. If libzmq sees it first, it closes the connection without
+/// a word, at times before it has told its own type.
+fn is_about(reason: &str, ours: &str, theirs: &str) -> bool {
+    reason.contains(&format!("ours is {ours}, the peer's is {theirs}")) || reason.contains("closed the connection")
+}
+
 fn is_end(kind: &EventKind) -> bool {
     matches!(kind, EventKind::Disconnected { .. })
 }
@@ -254,7 +260,7 @@ fn a_peer_of_the_wrong_type_is_told_and_tried_again_ever_more_rarely() {
             else {
                 unreachable!();
             };
-            assert!(reason.contains("PUSH") && reason.contains("PUB"), "{reason}");
+            assert!(is_about(&reason, "PUSH", "PUB"), "{reason}");
             let EventKind::ConnectRetried { after, .. } =
                 wait_for(&monitor, |kind| matches!(kind, EventKind::ConnectRetried { .. }))
             else {
@@ -288,7 +294,7 @@ fn a_peer_of_the_wrong_type_does_not_disturb_the_right_ones() {
         else {
             unreachable!();
         };
-        assert!(reason.contains("REP") && reason.contains("SUB"), "{reason}");
+        assert!(is_about(&reason, "REP", "SUB"), "{reason}");
         let mut right = contexts.theirs(zmq::REQ);
         right.connect(&endpoint).unwrap();
         in_turn(&mut right, &mut ours, &numbers());

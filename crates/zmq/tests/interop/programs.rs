@@ -1,0 +1,92 @@
+//! Programs of this package's examples, and programs in C that are compiled on the fly against the libzmq of the crate
+//! `zmq`.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+/// Only one test builds at a time; the others then find the result.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+/// Returns the folder of this build's results: the one above the folder of the test program.
+fn results() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// Returns a command that runs an example of this package. `cargo test` has built it; if only this test was asked for, it is
+/// built now.
+pub(crate) fn example(name: &str) -> Command {
+    let _building = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let program = results().join("examples").join(name);
+    if is_older_than(&program, &Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).with_extension("rs")) {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+        cargo.args(["--example", name]);
+        if results().file_name() == Some(OsStr::new("release")) {
+            cargo.arg("--release");
+        }
+        let status = cargo.status().unwrap();
+        assert!(status.success() && program.is_file(), "{cargo:?} did not make {}", program.display());
+    }
+    Command::new(program)
+}
+
+fn is_older_than(result: &Path, source: &Path) -> bool {
+    let time = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+    time(result).is_none_or(|built| time(source).is_some_and(|changed| built < changed))
+}
+
+/// Returns where the crate `zmq` has built its libzmq: the folders of the header and of the library.
+fn libzmq() -> Option<(PathBuf, PathBuf)> {
+    let builds = std::fs::read_dir(results().join("build")).ok()?;
+    let mut found: Vec<_> = builds
+        .filter_map(Result::ok)
+        .map(|entry| entry.path().join("out"))
+        .filter(|out| out.join("lib/libzmq.a").is_file() && out.join("source/include/zmq.h").is_file())
+        .filter_map(|out| Some((out.join("lib/libzmq.a").metadata().ok()?.modified().ok()?, out)))
+        .collect();
+    found.sort();
+    let (_, out) = found.pop()?;
+    Some((out.join("source/include"), out.join("lib")))
+}
+
+/// Returns a command that runs a C program of the folder `tests/textbook`, compiled now; `None`, and a word about it, where
+/// there is no compiler or no libzmq to link.
+pub(crate) fn c_program(name: &str) -> Option<Command> {
+    let _building = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/textbook").join(name).with_extension("c");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("textbook_{name}"));
+    if !is_older_than(&program, &source) {
+        return Some(Command::new(program));
+    }
+    let Some((include, lib)) = libzmq() else {
+        not_tested("the build of the crate zmq-sys, with zmq.h and libzmq.a, was not found");
+        return None;
+    };
+    let mut object = program.clone();
+    object.set_extension("o");
+    let mut compile = Command::new("cc");
+    compile.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-c"]).arg(&source).arg("-o").arg(&object);
+    compile.arg("-I").arg(include);
+    // libzmq is written in C++: its driver knows which libraries that needs.
+    let mut link = Command::new("c++");
+    link.arg(&object).arg("-o").arg(&program).arg(lib.join("libzmq.a")).arg("-lpthread");
+    for mut step in [compile, link] {
+        match step.status() {
+            Ok(status) => assert!(status.success(), "{step:?}: {status}"),
+            Err(error) => {
+                not_tested(&format!("{} cannot be run ({error}); install a C and C++ compiler", step.get_program().display()));
+                return None;
+            }
+        }
+    }
+    Some(Command::new(program))
+}
+
+/// Says so where everybody sees it: what is printed by `eprintln!` is kept back when a test passes.
+fn not_tested(why: &str) {
+    writeln!(std::io::stderr(), "NOT TESTED against C: {why}").unwrap();
+}
