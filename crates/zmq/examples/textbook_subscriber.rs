@@ -10,6 +10,7 @@
 use std::env;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use prost::Message as _;
 use tamtam_zmq::{Context, Req, Sub};
@@ -48,6 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let subscriber = Sub::new(&context);
     subscriber.subscribe("");
     subscriber.connect(&data_endpoint)?;
+    // The request proves nothing about the other connection: a publisher that only counts requests would begin too early.
+    // A ready peer has been told of our subscription.
+    subscriber.wait_for_peers(1, Duration::MAX)?;
 
     let sync = Req::new(&context);
     sync.connect(&sync_endpoint)?;

@@ -3,6 +3,5 @@
 //!
 //! The crate `zmq` brings libzmq's sources along and compiles them: a C++ compiler is all that is needed.
 
-#[allow(unreachable_pub, reason = "shared with other tests")]
 mod common;
 mod interop;

@@ -5,7 +5,6 @@
 
 #[path = "interop/child.rs"]
 mod child;
-#[allow(unreachable_pub, reason = "shared with other tests")]
 mod common;
 #[path = "interop/python.rs"]
 mod python;
@@ -56,7 +55,8 @@ fn with(ours: SocketType, theirs: &str, role: &str, test: impl Fn(&Socket)) {
             peer
         };
         test(&socket);
-        assert_eq!(peer.finish(), ["done"], "{transport}, {driver:?}, we bind: {we_bind}");
+        let name = peer.name().to_owned();
+        assert_eq!(peer.finish(), ["done"], "{name}, {driver:?}");
         assert_eq!(socket.statistics().traffic.dropped.total(), 0);
     }
 }

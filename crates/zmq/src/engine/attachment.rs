@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version};
 
 use super::background::{Command, Timer};
@@ -580,10 +580,6 @@ impl Locked<'_> {
         {
             dialer.failures = 0;
         }
-    }
-
-    pub(crate) fn own_routing_id(&self) -> Bytes {
-        self.options.routing_id.clone()
     }
 }
 

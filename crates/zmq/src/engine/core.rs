@@ -97,6 +97,9 @@ pub(crate) struct State {
     pub(crate) notices: VecDeque<Message>,
     pub(crate) ahead: Option<Message>,
     pub(crate) takes: u32,
+    /// Who had the last turn, and how many it had in a row.
+    pub(crate) last_from: Option<PeerId>,
+    pub(crate) run: u32,
 
     pub(crate) set: Option<Arc<ReadySet>>,
     pub(crate) events: Option<Events>,
@@ -203,6 +206,8 @@ impl Core {
                 notices: VecDeque::new(),
                 ahead: None,
                 takes: 0,
+                last_from: None,
+                run: 0,
                 set: None,
                 events: None,
                 who: Who::Background,

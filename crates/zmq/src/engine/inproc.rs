@@ -4,25 +4,29 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tamtam_zmtp::{Event, PeerId, PeerInfo, SocketType, Version};
+use tamtam_zmtp::{PeerId, PeerInfo, SocketType, Version};
 
 use super::attachment::Attachment;
 use super::core::{Core, Locked};
 use super::pattern::Pattern;
-use super::peer::{Inproc, Link, Other};
+use super::peer::{Inproc, Item, Latest, Link, Other};
 use super::ring::{Consumer, Producer, ring};
 use crate::error::{BindError, ConnectError};
 use crate::monitor::EventKind;
+use crate::options::Options;
 
 /// One end of a pipe on its way to the socket that will own it.
 pub(crate) struct PipeEnd {
-    pub(crate) tx: Producer<Event>,
-    pub(crate) rx: Consumer<Event>,
+    pub(crate) tx: Producer<Item>,
+    pub(crate) rx: Consumer<Item>,
     /// The socket at the other end.
     pub(crate) from: Arc<Core>,
     /// Where that one looks for the socket that takes this end.
     pub(crate) taker: Arc<OnceLock<Other>>,
     pub(crate) info: Box<PeerInfo>,
+    /// The slots of conflating pipes: what the taker writes, what it reads.
+    pub(crate) latest_out: Latest,
+    pub(crate) latest_in: Latest,
     /// The connecting socket's marks, for the bounds: sending, receiving.
     pub(crate) marks: (u32, u32),
 }
@@ -30,7 +34,13 @@ pub(crate) struct PipeEnd {
 impl PipeEnd {
     pub(crate) fn into_link(self) -> Link {
         let other = Arc::new(OnceLock::from(Other { core: self.from, info: self.info }));
-        Link::Inproc(Inproc { tx: self.tx, rx: self.rx, other, held: None })
+        Link::Inproc(Inproc {
+            tx: self.tx,
+            rx: self.rx,
+            other,
+            latest_out: self.latest_out,
+            latest_in: self.latest_in,
+        })
     }
 }
 
@@ -46,11 +56,13 @@ fn bound(send: u32, receive: u32) -> u64 {
     if send == 0 || receive == 0 { u64::MAX } else { u64::from(send) + u64::from(receive) }
 }
 
-fn info(kind: SocketType, identity: Bytes) -> Box<PeerInfo> {
+fn info(kind: SocketType, options: &Options) -> Box<PeerInfo> {
+    let identity = options.routing_id.clone();
     let mut metadata = vec![("Socket-Type".to_owned(), Bytes::from_static(kind.name().as_bytes()))];
     if kind.sends_identity() {
         metadata.push(("Identity".to_owned(), identity.clone()));
     }
+    metadata.extend(options.metadata.iter().cloned());
     Box::new(PeerInfo { version: Version::V3_1, socket_type: Some(kind), identity, metadata, mechanism: "NULL" })
 }
 
@@ -83,7 +95,7 @@ impl Locked<'_> {
             self.after.links.push(end.into_link());
             return;
         }
-        let ours = info(kind, self.own_routing_id());
+        let ours = info(kind, &self.options);
         let _ = end.taker.set(Other { core: Arc::clone(self.core), info: ours });
         // Now both marks are known.
         let (their_send, their_receive) = end.marks;
@@ -115,12 +127,15 @@ impl Locked<'_> {
         let (tx, their_rx) = ring(bound(send, receive));
         let (their_tx, rx) = ring(bound(send, receive));
         let taker = Arc::new(OnceLock::new());
+        let (latest_out, latest_in) = (Latest::default(), Latest::default());
         let end = PipeEnd {
             tx: their_tx,
             rx: their_rx,
             from: Arc::clone(&core),
             taker: Arc::clone(&taker),
-            info: info(kind, self.own_routing_id()),
+            latest_out: Arc::clone(&latest_in),
+            latest_in: Arc::clone(&latest_out),
+            info: info(kind, &self.options),
             marks: (send, receive),
         };
         let (lookup, end) = core.context.look_up_name(&endpoint, end);
@@ -132,7 +147,7 @@ impl Locked<'_> {
         }
         let id = self.next_attachment;
         self.next_attachment = (id + 1) & 0x0FFF_FFFF;
-        let peer = self.add_peer(Arc::clone(&endpoint), id, Link::Inproc(Inproc { tx, rx, other: taker, held: None }));
+        let peer = self.add_peer(Arc::clone(&endpoint), id, Link::Inproc(Inproc { tx, rx, other: taker, latest_out, latest_in }));
         self.attachments.insert(id, Attachment::Pipe { endpoint: Arc::clone(&endpoint), peer });
         if let Some(routing_id) = routing_id
             && let Pattern::Route(identities) = &mut self.pattern
@@ -162,17 +177,13 @@ impl Locked<'_> {
         Ok(())
     }
 
-    /// A peer has bound the name, taken something or published something: acts on what only this side can do.
+    /// A peer has bound the name: takes note of who it is.
     pub(crate) fn meet_inproc_peers(&mut self) {
         let mut met = Vec::new();
         let state = &mut **self;
         for &id in &state.inproc_peers {
-            let Some(Some(peer)) = state.peers.get_mut(id.index()) else { continue };
-            let Link::Inproc(inproc) = &mut peer.link else { continue };
-            if inproc.held.is_some() {
-                inproc.push_held();
-                state.after.sockets.extend(inproc.announce());
-            }
+            let Some(Some(peer)) = state.peers.get(id.index()) else { continue };
+            let Link::Inproc(inproc) = &peer.link else { continue };
             if peer.info.is_none()
                 && let Some(other) = inproc.other.get()
             {

@@ -7,13 +7,15 @@ use tamtam_zmtp::{Assigned, Event, Frame, Message, PeerId, PeerInfo, SocketType,
 use super::background::{Command, Timer};
 use super::core::Locked;
 use super::pattern::Pattern;
-use super::peer::{Link, Phase};
+use super::peer::{Item, Link, Phase};
 use crate::error::RecvError;
 
 /// Notices of subscriptions that an XPUB keeps for its application; beyond, they are dropped and counted.
 const NOTICES_MAX: usize = 65_536;
 /// How many messages are taken between two looks at which inproc peers have something new.
 const LOOK_EVERY: u32 = 64;
+/// How many messages one networked peer may have in a row until the others are looked at; the first time at the second.
+const LOOK_AROUND_EVERY: u32 = 32;
 
 impl Locked<'_> {
     /// Takes the next message for the application, and counts it.
@@ -133,6 +135,17 @@ impl Locked<'_> {
                 scanned = true;
                 continue;
             };
+            if self.last_from == Some(id) {
+                self.run = self.run.wrapping_add(1);
+                if self.net_peers.len() > 1 && self.run % LOOK_AROUND_EVERY == 1 {
+                    self.look_around();
+                    self.recv_turn.advance();
+                    continue;
+                }
+            } else {
+                self.last_from = Some(id);
+                self.run = 0;
+            }
             let Some(mut message) = self.next_from(id) else {
                 self.recv_turn.deactivate(id);
                 continue;
@@ -232,17 +245,22 @@ impl Locked<'_> {
                     }
                 }
                 Link::Inproc(inproc) => {
-                    let event = inproc.rx.pop();
+                    let item = inproc.rx.pop();
                     if inproc.rx.publish() {
                         state.after.sockets.extend(inproc.other());
                     }
-                    match event {
-                        Some(Event::Message(message)) => return Some(message),
-                        Some(event) => self.handle_event(id, event),
+                    match item {
+                        Some(Item::Event(Event::Message(message))) => return Some(message),
+                        Some(Item::Event(event)) => self.handle_event(id, event),
+                        Some(Item::Latest) => {
+                            if let Some(message) = inproc.take_latest() {
+                                return Some(message);
+                            }
+                        }
                         None => {
                             // Look again: the last items may have been published before the end was.
                             if inproc.rx.is_abandoned() && inproc.rx.is_empty() {
-                                self.remove_peer(id);
+                                self.finish_peer(id);
                             }
                             return None;
                         }

@@ -312,6 +312,15 @@ impl Locked<'_> {
 
     /// Looks at everything that is watched, without waiting. Returns whether anything happened.
     pub(crate) fn poll_io(&mut self) -> bool {
+        let any = self.poll_descriptors();
+        if any && (self.leader || self.following > 0) {
+            // Another thread waits for what was in the kernel a moment ago and is with us now.
+            self.wake();
+        }
+        any
+    }
+
+    fn poll_descriptors(&mut self) -> bool {
         if self.options.driver == crate::options::Driver::Background {
             return false;
         }
@@ -377,7 +386,8 @@ impl Locked<'_> {
             // Somebody who waits for something else than messages comes by: what was read before must not pile up. At the
             // mark this stops watching the connection.
             self.read_ahead(id);
-            if self.peer(id).is_some_and(|peer| !peer.inbox.is_empty()) {
+            let hwm = self.options.receive_hwm as usize;
+            if hwm > 0 && self.peer(id).is_some_and(|peer| peer.inbox.len() >= hwm) {
                 return true;
             }
         }
@@ -386,6 +396,21 @@ impl Locked<'_> {
             self.read_ahead(id);
         }
         any
+    }
+
+    /// One peer has had several turns in a row: looks whether others have something that nobody has read yet.
+    pub(crate) fn look_around(&mut self) {
+        let Some(set) = self.set.clone() else { return };
+        let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(64));
+        if set.epoll.wait(&mut events, Some(std::time::Duration::ZERO)).is_ok() {
+            for event in events.iter().filter(|event| event.token != NOTIFY && event.readable) {
+                let id = PeerId(u32::try_from(event.token).unwrap_or(u32::MAX));
+                if self.recv_turn.contains(id) && !self.recv_turn.is_active(id) {
+                    self.read(id);
+                }
+            }
+        }
+        self.events = Some(events);
     }
 
     /// The background thread's turn (or a poller's): reads ahead up to the marks, so that nothing waits in the kernel

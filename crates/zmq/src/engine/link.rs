@@ -10,7 +10,7 @@ use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
 use super::pattern::{Pattern, takes_turns};
-use super::peer::{Home, Link, Peer, Phase};
+use super::peer::{Home, Item, Link, Peer, Phase};
 use crate::monitor::EventKind;
 use crate::sys::epoll::Interest;
 use crate::sys::{socket, stream};
@@ -274,7 +274,7 @@ impl Locked<'_> {
                 self.flush(id);
             }
             Link::Inproc(inproc) => {
-                inproc.tx.push_unbounded(Event::Message(message));
+                inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
                 state.after.sockets.extend(inproc.announce());
             }
             Link::Gone => {}
@@ -309,7 +309,7 @@ impl Locked<'_> {
             Link::Inproc(inproc) => {
                 let topic = Frame::copy_from(topic);
                 let event = if subscribe { Event::Subscribe(topic) } else { Event::Cancel(topic) };
-                inproc.tx.push_unbounded(event);
+                inproc.tx.push_unbounded(Item::Event(event));
                 state.after.sockets.extend(inproc.announce());
             }
             Link::Gone => {}
@@ -481,7 +481,7 @@ impl Locked<'_> {
     }
 
     /// No connection any more and none to come: the peer stays only until its last message is taken.
-    fn finish_peer(&mut self, id: PeerId) {
+    pub(crate) fn finish_peer(&mut self, id: PeerId) {
         self.drop_connection(id);
         self.detach(id);
         let state = &mut **self;

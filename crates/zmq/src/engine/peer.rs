@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -114,12 +114,24 @@ pub(crate) struct Conn {
 
 /// The two directions of a pipe inside the process.
 pub(crate) struct Inproc {
-    pub(crate) tx: Producer<Event>,
-    pub(crate) rx: Consumer<Event>,
+    pub(crate) tx: Producer<Item>,
+    pub(crate) rx: Consumer<Item>,
     /// The socket at the other end and what it says of itself; not known until the name is bound.
     pub(crate) other: Arc<OnceLock<Other>>,
-    /// With `conflate`: the newest message, as long as an older one waits in the ring.
-    pub(crate) held: Option<Message>,
+    /// With `conflate`: the one message that waits, for the other side and for this one.
+    pub(crate) latest_out: Latest,
+    pub(crate) latest_in: Latest,
+}
+
+/// The one place of a conflating pipe. Its lock is a leaf.
+pub(crate) type Latest = Arc<Mutex<Option<Message>>>;
+
+/// What travels through a pipe.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Event(Event),
+    /// A message waits in the pipe's place for the latest.
+    Latest,
 }
 
 /// The other end of a pipe.
@@ -142,28 +154,25 @@ impl Inproc {
         self.other.get().map(|other| Arc::clone(&other.core))
     }
 
-    /// Pushes the newest message, in place of one that could not be pushed before; returns whether an older one is lost.
-    pub(crate) fn push_newest(&mut self, message: Message) -> bool {
-        let replaced = self.held.take().is_some();
-        if self.tx.is_empty() || self.tx.wants_empty() {
-            self.tx.push_unbounded(Event::Message(message));
-        } else {
-            self.held = Some(message);
+    /// Puts a message in place of the one that waits; returns whether there was one, which is lost.
+    pub(crate) fn push_latest(&mut self, message: Message) -> bool {
+        let old = self.latest_out.lock().unwrap_or_else(PoisonError::into_inner).replace(message);
+        if old.is_none() {
+            self.tx.push_unbounded(Item::Latest);
         }
-        replaced
+        old.is_some()
     }
 
-    /// Pushes what was held back, now that the reader has taken something.
-    pub(crate) fn push_held(&mut self) {
-        if let Some(message) = self.held.take() {
-            self.push_newest(message);
-        }
+    /// Takes the message that waits in the place for the latest.
+    pub(crate) fn take_latest(&self) -> Option<Message> {
+        self.latest_in.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Peer {
     pub(crate) fn state(&self) -> PeerState {
         match &self.link {
+            Link::Inproc(inproc) if inproc.other.get().is_none() => PeerState::Waiting,
             Link::Inproc(_) => PeerState::Ready,
             Link::Gone => PeerState::Gone,
             Link::Net(net) => match net.conn.as_ref().map(|conn| conn.phase) {
@@ -179,7 +188,7 @@ impl Peer {
     pub(crate) fn queued_out(&self) -> u64 {
         match &self.link {
             Link::Net(net) => net.outbox.messages(),
-            Link::Inproc(inproc) => inproc.tx.len() + u64::from(inproc.held.is_some()),
+            Link::Inproc(inproc) => inproc.tx.len(),
             Link::Gone => 0,
         }
     }

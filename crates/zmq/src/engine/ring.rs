@@ -220,18 +220,6 @@ impl<T> Producer<T> {
         self.has_room()
     }
 
-    /// Tells whether everything was taken.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Asks the consumer to tell when it has taken something, and looks once more whether it has taken everything.
-    pub(crate) fn wants_empty(&self) -> bool {
-        self.shared.wants_room.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        self.is_empty()
-    }
-
     /// Changes the bound.
     pub(crate) fn set_bound(&self, bound: u64) {
         self.shared.bound.store(bound, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use tamtam_zmtp::{Event, Message, PeerId, Reply, SocketType};
 use super::core::{Locked, State};
 use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
 use super::pattern::Pattern;
-use super::peer::{Link, Peer, Phase};
+use super::peer::{Item, Link, Peer, Phase};
 use super::write_policy::{CORK_TIME, Decision};
 use crate::error::SendError;
 use crate::engine::background::Command;
@@ -106,20 +106,20 @@ impl Locked<'_> {
                     return Offered::Gone(message);
                 }
                 if conflate {
-                    peer.traffic.dropped.conflated += u64::from(inproc.push_newest(message));
+                    peer.traffic.dropped.conflated += u64::from(inproc.push_latest(message));
                     peer.traffic.messages_out += 1;
                     peer.traffic.bytes_out += bytes;
                     state.after.sockets.extend(inproc.announce());
                     return Offered::Taken;
                 }
-                match inproc.tx.push(Event::Message(message)) {
+                match inproc.tx.push(Item::Event(Event::Message(message))) {
                     Ok(()) => {
                         peer.traffic.messages_out += 1;
                         peer.traffic.bytes_out += bytes;
                         state.after.sockets.extend(inproc.announce());
                         Offered::Taken
                     }
-                    Err(Event::Message(back)) => Offered::Full(back),
+                    Err(Item::Event(Event::Message(back))) => Offered::Full(back),
                     Err(_) => Offered::Taken,
                 }
             }
@@ -270,7 +270,7 @@ impl Locked<'_> {
                     }
                 }
                 Link::Inproc(inproc) => {
-                    if inproc.tx.is_abandoned() || inproc.tx.push(Event::Message(message.clone())).is_err() {
+                    if inproc.tx.is_abandoned() || inproc.tx.push(Item::Event(Event::Message(message.clone()))).is_err() {
                         peer.traffic.dropped.full += 1;
                         continue;
                     }

@@ -179,7 +179,9 @@ impl RawPeer {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return all,
                 Ok(count) => all.extend_from_slice(&buffer[..count]),
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return all,
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                    return all;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("the stream neither goes on nor ends: {error}"),
             }

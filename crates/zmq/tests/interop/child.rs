@@ -1,6 +1,6 @@
 //! Another process at the other end: what it prints is read line by line, and it never outlives the test.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
@@ -19,8 +19,11 @@ impl Peer {
     /// Starts a process; its standard output is ours to read.
     pub(crate) fn start(mut command: Command) -> Self {
         let name = format!("{command:?}");
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
         let (sender, lines) = mpsc::channel();
         let output: BufReader<ChildStdout> = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
@@ -31,6 +34,11 @@ impl Peer {
             }
         });
         Self { child, lines, name }
+    }
+
+    /// Returns the command line.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Returns the next line that it prints.
@@ -53,11 +61,7 @@ impl Peer {
             }
         }
         let status = self.child.wait().unwrap();
-        let mut said = String::new();
-        if let Some(mut errors) = self.child.stderr.take() {
-            errors.read_to_string(&mut said).unwrap();
-        }
-        assert!(status.success(), "{}: {status} {said}", self.name);
+        assert!(status.success(), "{}: {status}", self.name);
         rest
     }
 }

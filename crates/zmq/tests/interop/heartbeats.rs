@@ -26,7 +26,8 @@ fn reason_of_end(monitor: &Monitor) -> String {
 }
 
 fn has_ended(monitor: &Monitor) -> bool {
-    std::iter::from_fn(|| monitor.try_recv()).any(|event| matches!(event.kind, EventKind::Disconnected { .. }))
+    std::iter::from_fn(|| monitor.try_recv())
+        .any(|event| matches!(event.kind, EventKind::Disconnected { .. }))
 }
 
 #[test]
@@ -100,7 +101,9 @@ fn we_give_a_silent_libzmq_up_and_come_back() {
         theirs.bind("tcp://127.0.0.1:*").unwrap();
         let relay = Relay::to(&last_endpoint(&theirs));
         let mut ours = contexts.ours(Push, driver, |options| {
-            options.set_heartbeat_interval(Some(OFTEN)).set_heartbeat_timeout(Some(Duration::from_millis(500)));
+            options
+                .set_heartbeat_interval(Some(OFTEN))
+                .set_heartbeat_timeout(Some(Duration::from_millis(500)));
             options.set_reconnect_interval(Some(Duration::from_millis(10)));
         });
         let monitor = ours.monitor(100);

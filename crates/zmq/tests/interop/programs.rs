@@ -21,9 +21,17 @@ fn results() -> PathBuf {
 pub(crate) fn example(name: &str) -> Command {
     let _building = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let program = results().join("examples").join(name);
-    if is_older_than(&program, &Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).with_extension("rs")) {
+    if is_older_than(
+        &program,
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).with_extension("rs"),
+    ) {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+        cargo.args([
+            "build",
+            "--quiet",
+            "--manifest-path",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+        ]);
         cargo.args(["--example", name]);
         if results().file_name() == Some(OsStr::new("release")) {
             cargo.arg("--release");
@@ -69,7 +77,11 @@ pub(crate) fn c_program(name: &str) -> Option<Command> {
     let mut object = program.clone();
     object.set_extension("o");
     let mut compile = Command::new("cc");
-    compile.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-c"]).arg(&source).arg("-o").arg(&object);
+    compile
+        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-c"])
+        .arg(&source)
+        .arg("-o")
+        .arg(&object);
     compile.arg("-I").arg(include);
     // libzmq is written in C++: its driver knows which libraries that needs.
     let mut link = Command::new("c++");
@@ -78,7 +90,10 @@ pub(crate) fn c_program(name: &str) -> Option<Command> {
         match step.status() {
             Ok(status) => assert!(status.success(), "{step:?}: {status}"),
             Err(error) => {
-                not_tested(&format!("{} cannot be run ({error}); install a C and C++ compiler", step.get_program().display()));
+                not_tested(&format!(
+                    "{} cannot be run ({error}); install a C and C++ compiler",
+                    step.get_program().display()
+                ));
                 return None;
             }
         }
@@ -88,5 +103,5 @@ pub(crate) fn c_program(name: &str) -> Option<Command> {
 
 /// Says so where everybody sees it: what is printed by `eprintln!` is kept back when a test passes.
 fn not_tested(why: &str) {
-    writeln!(std::io::stderr(), "NOT TESTED against C: {why}").unwrap();
+    std::io::stderr().write_all(format!("\nNOT TESTED against C: {why}\n").as_bytes()).unwrap();
 }

@@ -16,7 +16,7 @@ pub(crate) fn script(path: &str) -> Option<Command> {
     static MISSING: OnceLock<Option<String>> = OnceLock::new();
     let missing = MISSING.get_or_init(|| {
         let missing = what_is_missing()?;
-        writeln!(std::io::stderr(), "\n{missing}\n").unwrap();
+        std::io::stderr().write_all(format!("\n{missing}\n").as_bytes()).unwrap();
         Some(missing)
     });
     if let Some(missing) = missing {

@@ -74,7 +74,8 @@ fn wait_for(monitor: &Monitor, what: impl Fn(&EventKind) -> bool) -> EventKind {
 /// Tells whether a handshake failed because the types do not fit. If libzmq sees it first, it closes the connection without
 /// a word, at times before it has told its own type.
 fn is_about(reason: &str, ours: &str, theirs: &str) -> bool {
-    reason.contains(&format!("ours is {ours}, the peer's is {theirs}")) || reason.contains("closed the connection")
+    reason.contains(&format!("ours is {ours}, the peer's is {theirs}"))
+        || reason.contains("closed the connection")
 }
 
 fn is_end(kind: &EventKind) -> bool {

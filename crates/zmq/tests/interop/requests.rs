@@ -61,7 +61,9 @@ fn replies_with_another_number_are_not_taken() {
         assert_eq!(body, text(&["second"]));
         assert_ne!(first[1], second[1]);
         // A late reply to the abandoned request, and one without a number.
-        for (envelope, reply) in [(&first, "late"), (&vec![second[0].clone(), Vec::new()], "bare"), (&second, "right")] {
+        for (envelope, reply) in
+            [(&first, "late"), (&vec![second[0].clone(), Vec::new()], "bare"), (&second, "right")]
+        {
             End::send(&mut theirs, &[envelope.as_slice(), &text(&[reply])].concat());
         }
         assert_eq!(ours.receive(), text(&["right"]));
@@ -245,7 +247,9 @@ fn a_router_says_that_a_dealer_has_gone() {
         End::send(&mut theirs, &text(&["hello"]));
         assert_eq!(ours.receive(), text(&["robot", "hello"]));
         drop(theirs);
-        while !matches!(monitor.recv_timeout(PATIENCE).expect("its end").kind, EventKind::Disconnected { .. }) {}
+        while !matches!(monitor.recv_timeout(PATIENCE).expect("its end").kind, EventKind::Disconnected { .. })
+        {
+        }
         let message = Message::from_frames(["robot", "are you there?"]).unwrap();
         assert!(matches!(ours.try_send(message), Err(SendError::Unroutable(_))));
     });
@@ -286,8 +290,9 @@ fn libzmqs_peers_take_turns() {
                 End::send(&mut ours, &text(&[&number.to_string()]));
             }
             for worker in &mut workers {
-                let numbers: Vec<u32> =
-                    (0..10).map(|_| String::from_utf8(worker.receive().concat()).unwrap().parse().unwrap()).collect();
+                let numbers: Vec<u32> = (0..10)
+                    .map(|_| String::from_utf8(worker.receive().concat()).unwrap().parse().unwrap())
+                    .collect();
                 assert!(numbers.iter().zip(numbers.iter().skip(1)).all(|(a, b)| a + 3 == *b), "{numbers:?}");
             }
         }

@@ -9,7 +9,11 @@ use crate::common::PATIENCE;
 
 const OLDER: [Version; 3] = [Version::V3_0, Version::V2_0, Version::V1_0];
 
-fn pair(ours: SocketType, theirs: zmq::SocketType, test: impl Fn(&mut tamtam_zmq::Socket, &mut zmq::Socket, Version)) {
+fn pair(
+    ours: SocketType,
+    theirs: zmq::SocketType,
+    test: impl Fn(&mut tamtam_zmq::Socket, &mut zmq::Socket, Version),
+) {
     let run = |case: &Case, version: Version| {
         let contexts = Contexts::new();
         let mut a = contexts.ours(ours, case.driver, |options| {

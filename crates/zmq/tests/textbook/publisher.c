@@ -51,6 +51,8 @@ int main(int argc, char **argv)
     int subscribers = argc > 1 ? atoi(argv[1]) : 1;
     const char *data_endpoint = argc > 2 ? argv[2] : "tcp://*:5561";
     const char *sync_endpoint = argc > 3 ? argv[3] : "tcp://*:5562";
+    /* Each line is seen at once, also in a pipe. */
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     void *context = zmq_ctx_new();
     void *publisher = zmq_socket(context, ZMQ_PUB);
     int unlimited = 0;
