@@ -23,9 +23,12 @@ pub(crate) struct Args {
     /// Rounds that count; one more comes first to warm up and to choose message counts [default: 5, quick: 3]
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<u32>,
-    /// How long each measurement should last, in milliseconds [default: 120, quick: 50]
+    /// How long each measurement should last, in milliseconds [default: 100, quick: 40]
     #[arg(long, value_name = "MS")]
     pub(crate) time: Option<u64>,
+    /// Set this high-water mark at both ends of round trips and of PUSH→PULL, 0 for none [default: each library's own, 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) hwm: Option<u32>,
     /// Do not count system calls (one more run per traced cell and peer)
     #[arg(long)]
     pub(crate) no_calls: bool,
@@ -82,6 +85,6 @@ impl Args {
 
     /// Returns how long one measurement should last.
     pub(crate) fn time(&self) -> Duration {
-        Duration::from_millis(self.time.unwrap_or(if self.quick { 50 } else { 120 }).clamp(1, 60_000))
+        Duration::from_millis(self.time.unwrap_or(if self.quick { 40 } else { 100 }).clamp(1, 60_000))
     }
 }

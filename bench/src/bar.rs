@@ -11,13 +11,13 @@ use crate::spec::Contestant;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bar {
     /// At most so many times another's figure.
-    AtMostTimes(f64, Contestant),
+    MostTimes(f64, Contestant),
     /// At least so many times another's figure.
-    AtLeastTimes(f64, Contestant),
+    LeastTimes(f64, Contestant),
     /// At most this.
-    AtMost(f64, Metric),
+    Most(f64, Metric),
     /// At least this.
-    AtLeast(f64, Metric),
+    Least(f64, Metric),
 }
 
 /// What came of a bar.
@@ -38,16 +38,16 @@ impl Bar {
     /// Returns whose figure is needed beside Tamtam's.
     pub(crate) fn reference(self) -> Option<Contestant> {
         match self {
-            Self::AtMostTimes(_, whose) | Self::AtLeastTimes(_, whose) => Some(whose),
-            Self::AtMost(..) | Self::AtLeast(..) => None,
+            Self::MostTimes(_, whose) | Self::LeastTimes(_, whose) => Some(whose),
+            Self::Most(..) | Self::Least(..) => None,
         }
     }
 
     /// Returns whether the bar is reached; `value` is a ratio if there is a [`reference`](Self::reference).
     pub(crate) fn is_met(self, value: f64) -> bool {
         match self {
-            Self::AtMostTimes(limit, _) | Self::AtMost(limit, _) => value <= limit,
-            Self::AtLeastTimes(limit, _) | Self::AtLeast(limit, _) => value >= limit,
+            Self::MostTimes(limit, _) | Self::Most(limit, _) => value <= limit,
+            Self::LeastTimes(limit, _) | Self::Least(limit, _) => value >= limit,
         }
     }
 }
@@ -55,10 +55,10 @@ impl Bar {
 impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::AtMostTimes(limit, whose) => write!(f, "≤ {} × {whose}", digits(limit)),
-            Self::AtLeastTimes(limit, whose) => write!(f, "≥ {} × {whose}", digits(limit)),
-            Self::AtMost(limit, metric) => write!(f, "≤ {}", metric.show(limit)),
-            Self::AtLeast(limit, metric) => write!(f, "≥ {}", metric.show(limit)),
+            Self::MostTimes(limit, whose) => write!(f, "≤ {} × {whose}", digits(limit)),
+            Self::LeastTimes(limit, whose) => write!(f, "≥ {} × {whose}", digits(limit)),
+            Self::Most(limit, metric) => write!(f, "≤ {}", metric.show(limit)),
+            Self::Least(limit, metric) => write!(f, "≥ {}", metric.show(limit)),
         }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Cell {
     pub(crate) contestants: Vec<Contestant>,
     /// A row of the table for each.
     pub(crate) metrics: Vec<(Metric, Option<Bar>)>,
+    pub(crate) hwm: Option<u32>,
     pub(crate) spin: bool,
     pub(crate) pinned: bool,
     /// Whether others keep every CPU busy meanwhile.
@@ -51,6 +52,9 @@ pub(crate) fn chosen(args: &Args) -> Outcome<Vec<Cell>> {
             && (args.only.is_empty() || args.only.iter().any(|pattern| cell.name.contains(pattern.as_str())))
     });
     for cell in &mut cells {
+        if matches!(cell.work, Work::Latency(_) | Work::Throughput) {
+            cell.hwm = args.hwm;
+        }
         cell.contestants.retain(|contestant| args.peers.is_empty() || args.peers.contains(contestant));
     }
     cells.retain(|cell| !cell.contestants.is_empty());
@@ -76,15 +80,16 @@ fn all(quick: bool) -> Vec<Cell> {
 fn latency(cells: &mut Vec<Cell>) {
     let plain = |conversation, transport, size| {
         let bar = match (transport, size) {
-            (Ipc, 64) => Bar::AtMostTimes(1.5, RawSpinning),
-            (Tcp, 64) => Bar::AtMostTimes(1.4, RawSpinning),
-            (Inproc, 64) => Bar::AtMost(400.0, Metric::HalfRoundTrip),
-            _ => Bar::AtMostTimes(1.0, Libzmq),
+            (Ipc, 64) => Bar::MostTimes(1.5, RawSpinning),
+            (Tcp, 64) => Bar::MostTimes(1.4, RawSpinning),
+            (Inproc, 64) => Bar::Most(400.0, Metric::HalfRoundTrip),
+            _ => Bar::MostTimes(1.0, Libzmq),
         };
         let raw = match (transport, size) {
             (Inproc, 64) => &[RawSpinning][..],
             (Inproc, _) => &[],
-            (_, 64) => &[RawSpinning, RawBlocking],
+            (_, 64) if conversation == ReqRep => &[RawSpinning, RawBlocking],
+            (_, 64) => &[RawSpinning],
             _ => &[RawBlocking],
         };
         conversation_cell("latency", conversation, transport, size, raw, bar)
@@ -99,17 +104,17 @@ fn latency(cells: &mut Vec<Cell>) {
         cells.push(plain(Pair, transport, 64));
     }
     for transport in [Ipc, Tcp] {
-        let bar = Bar::AtMostTimes(1.4, RawBlocking);
+        let bar = Bar::MostTimes(1.4, RawBlocking);
         let mut cell = conversation_cell("latency-one-cpu", ReqRep, transport, 64, &[RawBlocking], bar);
         cell.pinned = true;
         cells.push(cell);
     }
     for transport in [Ipc, Tcp] {
-        let bar = Bar::AtMostTimes(1.1, RawBlocking);
+        let bar = Bar::MostTimes(1.1, RawBlocking);
         let mut cell = conversation_cell("latency-no-spin", ReqRep, transport, 64, &[RawBlocking], bar);
         cell.spin = false;
         // A switch now and then is not the library's doing.
-        cell.metrics.push((Metric::Switches, Some(Bar::AtMost(1.02, Metric::Switches))));
+        cell.metrics.push((Metric::Switches, Some(Bar::Most(1.02, Metric::Switches))));
         cell.quick = transport == Ipc;
         cells.push(cell);
     }
@@ -119,7 +124,7 @@ fn latency(cells: &mut Vec<Cell>) {
 fn busy_machine(cells: &mut Vec<Cell>) {
     for transport in [Ipc, Tcp, Inproc] {
         let raw: &[_] = if transport == Inproc { &[] } else { &[RawBlocking] };
-        let bar = Bar::AtMostTimes(1.0, Libzmq);
+        let bar = Bar::MostTimes(1.0, Libzmq);
         let mut cell = conversation_cell("latency-busy", ReqRep, transport, 64, raw, bar);
         cell.busy = true;
         cell.quick = transport == Ipc;
@@ -155,7 +160,7 @@ fn throughput(cells: &mut Vec<Cell>) {
                 size,
             );
             cell.contestants.splice(0..0, raw.iter().copied());
-            cell.metrics = vec![(Metric::MessageRate, Some(Bar::AtLeastTimes(factor, Libzmq)))];
+            cell.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(factor, Libzmq)))];
             cell.count = match size {
                 64 => 100_000,
                 KIB => 30_000,
@@ -184,7 +189,7 @@ fn fanout(cells: &mut Vec<Cell>) {
                 let name = format!("fanout/{transport}/{subscribers}-sub/{}", size_name(size));
                 let mut cell = cell(name, Work::Fanout, transport, size);
                 cell.subscribers = subscribers;
-                cell.metrics = vec![(Metric::MessageRate, Some(Bar::AtLeastTimes(factor, Libzmq)))];
+                cell.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(factor, Libzmq)))];
                 cell.count = 40_000 / subscribers as u64;
                 cell.quick = transport == Tcp && subscribers == 8
                     || transport == Inproc && subscribers == 64 && size == 64;
@@ -198,7 +203,7 @@ fn fanout(cells: &mut Vec<Cell>) {
 fn textbook(subscribers: usize, count: u64) -> Cell {
     let mut cell = cell(format!("textbook/ipc/{subscribers}-sub"), Work::Textbook, Ipc, 40);
     cell.subscribers = subscribers;
-    cell.metrics = vec![(Metric::Duration, Some(Bar::AtMostTimes(1.0 / 3.0, Libzmq)))];
+    cell.metrics = vec![(Metric::Duration, Some(Bar::MostTimes(1.0 / 3.0, Libzmq)))];
     cell.count = count;
     cell.fixed_count = true;
     cell.quick = true;
@@ -206,12 +211,12 @@ fn textbook(subscribers: usize, count: u64) -> Cell {
 }
 
 fn connections(cells: &mut Vec<Cell>) {
-    for (transport, count) in [(Tcp, 1_000), (Tcp, 4_000), (Tcp, 10_000), (Ipc, 1_000)] {
+    for (transport, count) in [(Tcp, 1_000), (Tcp, 10_000), (Ipc, 1_000)] {
         let mut cell = cell(format!("connections/{transport}/{count}"), Work::Connections, transport, 0);
         cell.contestants.insert(0, RawBlocking);
         cell.metrics = vec![
-            (Metric::ConnectionRate, Some(Bar::AtLeast(15_000.0, Metric::ConnectionRate))),
-            (Metric::ConnectionMemory, Some(Bar::AtMost(4.0, Metric::ConnectionMemory))),
+            (Metric::ConnectionRate, Some(Bar::Least(15_000.0, Metric::ConnectionRate))),
+            (Metric::ConnectionMemory, Some(Bar::Most(4.0, Metric::ConnectionMemory))),
         ];
         cell.count = count;
         cell.fixed_count = true;
@@ -268,6 +273,7 @@ fn cell(name: String, work: Work, transport: Transport, size: usize) -> Cell {
         subscribers: 0,
         contestants: vec![Libzmq, Tamtam],
         metrics: Vec::new(),
+        hwm: None,
         spin: true,
         pinned: false,
         busy: false,

@@ -10,6 +10,8 @@ pub(crate) struct Sample {
     pub(crate) elapsed_ns: u64,
     /// CPU time of all processes together.
     pub(crate) cpu_ns: u64,
+    /// CPU time of the process that binds (replies, pulls, publishes, accepts); for inproc of the only one.
+    pub(crate) binder_cpu_ns: u64,
     /// Voluntary context switches of all processes together.
     pub(crate) voluntary: u64,
     /// Involuntary context switches of all processes together.

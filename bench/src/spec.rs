@@ -129,6 +129,8 @@ pub(crate) struct Spec {
     pub(crate) subscribers: usize,
     /// Subscribers in this process.
     pub(crate) subscribers_here: usize,
+    /// High-water marks other than the library's defaults; 0 means none.
+    pub(crate) hwm: Option<u32>,
     /// Whether Tamtam may spin.
     pub(crate) spin: bool,
     /// Whether to stay on one CPU, the same for all ends.

@@ -100,7 +100,7 @@ impl Child {
     }
 
     /// Returns what it says of its failure within a while, or else what it is doing; `None` if it has ended.
-    pub(super) fn last_words(&mut self) -> Option<String> {
+    pub(super) fn last_words(&self) -> Option<String> {
         let deadline = Instant::now() + LAST_WORDS;
         let name = self.name();
         loop {

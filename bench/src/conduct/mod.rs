@@ -30,6 +30,7 @@ pub(crate) fn conduct(args: &Args, cells: &[Cell], machine: Machine) -> Outcome<
         load_after: String::new(),
         others_cpu: 0.0,
         rounds: args.rounds(),
+        hwm: args.hwm,
         run_ms: u64::try_from(args.time().as_millis()).unwrap_or(u64::MAX),
         seconds: 0.0,
         calls: if args.no_calls { "not counted (--no-calls)" } else { tracer.describe() }.to_owned(),

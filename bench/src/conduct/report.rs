@@ -18,6 +18,8 @@ pub(crate) struct Report {
     /// Share of the machine's whole CPU time that others had meanwhile.
     pub(crate) others_cpu: f64,
     pub(crate) rounds: u32,
+    /// High-water marks, if they were not the libraries' own.
+    pub(crate) hwm: Option<u32>,
     /// How long each measurement was meant to last, in milliseconds.
     pub(crate) run_ms: u64,
     /// How long everything took.
@@ -51,6 +53,8 @@ pub(crate) struct Standing {
     pub(crate) figure: Option<Spread>,
     /// CPU time of all processes, in nanoseconds per message (or round trip, or connection).
     pub(crate) cpu_ns: Option<Spread>,
+    /// The same of the process that binds (replies, pulls, publishes, accepts); for inproc of the only one.
+    pub(crate) binder_cpu_ns: Option<Spread>,
     /// Voluntary context switches of all processes, per message (or round trip, or connection).
     pub(crate) switches: Option<Spread>,
     /// System calls of all processes per 1,000 messages (or round trips, or connections).

@@ -114,6 +114,7 @@ impl Entry {
             contestant: self.contestant,
             figure: spread(&|sample| metric.of(sample)),
             cpu_ns: spread(&|sample| sample.cpu_ns as f64 / sample.messages.max(1) as f64),
+            binder_cpu_ns: spread(&|sample| sample.binder_cpu_ns as f64 / sample.messages.max(1) as f64),
             switches: spread(&|sample| sample.voluntary as f64 / sample.messages.max(1) as f64),
             calls_per_1000: self.calls,
             failures: self.failures.clone(),

@@ -39,7 +39,7 @@ pub(super) fn run(
     outcome.map_err(|failure| {
         // The other ends may know more.
         let mut words = vec![failure.0];
-        for end in &mut ends {
+        for end in &ends {
             words.extend(end.last_words().filter(|word| !words.contains(word)));
         }
         Failure(words.join("; "))
@@ -58,6 +58,7 @@ fn spec(cell: &Cell, contestant: Contestant, count: u64) -> Spec {
         count,
         subscribers: cell.subscribers,
         subscribers_here: cell.subscribers,
+        hwm: cell.hwm,
         spin: cell.spin,
         pinned: cell.pinned,
     }
@@ -134,6 +135,7 @@ fn measure(
         messages,
         elapsed_ns: end_ns.saturating_sub(start_ns),
         cpu_ns: 0,
+        binder_cpu_ns: 0,
         voluntary: 0,
         involuntary: 0,
         resident_kib: 0,
@@ -150,6 +152,7 @@ fn measure(
         sample.involuntary += spent.involuntary;
         if index == 0 {
             sample.resident_kib = spent.resident_kib;
+            sample.binder_cpu_ns = spent.cpu_ns;
         }
     }
     for end in ends {

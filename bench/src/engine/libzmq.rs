@@ -28,7 +28,7 @@ impl Engine for Libzmq {
         Ok(Context::new())
     }
 
-    fn socket(context: &Context, kind: Kind, _: Tuning) -> Outcome<Socket> {
+    fn socket(context: &Context, kind: Kind, tuning: Tuning) -> Outcome<Socket> {
         let socket = context.socket(match kind {
             Kind::Req => SocketType::REQ,
             Kind::Rep => SocketType::REP,
@@ -44,6 +44,11 @@ impl Engine for Libzmq {
         socket.set_rcvtimeo(silence)?;
         socket.set_sndtimeo(silence)?;
         socket.set_linger(1000)?;
+        if let Some(hwm) = tuning.hwm {
+            let hwm = i32::try_from(hwm)?;
+            socket.set_sndhwm(hwm)?;
+            socket.set_rcvhwm(hwm)?;
+        }
         if kind == Kind::Publisher {
             socket.set_sndhwm(0)?;
             socket.set_xpub_verbose(true)?;

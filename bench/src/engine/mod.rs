@@ -32,6 +32,8 @@ pub(crate) enum Kind {
 pub(crate) struct Tuning {
     /// Whether a thread that waits may spin, where the library can.
     pub(crate) spin: bool,
+    /// High-water marks other than the library's defaults; 0 means none.
+    pub(crate) hwm: Option<u32>,
 }
 
 /// A messaging library with ZeroMQ's sockets.

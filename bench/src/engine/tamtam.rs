@@ -43,6 +43,9 @@ impl Engine for Tamtam {
             options.set_receive_timeout(Some(SILENCE)).set_send_timeout(Some(SILENCE));
             options.set_xpub_nodrop(kind == Kind::Publisher);
             options.set_linger(Some(Duration::from_secs(1)));
+            if let Some(hwm) = tuning.hwm {
+                options.set_send_hwm(hwm).set_receive_hwm(hwm);
+            }
             if !tuning.spin {
                 options.set_spin(Spin::Off);
             }

@@ -15,12 +15,13 @@ pub(super) fn render(report: &Report, markdown: bool) -> String {
         out.push_str(&format!("{mark}{title}\n\n{}\n\n", body.trim_end()));
     };
     let lines = format!(
-        "{}load after {}; others had {:.0} % of all CPU time; {} rounds of some {} ms, in turns; {:.0} s altogether\nsystem calls: {}",
+        "{}load after {}; others had {:.0} % of all CPU time; {} rounds of some {} ms, in turns; {}{:.0} s altogether\nsystem calls: {}",
         report.machine,
         report.load_after,
         report.others_cpu * 100.0,
         report.rounds,
         report.run_ms,
+        report.hwm.map_or_else(String::new, |hwm| format!("high-water marks {hwm}; ")),
         report.seconds,
         report.calls
     );
@@ -31,7 +32,7 @@ pub(super) fn render(report: &Report, markdown: bool) -> String {
         &figures(report).render(markdown),
     );
     section(
-        "Costs (all processes together, per message, round trip or connection)",
+        "Costs (all processes together, per message, round trip or connection; in parentheses the end that binds: REP, PULL, PUB)",
         &costs(report).render(markdown),
     );
     let failures = failures(report, markdown);
@@ -179,9 +180,17 @@ fn bar(row: &Row) -> String {
     }
 }
 
+/// CPU time, and how much of it the binding process took, where there are two.
 fn cpu(standing: Option<&Standing>) -> String {
-    let cpu = standing.and_then(|standing| standing.cpu_ns);
-    cpu.map_or_else(|| "–".to_owned(), |cpu| Metric::HalfRoundTrip.show(cpu.median))
+    let Some(Standing { cpu_ns: Some(all), binder_cpu_ns: Some(binder), .. }) = standing else {
+        return "–".to_owned();
+    };
+    let show = |ns| Metric::HalfRoundTrip.show(ns);
+    // A process that is alone has taken everything.
+    if binder.median >= all.median * 0.999 {
+        return show(all.median);
+    }
+    format!("{} ({})", show(all.median), show(binder.median))
 }
 
 fn switches(standing: Option<&Standing>) -> String {

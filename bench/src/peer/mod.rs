@@ -57,7 +57,7 @@ fn play(spec: &Spec) -> Outcome {
 
 fn play_with<E: Engine>(spec: &Spec) -> Outcome {
     let context = E::context()?;
-    let tuning = Tuning { spin: spec.spin };
+    let tuning = Tuning { spin: spec.spin, hwm: spec.hwm };
     match spec.work {
         Work::Latency(conversation) => latency::play::<E>(&context, spec, tuning, conversation),
         Work::Throughput => throughput::play::<E>(&context, spec, tuning),

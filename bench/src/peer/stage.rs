@@ -34,7 +34,9 @@ impl Stage {
             for part in parts {
                 scope.spawn(|| part(&stage).unwrap_or_else(|failure| fail(&failure)));
             }
-            first.map(|part| part(&stage).unwrap_or_else(|failure| fail(&failure)));
+            if let Some(part) = first {
+                part(&stage).unwrap_or_else(|failure| fail(&failure));
+            }
         });
     }
 

@@ -91,6 +91,8 @@ pub(crate) struct State {
     /// Peers that may have a message for us, in turn.
     pub(crate) recv_turn: Rotation,
     pub(crate) inproc_peers: Vec<PeerId>,
+    /// Some of them have not told who they are: their name is not bound yet.
+    pub(crate) has_unmet_peers: bool,
     /// The peers whose connections are watched in `set`.
     pub(crate) net_peers: Vec<PeerId>,
     /// Messages that the socket itself has for the application (XPUB's notices), and the one that a poll looked ahead.
@@ -202,6 +204,7 @@ impl Core {
                 send_turn: Rotation::new(),
                 recv_turn: Rotation::new(),
                 inproc_peers: Vec::new(),
+                has_unmet_peers: false,
                 net_peers: Vec::new(),
                 notices: VecDeque::new(),
                 ahead: None,
@@ -356,11 +359,10 @@ impl<'a> Locked<'a> {
         if self.following > 0 {
             self.after.notify = true;
         }
-        if !self.wakers.is_empty() {
-            let wakers = std::mem::take(&mut self.wakers);
-            self.after.wakers.extend(wakers);
-            self.update_attention();
-        }
+        let wakers = std::mem::take(&mut self.wakers);
+        self.after.wakers.extend(wakers);
+        // Once is enough: whoever was woken looks at everything, and says so before it sleeps again.
+        self.core.attention.set_sleeping(false);
     }
 
     /// Sets the flag by which inproc peers know whether they have to wake us.
@@ -376,6 +378,8 @@ impl<'a> Locked<'a> {
                 set.notify.drain();
             }
             self.notified = false;
+            // Whoever watches the descriptor from outside sleeps again from here on.
+            self.update_attention();
         }
     }
 

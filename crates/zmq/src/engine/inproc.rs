@@ -160,6 +160,7 @@ impl Locked<'_> {
                 peer.addressed = true;
             }
         }
+        self.has_unmet_peers = true;
         self.attach_pipe(peer);
         self.last_endpoint = Some(text.to_owned());
         if let (Lookup::Bound(other), Some(end)) = (lookup, end) {
@@ -179,15 +180,19 @@ impl Locked<'_> {
 
     /// A peer has bound the name: takes note of who it is.
     pub(crate) fn meet_inproc_peers(&mut self) {
+        if !std::mem::take(&mut self.has_unmet_peers) {
+            return;
+        }
         let mut met = Vec::new();
         let state = &mut **self;
         for &id in &state.inproc_peers {
             let Some(Some(peer)) = state.peers.get(id.index()) else { continue };
             let Link::Inproc(inproc) = &peer.link else { continue };
-            if peer.info.is_none()
-                && let Some(other) = inproc.other.get()
-            {
-                met.push((id, other.info.clone()));
+            if peer.info.is_none() {
+                match inproc.other.get() {
+                    Some(other) => met.push((id, other.info.clone())),
+                    None => state.has_unmet_peers = true,
+                }
             }
         }
         for (id, info) in met {

@@ -21,6 +21,9 @@ pub(crate) const READ_BYTES: usize = 64 * 1024;
 const UNLOCKED_BYTES: usize = 16 * 1024;
 /// The most that one thread writes to one peer before it looks at the rest of the world.
 const WRITE_TURN: usize = 1024 * 1024;
+/// How many times what has arrived of a large frame may be reserved for the rest of it. Growing in smaller steps would copy
+/// large messages again and again.
+const GROWTH: usize = 16;
 /// Raw bytes per message on a STREAM socket.
 const RAW_BYTES: usize = 8192;
 
@@ -472,10 +475,10 @@ impl Locked<'_> {
     }
 }
 
-/// Makes room for the next read: a batch, or what a large frame still lacks, but never more than as much again as has
-/// arrived of it. A length that a stranger claims reserves nothing.
+/// Makes room for the next read: a batch, or what a large frame still lacks, but in proportion to what has arrived of it.
+/// A length that a stranger claims reserves nothing by itself, and memory that is not written to costs nothing yet.
 fn reserve(input: &mut BytesMut, wanted: usize) {
-    let room = wanted.clamp(1, input.len().max(READ_BYTES));
+    let room = wanted.clamp(1, input.len().saturating_mul(GROWTH).max(READ_BYTES));
     let room = if wanted > READ_BYTES { room } else { READ_BYTES.saturating_sub(input.len()).max(room) };
     if input.capacity() - input.len() < room.min(BATCH_BYTES / 4).max(wanted.min(room)) {
         input.reserve(room);

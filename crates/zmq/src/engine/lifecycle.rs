@@ -11,11 +11,19 @@ use crate::monitor::EventKind;
 impl Locked<'_> {
     /// Closes the socket. Returns at once; what is queued is sent within `linger` by the background thread.
     pub(crate) fn close(&mut self, linger: Option<Duration>) {
+        let now = Instant::now();
+        let deadline = linger.map(|linger| now.checked_add(linger).unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into())));
+        if let Life::Closing { deadline: old } = self.life {
+            // Closed before; the context being shut down may be in more of a hurry.
+            if let Some(deadline) = deadline.filter(|&new| old.is_none_or(|old| new < old)) {
+                self.life = Life::Closing { deadline: Some(deadline) };
+                self.set_timer(deadline, Timer::Linger);
+            }
+            return;
+        }
         if self.life != Life::Open {
             return;
         }
-        let now = Instant::now();
-        let deadline = linger.map(|linger| now.checked_add(linger).unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into())));
         self.life = Life::Closing { deadline };
         self.close_listeners();
         self.flush_dirty();

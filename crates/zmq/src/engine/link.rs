@@ -89,6 +89,8 @@ impl Locked<'_> {
             }
             match outcome {
                 Ok(Some(Event::Ready(info))) => {
+                    // Our part of the handshake goes out first, also to a peer that will be refused.
+                    self.flush(id);
                     self.established(id, Some(info));
                     return;
                 }

@@ -285,7 +285,7 @@ impl<T> Consumer<T> {
     #[inline]
     pub(crate) fn publish(&mut self) -> bool {
         let taken = self.head - self.head_published;
-        // Half the bound, as libzmq's marks work; at once when the ring is empty, so that a small bound never stalls.
+        // At once when the ring is empty, so that a small bound never stalls.
         let batch = PUBLISH_EVERY.min(self.shared.bound.load(Ordering::Relaxed).div_ceil(2));
         if taken == 0 || (taken < batch && self.head != self.tail_seen) {
             return false;
@@ -297,7 +297,10 @@ impl<T> Consumer<T> {
         self.head_published = self.head;
         self.shared.head.0.store(self.head, Ordering::Release);
         fence(Ordering::SeqCst);
-        self.shared.wants_room.load(Ordering::Relaxed) && self.shared.wants_room.swap(false, Ordering::AcqRel)
+        // Half the bound, as libzmq's marks work: a producer woken for each place that becomes free would sleep again at once.
+        self.shared.wants_room.load(Ordering::Relaxed)
+            && self.len() <= self.shared.bound.load(Ordering::Relaxed) / 2
+            && self.shared.wants_room.swap(false, Ordering::AcqRel)
     }
 
     /// Changes the bound.
@@ -450,10 +453,10 @@ mod tests {
         for pushed in 0..40usize {
             for popped in 0..=pushed {
                 for producer_first in [false, true] {
-                    let item = std::sync::Arc::new(());
+                    let item = Arc::new(());
                     let (mut producer, mut consumer) = ring(u64::MAX);
                     for _ in 0..pushed {
-                        producer.push(std::sync::Arc::clone(&item)).unwrap();
+                        producer.push(Arc::clone(&item)).unwrap();
                     }
                     for _ in 0..popped {
                         consumer.pop().unwrap();
@@ -465,10 +468,10 @@ mod tests {
                     } else {
                         drop(consumer);
                         assert!(producer.is_abandoned());
-                        producer.push(std::sync::Arc::clone(&item)).unwrap();
+                        producer.push(Arc::clone(&item)).unwrap();
                         drop(producer);
                     }
-                    assert_eq!(std::sync::Arc::strong_count(&item), 1, "{pushed} pushed, {popped} popped");
+                    assert_eq!(Arc::strong_count(&item), 1, "{pushed} pushed, {popped} popped");
                 }
             }
         }

@@ -14,6 +14,8 @@ use crate::options::Spin;
 pub(crate) const BUDGET: Duration = Duration::from_micros(50);
 /// About what it costs both sides together when one sleeps and the other wakes it.
 const INPROC_BUDGET: Duration = Duration::from_micros(8);
+/// After many misses, one wait in two to this power begins with a spin.
+const PAUSE_MAX_LOG: u32 = 7;
 /// Waits that take longer than this on average do not pay a spin.
 const WORTH: Duration = Duration::from_micros(100);
 
@@ -24,12 +26,16 @@ pub(crate) struct SpinPolicy {
     average: Duration,
     /// A message was sent since the last one was received.
     conversation: bool,
+    /// Spins in a row that brought nothing.
+    misses: u32,
+    /// Waits that are not to begin with a spin.
+    pause: u32,
 }
 
 impl Default for SpinPolicy {
     fn default() -> Self {
         // Begin by trying: two sleeping ends never find out that neither would have to.
-        Self { average: WORTH / 2, conversation: false }
+        Self { average: WORTH / 2, conversation: false, misses: 0, pause: 0 }
     }
 }
 
@@ -46,20 +52,35 @@ impl SpinPolicy {
         self.conversation = true;
     }
 
-    /// Returns how long to stay awake before the next sleep.
-    pub(crate) fn budget(&self, option: Spin) -> Duration {
-        match option {
-            Spin::Off => Duration::ZERO,
-            Spin::Always => BUDGET,
-            Spin::Adaptive if self.conversation && self.average < WORTH && has_cores() => BUDGET,
-            Spin::Adaptive => Duration::ZERO,
+    /// Returns how long to stay awake before the next sleep. `inproc`: there are inproc peers only; looking at a flag costs
+    /// no system call, and sleeping costs both sides one, so a short look pays also without a conversation.
+    pub(crate) fn budget(&mut self, option: Spin, inproc: bool) -> Duration {
+        let lively = self.average < WORTH && has_cores();
+        let budget = match option {
+            Spin::Off => return Duration::ZERO,
+            Spin::Always => return BUDGET,
+            Spin::Adaptive if self.conversation && lively => BUDGET,
+            Spin::Adaptive if inproc && lively => INPROC_BUDGET,
+            Spin::Adaptive => return Duration::ZERO,
+        };
+        if self.pause > 0 {
+            self.pause -= 1;
+            return Duration::ZERO;
         }
+        budget
     }
 
-    /// Returns how long to stay awake for an inproc peer, conversation or not: looking at a flag costs no system call, and
-    /// sleeping costs both sides one. Never longer than that costs.
-    pub(crate) fn inproc_budget(&self, option: Spin) -> Duration {
-        if option != Spin::Off && self.average < WORTH && has_cores() { INPROC_BUDGET } else { Duration::ZERO }
+    /// Notes that a spin brought nothing: the peer is slow, or it needs the very core that we kept busy. The next ones are
+    /// left out, the more the longer that goes on.
+    pub(crate) fn missed(&mut self) {
+        self.misses = (self.misses + 1).min(PAUSE_MAX_LOG);
+        self.pause = 1 << self.misses;
+    }
+
+    /// Notes that a message came during a spin.
+    pub(crate) fn hit(&mut self) {
+        self.misses = 0;
+        self.pause = 0;
     }
 
     /// Notes how long the application had to wait for a message.
@@ -93,11 +114,11 @@ mod tests {
     fn a_lively_conversation_spins_and_a_slow_peer_ends_it() {
         let mut policy = SpinPolicy::default();
         talk(&mut policy, 20, Duration::from_micros(8));
-        assert_eq!(policy.budget(Spin::Adaptive) > Duration::ZERO, has_cores());
+        assert_eq!(policy.budget(Spin::Adaptive, false) > Duration::ZERO, has_cores());
         talk(&mut policy, 20, Duration::from_millis(1));
-        assert_eq!(policy.budget(Spin::Adaptive), Duration::ZERO);
+        assert_eq!(policy.budget(Spin::Adaptive, false), Duration::ZERO);
         talk(&mut policy, 40, Duration::from_micros(60));
-        assert_eq!(policy.budget(Spin::Adaptive) > Duration::ZERO, has_cores(), "two parked ends must find back");
+        assert_eq!(policy.budget(Spin::Adaptive, false) > Duration::ZERO, has_cores(), "two parked ends must find back");
     }
 
     #[test]
@@ -105,14 +126,32 @@ mod tests {
         let mut policy = SpinPolicy::default();
         for _ in 0..10 {
             policy.waited(Duration::from_micros(1));
-            assert_eq!(policy.budget(Spin::Adaptive), Duration::ZERO);
+            assert_eq!(policy.budget(Spin::Adaptive, false), Duration::ZERO);
         }
     }
 
     #[test]
     fn the_option_rules() {
-        let policy = SpinPolicy::default();
-        assert_eq!(policy.budget(Spin::Off), Duration::ZERO);
-        assert_eq!(policy.budget(Spin::Always), BUDGET);
+        let mut policy = SpinPolicy::default();
+        assert_eq!(policy.budget(Spin::Off, true), Duration::ZERO);
+        assert_eq!(policy.budget(Spin::Always, false), BUDGET);
+    }
+
+    #[test]
+    fn spins_that_bring_nothing_become_rare_and_one_that_does_brings_them_back() {
+        let mut policy = SpinPolicy::default();
+        let mut spins = 0;
+        for _ in 0..1000 {
+            policy.sent();
+            if policy.budget(Spin::Adaptive, false) > Duration::ZERO {
+                spins += 1;
+                policy.missed();
+            }
+            policy.waited(Duration::from_micros(60));
+        }
+        assert!(spins <= 15, "{spins} of 1000");
+        policy.hit();
+        policy.sent();
+        assert_eq!(policy.budget(Spin::Adaptive, false) > Duration::ZERO, has_cores());
     }
 }

@@ -149,12 +149,12 @@ impl Core {
         // Before a thread waits for any reason, it writes what it left for later.
         locked.flush_dirty();
         let began = Instant::now();
-        let mut budget = locked.spin.budget(locked.options.spin);
-        if locked.net_peers.is_empty() && !locked.inproc_peers.is_empty() {
-            budget = budget.max(locked.spin.inproc_budget(locked.options.spin));
-        }
+        let inproc = locked.net_peers.is_empty() && !locked.inproc_peers.is_empty();
+        let option = locked.options.spin;
+        let budget = locked.spin.budget(option, inproc);
         let mut spinning = !budget.is_zero() && locked.options.driver == Driver::Adaptive;
         loop {
+            let was_spinning = spinning;
             if spinning && locked.net_peers.is_empty() {
                 // Inproc peers raise a flag: no need to take the lock to see it.
                 let attention = &self.attention;
@@ -186,9 +186,13 @@ impl Core {
             match locked.take() {
                 Ok(message) => {
                     locked.policy.received();
+                    if was_spinning {
+                        locked.spin.hit();
+                    }
                     locked.spin.waited(began.elapsed());
                     return Ok(message);
                 }
+                Err(RecvError::WouldBlock) if was_spinning && !spinning => locked.spin.missed(),
                 Err(RecvError::WouldBlock) => {}
                 Err(error) => return Err(error),
             }
@@ -212,6 +216,11 @@ impl Locked<'_> {
     pub(crate) fn rest(&mut self) {
         if self.notified {
             self.acknowledge();
+            let core = Arc::clone(self.core);
+            if self.has_input(&core.attention) {
+                // It came in between.
+                self.wake();
+            }
         }
     }
 

@@ -5,10 +5,14 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Only one test builds at a time; the others then find the result.
-static BUILDING: Mutex<()> = Mutex::new(());
+/// The examples that are up to date. Only one test builds at a time; the others then find the result.
+static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn built() -> MutexGuard<'static, Vec<String>> {
+    BUILT.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Returns the folder of this build's results: the one above the folder of the test program.
 fn results() -> PathBuf {
@@ -16,32 +20,35 @@ fn results() -> PathBuf {
     test.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// Returns a command that runs an example of this package. `cargo test` has built it; if only this test was asked for, it is
-/// built now.
+/// Returns a command that runs an example of this package. A whole `cargo test` has built it; if only this test was asked
+/// for, it may be missing or old, and cargo is asked to see to it.
 pub(crate) fn example(name: &str) -> Command {
-    let _building = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut built = built();
     let program = results().join("examples").join(name);
-    if is_older_than(
-        &program,
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).with_extension("rs"),
-    ) {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args([
-            "build",
-            "--quiet",
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ]);
-        cargo.args(["--example", name]);
-        if results().file_name() == Some(OsStr::new("release")) {
-            cargo.arg("--release");
+    if !built.iter().any(|done| done == name) {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).with_extension("rs");
+        if is_older_than(&program, &source) || is_older_than(&program, &std::env::current_exe().unwrap()) {
+            build_example(name);
         }
-        let status = cargo.status().unwrap();
-        assert!(status.success() && program.is_file(), "{cargo:?} did not make {}", program.display());
+        built.push(name.to_owned());
     }
+    assert!(program.is_file(), "there is no {}", program.display());
     Command::new(program)
 }
 
+fn build_example(name: &str) {
+    let results = results();
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    cargo.args(["--example", name, "--target-dir"]).arg(results.parent().unwrap());
+    if results.file_name() == Some(OsStr::new("release")) {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().unwrap();
+    assert!(status.success(), "{cargo:?}: {status}");
+}
+
+/// Tells whether a result is missing or was made before its source was changed.
 fn is_older_than(result: &Path, source: &Path) -> bool {
     let time = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
     time(result).is_none_or(|built| time(source).is_some_and(|changed| built < changed))
@@ -64,7 +71,7 @@ fn libzmq() -> Option<(PathBuf, PathBuf)> {
 /// Returns a command that runs a C program of the folder `tests/textbook`, compiled now; `None`, and a word about it, where
 /// there is no compiler or no libzmq to link.
 pub(crate) fn c_program(name: &str) -> Option<Command> {
-    let _building = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _building = built();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/textbook").join(name).with_extension("c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("textbook_{name}"));
     if !is_older_than(&program, &source) {
