@@ -40,7 +40,12 @@ pub(super) fn run(
         // The other ends may know more.
         let mut words = vec![failure.0];
         for end in &ends {
-            words.extend(end.last_words().filter(|word| !words.contains(word)));
+            // Where the threads of the one that hangs are was said already.
+            let threads = |word: &str| word.split_once("threads: ").map(|(_, threads)| threads.to_owned());
+            let known: Vec<_> = words.iter().filter_map(|word| threads(word)).collect();
+            words.extend(
+                end.last_words().filter(|word| threads(word).is_none_or(|threads| !known.contains(&threads))),
+            );
         }
         Failure(words.join("; "))
     })

@@ -105,8 +105,8 @@ impl Poller {
         self.check_key(key)?;
         let core = Arc::clone(socket.as_ref().core());
         let mut locked = core.lock();
-        let set = locked.ready_set()?;
-        self.epoll.add(set.epoll.as_fd(), key as u64, epoll::Interest::READ)?;
+        let set = locked.lend_set()?;
+        self.epoll.add(set.watched().as_fd(), key as u64, epoll::Interest::READ)?;
         locked.pollers += 1;
         drop(locked);
         self.items.insert(key, Item::Socket { core, set, interest });
@@ -155,7 +155,7 @@ impl Poller {
     fn forget(&self, item: &Item) {
         match item {
             Item::Socket { core, set, .. } => {
-                let _ = self.epoll.remove(set.epoll.as_fd());
+                let _ = self.epoll.remove(set.watched().as_fd());
                 let mut locked = core.lock();
                 locked.pollers = locked.pollers.saturating_sub(1);
                 locked.update_attention();

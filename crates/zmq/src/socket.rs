@@ -493,7 +493,7 @@ impl Socket {
             return Ok(set);
         }
         let mut locked = self.core.lock();
-        let set = locked.ready_set()?;
+        let set = locked.lend_set()?;
         locked.exported = true;
         locked.update_attention();
         if locked.has_input(&self.core.attention) {
@@ -513,7 +513,7 @@ impl Socket {
     ///
     /// What the operating system says when it has no descriptor left.
     pub fn try_as_fd(&self) -> std::io::Result<BorrowedFd<'_>> {
-        Ok(self.export()?.epoll.as_fd())
+        Ok(self.export()?.watched().as_fd())
     }
 }
 

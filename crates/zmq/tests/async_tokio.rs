@@ -154,7 +154,7 @@ fn select_takes_what_comes_first_and_loses_nothing() {
                 }
             }
             sender.await.unwrap();
-            assert_eq!(counts, [134, 66], "{driver:?}");
+            assert_eq!(counts, [133, 67], "{driver:?}");
         });
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -27,19 +28,48 @@ use crate::sys::eventfd::EventFd;
 
 /// The token of the wake descriptor in a socket's set; the others are peers' numbers.
 pub(crate) const NOTIFY: u64 = u64::MAX;
+/// The token of the inner set in the outer one.
+const INNER: u64 = u64::MAX - 1;
 
 /// A socket's whole outside world: its connections' descriptors and a wake descriptor behind one epoll descriptor.
+///
+/// Once the set is lent to somebody else (a poller, a foreign event loop), the wake descriptor stays signalled until that one
+/// comes; it then moves to an outer set, so that the background thread, which watches the inner one, is not woken by it.
 #[derive(Debug)]
 pub(crate) struct ReadySet {
     pub(crate) epoll: Epoll,
     pub(crate) notify: EventFd,
+    outer: OnceLock<Epoll>,
 }
 
 impl ReadySet {
     fn new() -> io::Result<Self> {
-        let set = Self { epoll: Epoll::new()?, notify: EventFd::new()? };
-        set.epoll.add(std::os::fd::AsFd::as_fd(&set.notify), NOTIFY, Interest::READ)?;
+        let set = Self { epoll: Epoll::new()?, notify: EventFd::new()?, outer: OnceLock::new() };
+        set.epoll.add(set.notify.as_fd(), NOTIFY, Interest::READ)?;
         Ok(set)
+    }
+
+    /// What a waiting thread, or a foreign loop, watches.
+    pub(crate) fn watched(&self) -> &Epoll {
+        self.outer.get().unwrap_or(&self.epoll)
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        self.outer.get().is_some()
+    }
+
+    /// Makes the outer set. The socket's lock is held and no thread waits on the inner one.
+    fn lend(&self) -> io::Result<()> {
+        if self.is_lent() {
+            return Ok(());
+        }
+        let outer = Epoll::new()?;
+        outer.add(self.epoll.as_fd(), INNER, Interest::READ)?;
+        outer.add(self.notify.as_fd(), NOTIFY, Interest::READ)?;
+        self.epoll.remove(self.notify.as_fd())?;
+        // Set under the lock, once.
+        let _ = self.outer.set(outer);
+        Ok(())
     }
 }
 
@@ -99,8 +129,7 @@ pub(crate) struct State {
     pub(crate) notices: VecDeque<Message>,
     pub(crate) ahead: Option<Message>,
     pub(crate) takes: u32,
-    /// Who had the last turn, and how many it had in a row.
-    pub(crate) last_from: Option<PeerId>,
+    /// Turns taken since there was last nothing to take.
     pub(crate) run: u32,
 
     pub(crate) set: Option<Arc<ReadySet>>,
@@ -209,7 +238,6 @@ impl Core {
                 notices: VecDeque::new(),
                 ahead: None,
                 takes: 0,
-                last_from: None,
                 run: 0,
                 set: None,
                 events: None,
@@ -344,6 +372,18 @@ impl<'a> Locked<'a> {
         self.who = Who::Background;
         // Whoever waits without watching descriptors looks again and finds the set.
         self.after.notify = true;
+        Ok(set)
+    }
+
+    /// Returns the socket's set, to be lent to a poller or a foreign loop.
+    pub(crate) fn lend_set(&mut self) -> io::Result<Arc<ReadySet>> {
+        let set = self.ready_set()?;
+        while self.leader && !set.is_lent() {
+            // A thread waits on the inner set; it must come out before the wake descriptor moves.
+            self.wake();
+            self.unlocked(std::thread::yield_now);
+        }
+        set.lend()?;
         Ok(set)
     }
 

@@ -14,7 +14,8 @@ use crate::error::RecvError;
 const NOTICES_MAX: usize = 65_536;
 /// How many messages are taken between two looks at which inproc peers have something new.
 const LOOK_EVERY: u32 = 64;
-/// How many messages one networked peer may have in a row until the others are looked at; the first time at the second.
+/// How many messages are taken until networked peers are looked at of which nothing was there; the first time after one
+/// full turn of those that had something.
 const LOOK_AROUND_EVERY: u32 = 32;
 
 impl Locked<'_> {
@@ -130,21 +131,21 @@ impl Locked<'_> {
         loop {
             let Some(id) = self.recv_turn.current() else {
                 if scanned || !self.scan_inproc() {
+                    self.run = 0;
                     return None;
                 }
                 scanned = true;
                 continue;
             };
-            if self.last_from == Some(id) {
-                self.run = self.run.wrapping_add(1);
-                if self.net_peers.len() > 1 && self.run % LOOK_AROUND_EVERY == 1 {
-                    self.look_around();
-                    self.recv_turn.advance();
-                    continue;
-                }
-            } else {
-                self.last_from = Some(id);
-                self.run = 0;
+            self.run = self.run.wrapping_add(1);
+            let active = self.recv_turn.active_len();
+            if self.net_peers.len() > active
+                && (self.run as usize == active + 1 || self.run.is_multiple_of(LOOK_AROUND_EVERY))
+            {
+                self.look_around();
+                // Who is found now has waited longest.
+                (0..active).for_each(|_| self.recv_turn.advance());
+                continue;
             }
             let Some(mut message) = self.next_from(id) else {
                 self.recv_turn.deactivate(id);

@@ -329,15 +329,16 @@ impl Locked<'_> {
         }
         self.drives = self.drives.wrapping_add(1);
         let Some(set) = &self.set else { return false };
+        let notified = self.notified && !set.is_lent();
         if let [only] = self.net_peers[..]
-            && !self.notified
+            && !notified
         {
             let blocked = self.peer(only).and_then(super::peer::Peer::conn).is_some_and(|conn| conn.blocked);
             if !blocked {
                 return self.read_and_act(only);
             }
         }
-        if self.net_peers.is_empty() && !self.notified {
+        if self.net_peers.is_empty() && !notified {
             return false;
         }
         let set = Arc::clone(set);

@@ -123,6 +123,7 @@ impl Core {
             Ok(message) => {
                 locked.policy.received();
                 locked.spin.found();
+                locked.tell_of_more();
                 Ok(message)
             }
             Err(RecvError::WouldBlock) => self.receive_slowly(locked, patience),
@@ -137,6 +138,7 @@ impl Core {
             Ok(message) => {
                 locked.policy.received();
                 locked.spin.found();
+                locked.tell_of_more();
                 return Ok(message);
             }
             Err(RecvError::WouldBlock) => {}
@@ -212,6 +214,17 @@ impl Locked<'_> {
         if self.terminated { RecvError::Terminated } else { RecvError::Closed }
     }
 
+    /// A message was taken: as long as there are more, the descriptor that was lent stays readable.
+    #[inline]
+    fn tell_of_more(&mut self) {
+        if self.exported && !self.notified {
+            let core = Arc::clone(self.core);
+            if self.has_input(&core.attention) {
+                self.wake();
+            }
+        }
+    }
+
     /// Nothing is there for somebody who polls: take the signal away that says otherwise.
     pub(crate) fn rest(&mut self) {
         if self.notified {
@@ -260,9 +273,16 @@ impl Locked<'_> {
         if !ready(self) {
             let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(64));
             let left = patience.left();
-            let result = self.unlocked(|| set.epoll.wait(&mut events, left));
+            let lent = set.is_lent();
+            let result = self.unlocked(|| set.watched().wait(&mut events, left));
             self.drives = self.drives.wrapping_add(1);
             match result {
+                Ok(()) if lent => {
+                    self.acknowledge();
+                    if set.epoll.wait(&mut events, Some(Duration::ZERO)).is_ok() {
+                        self.handle_events(&events);
+                    }
+                }
                 Ok(()) => {
                     self.handle_events(&events);
                 }
