@@ -203,8 +203,11 @@ impl ContextCore {
         tables.sockets.remove(&id);
         tables.lost.0 += lost.0;
         tables.lost.1 += lost.1;
-        let pending: Vec<PipeEnd> =
-            tables.pending.values_mut().flat_map(|ends| ends.extract_if(.., |end| end.from.id == id)).collect();
+        let pending: Vec<PipeEnd> = tables
+            .pending
+            .values_mut()
+            .flat_map(|ends| ends.extract_if(.., |end| end.from.id == id))
+            .collect();
         tables.pending.retain(|_, ends| !ends.is_empty());
         drop(tables);
         self.closed.notify_all();
@@ -230,7 +233,8 @@ impl ContextCore {
             };
             if left.is_zero() {
                 drop(tables);
-                let waiting_for = self.all_sockets().iter().map(|socket| socket.lock().waiting_for()).collect();
+                let waiting_for =
+                    self.all_sockets().iter().map(|socket| socket.lock().waiting_for()).collect();
                 return Err(ShutdownError { waiting_for, waited: began.elapsed() });
             }
             tables = self.closed.wait_timeout(tables, left).unwrap_or_else(PoisonError::into_inner).0;

@@ -173,7 +173,9 @@ pub enum ConnectError {
 
 /// The socket is not bound or connected there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{endpoint} is not bound or connected on this socket (give the endpoint as bind or last_endpoint returned it)")]
+#[error(
+    "{endpoint} is not bound or connected on this socket (give the endpoint as bind or last_endpoint returned it)"
+)]
 pub struct EndpointNotFound {
     /// The endpoint given.
     pub endpoint: String,

@@ -58,8 +58,8 @@ pub use tamtam_zmtp::{Frame, Message, PeerId, PeerInfo, SocketType, Version};
 pub use crate::context::Context;
 pub use crate::endpoint::{Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress};
 pub use crate::error::{
-    BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, ShutdownError,
-    Undelivered,
+    BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError,
+    ShutdownError, Undelivered,
 };
 pub use crate::faces::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, XPub, XSub};
 pub use crate::monitor::{EventKind, Monitor, MonitorEvent};

@@ -201,10 +201,16 @@ impl Options {
         }
         for (name, value) in &self.metadata {
             if !name.starts_with("X-") || name.len() > 255 {
-                return invalid("metadata", format!("name {name:?} must begin with X- and have at most 255 bytes"));
+                return invalid(
+                    "metadata",
+                    format!("name {name:?} must begin with X- and have at most 255 bytes"),
+                );
             }
             if value.len() > 16 * 1024 {
-                return invalid("metadata", format!("value of {name} has {} bytes, at most 16384", value.len()));
+                return invalid(
+                    "metadata",
+                    format!("value of {name} has {} bytes, at most 16384", value.len()),
+                );
             }
         }
         if self.bind_to_device.as_ref().is_some_and(|device| device.len() > 15) {

@@ -136,7 +136,10 @@ impl Poller {
 
     fn check_key(&self, key: usize) -> io::Result<()> {
         if self.items.contains_key(&key) {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("key {key} is in use in this poller")));
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("key {key} is in use in this poller"),
+            ));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Handing messages on between two sockets.
 
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -112,9 +112,10 @@ impl ProxyControl {
 
     fn set(&self, state: u8) {
         // What is stopped stays stopped.
-        let _ = self.shared.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
-            (old != STOPPED).then_some(state)
-        });
+        let _ = self
+            .shared
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| (old != STOPPED).then_some(state));
         self.wake.signal();
         for waker in self.shared.wakers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             waker.wake();

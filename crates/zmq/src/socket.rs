@@ -42,7 +42,10 @@ pub struct Socket {
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("type", &self.core.kind).field("id", &self.core.id).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("type", &self.core.kind)
+            .field("id", &self.core.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -189,7 +192,10 @@ impl Socket {
     /// # Cancel safety
     ///
     /// A future that is dropped before it is ready has not sent the message, which is dropped with it.
-    pub fn send_async(&self, message: impl Into<Message>) -> impl Future<Output = Result<(), SendError>> + Send + '_ {
+    pub fn send_async(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send + '_ {
         let mut message = Some(message.into());
         std::future::poll_fn(move |task| {
             let Some(outgoing) = message.take() else {

@@ -29,7 +29,13 @@ impl Dropped {
     /// Returns the sum of all reasons.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.full + self.unroutable + self.disconnected + self.lingered + self.conflated + self.malformed + self.filtered
+        self.full
+            + self.unroutable
+            + self.disconnected
+            + self.lingered
+            + self.conflated
+            + self.malformed
+            + self.filtered
     }
 
     pub(crate) fn add(&mut self, other: &Self) {

@@ -9,7 +9,9 @@ use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use common::{A_WHILE, PATIENCE, becomes_true, driven_by, everywhere, fresh, over_the_network, reserved, text};
+use common::{
+    A_WHILE, PATIENCE, becomes_true, driven_by, everywhere, fresh, over_the_network, reserved, text,
+};
 use tamtam_zmq::{Context, Pub, Pull, Push, RecvError, Rep, Req, SendError, Sub};
 
 struct Unpark(Thread);
@@ -60,7 +62,11 @@ fn a_conversation_of_two_threads() {
         block_on(async {
             for number in 0..200 {
                 req.send_async(number.to_string()).await.unwrap();
-                assert_eq!(text(&req.recv_async().await.unwrap()), number.to_string(), "{transport} {driver:?}");
+                assert_eq!(
+                    text(&req.recv_async().await.unwrap()),
+                    number.to_string(),
+                    "{transport} {driver:?}"
+                );
             }
         });
         server.join().unwrap();
@@ -98,7 +104,9 @@ fn a_stream_through_narrow_marks() {
 fn errors_come_at_once() {
     let context = Context::new();
     assert_eq!(block_on(Req::new(&context).recv_async()), Err(RecvError::OutOfTurn));
-    let Err(SendError::OutOfTurn(back)) = block_on(Rep::new(&context).send_async("x")) else { panic!("out of turn") };
+    let Err(SendError::OutOfTurn(back)) = block_on(Rep::new(&context).send_async("x")) else {
+        panic!("out of turn")
+    };
     assert_eq!(text(&back), "x");
     let push = Push::new(&context).into_socket();
     assert_eq!(block_on(push.recv_async()), Err(RecvError::Unsupported));

@@ -32,7 +32,11 @@ fn both_ends_of_a_conversation_on_one_thread() {
                 });
                 for number in 0..100 {
                     req.send_async(number.to_string()).await.unwrap();
-                    assert_eq!(text(&req.recv_async().await.unwrap()), number.to_string(), "{transport} {driver:?}");
+                    assert_eq!(
+                        text(&req.recv_async().await.unwrap()),
+                        number.to_string(),
+                        "{transport} {driver:?}"
+                    );
                 }
                 server.await.unwrap();
             });
@@ -54,7 +58,9 @@ fn a_stream_through_narrow_marks_on_one_thread() {
                 push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
                 let sender = tokio::spawn(async move {
                     for number in 0..300u32 {
-                        push.send_async([number.to_be_bytes().to_vec(), vec![0; 20_000]].concat()).await.unwrap();
+                        push.send_async([number.to_be_bytes().to_vec(), vec![0; 20_000]].concat())
+                            .await
+                            .unwrap();
                     }
                 });
                 for number in 0..300u32 {
@@ -120,7 +126,11 @@ fn waiting_can_be_given_up_and_begun_again() {
                 for number in 0..20 {
                     assert!(timeout(Duration::from_millis(1), sub.recv_async()).await.is_err());
                     publisher.send_async(number.to_string()).await.unwrap();
-                    assert_eq!(text(&sub.recv_async().await.unwrap()), number.to_string(), "{transport} {driver:?}");
+                    assert_eq!(
+                        text(&sub.recv_async().await.unwrap()),
+                        number.to_string(),
+                        "{transport} {driver:?}"
+                    );
                 }
             });
         }

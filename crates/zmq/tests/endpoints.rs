@@ -7,9 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::wire::{RawListener, RawPeer};
-use common::{A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, driven_by, eventually, everywhere, fresh, over_the_network, reserved, text};
+use common::{
+    A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, driven_by, eventually, everywhere, fresh, over_the_network,
+    reserved, text,
+};
 use tamtam_zmq::{
-    BindError, ConnectError, Context, EndpointError, Pair, Pub, Pull, Push, RecvError, Rep, Req, SendError, Socket, SocketType, Sub,
+    BindError, ConnectError, Context, EndpointError, Pair, Pub, Pull, Push, RecvError, Rep, Req, SendError,
+    Socket, SocketType, Sub,
 };
 
 /// A directory of the test's own, removed with what is in it.
@@ -38,7 +42,17 @@ fn a_malformed_endpoint_is_refused_and_named() {
     let context = Context::new();
     let pull = Pull::new(&context);
     let long_path = format!("ipc:///{}", "x".repeat(200));
-    for endpoint in ["", "tcp", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:port", "tcp://127.0.0.1:65536", "ipc://", "udp://a:1", &long_path] {
+    for endpoint in [
+        "",
+        "tcp",
+        "tcp://",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:port",
+        "tcp://127.0.0.1:65536",
+        "ipc://",
+        "udp://a:1",
+        &long_path,
+    ] {
         let bound = pull.bind(endpoint).unwrap_err();
         assert!(matches!(bound, BindError::Endpoint(_)), "{bound:?}");
         assert!(bound.to_string().contains(&format!("{endpoint:?}")), "{bound}");
@@ -55,7 +69,13 @@ fn wildcards_are_for_binding_only() {
     let push = Push::new(&context);
     for endpoint in ["tcp://*:5555", "tcp://127.0.0.1:*", "tcp://127.0.0.1:0", "ipc://*"] {
         let error = push.connect(endpoint).unwrap_err();
-        assert!(matches!(error, ConnectError::Endpoint(EndpointError::BindOnly { .. } | EndpointError::Malformed { .. })), "{error:?}");
+        assert!(
+            matches!(
+                error,
+                ConnectError::Endpoint(EndpointError::BindOnly { .. } | EndpointError::Malformed { .. })
+            ),
+            "{error:?}"
+        );
     }
     assert!(matches!(push.try_send("x"), Err(SendError::Full(_))), "nothing was connected");
 }
@@ -64,7 +84,9 @@ fn wildcards_are_for_binding_only() {
 fn what_the_operating_system_refuses_is_told_with_the_endpoint() {
     let context = Context::new();
     let pull = Pull::new(&context);
-    for endpoint in ["tcp://192.0.2.1:*", "tcp://no-such-interface:*", "ipc:///no/such/directory/socket", "tcp://[::1]:*"] {
+    for endpoint in
+        ["tcp://192.0.2.1:*", "tcp://no-such-interface:*", "ipc:///no/such/directory/socket", "tcp://[::1]:*"]
+    {
         let error = pull.bind(endpoint).unwrap_err();
         assert!(matches!(error, BindError::Io { .. }), "{error:?}");
         assert!(error.to_string().contains(endpoint), "{error}");
@@ -177,7 +199,9 @@ fn a_path_goes_with_its_socket() {
 fn wildcards_resolve_to_what_can_be_connected_to() {
     for driver in DRIVERS {
         let context = Context::new();
-        for endpoint in ["tcp://*:*", "tcp://*:0", "tcp://127.0.0.1:*", "tcp://127.0.0.1:0", "tcp://lo:*", "ipc://*"] {
+        for endpoint in
+            ["tcp://*:*", "tcp://*:0", "tcp://127.0.0.1:*", "tcp://127.0.0.1:0", "tcp://lo:*", "ipc://*"]
+        {
             let pull = Pull::with(&context, driven_by(driver)).unwrap();
             let resolved = pull.bind(endpoint).unwrap();
             assert_ne!(resolved, endpoint);
@@ -197,13 +221,18 @@ fn an_endpoint_can_be_unbound_and_bound_again() {
         let context = Context::new();
         let pull = Pull::with(&context, driven_by(driver)).unwrap();
         // The directory of an ipc wildcard goes with its socket.
-        let endpoint = pull.bind(&if transport == "ipc" { reserved(transport) } else { fresh(transport) }).unwrap();
+        let endpoint =
+            pull.bind(&if transport == "ipc" { reserved(transport) } else { fresh(transport) }).unwrap();
         assert!(pull.disconnect(&endpoint).is_err(), "it is bound and not connected");
         for round in 0..3 {
             let push = Push::with(&context, driven_by(driver)).unwrap();
             push.connect(&endpoint).unwrap();
             push.send(round.to_string()).unwrap();
-            assert_eq!(text(&pull.recv_timeout(PATIENCE).unwrap()), round.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&pull.recv_timeout(PATIENCE).unwrap()),
+                round.to_string(),
+                "{transport} {driver:?}"
+            );
             drop(push);
             pull.unbind(&endpoint).unwrap();
             let error = pull.unbind(&endpoint).unwrap_err();
@@ -384,7 +413,12 @@ fn ipv6_works_where_there_is_any() {
         // A wildcard takes both families.
         let any = pull.bind("tcp://*:*").unwrap();
         let port = any.strip_prefix("tcp://[::]:").unwrap();
-        for target in [endpoint, format!("tcp://[::1]:{port}"), format!("tcp://127.0.0.1:{port}"), format!("tcp://localhost:{port}")] {
+        for target in [
+            endpoint,
+            format!("tcp://[::1]:{port}"),
+            format!("tcp://127.0.0.1:{port}"),
+            format!("tcp://localhost:{port}"),
+        ] {
             let push = Push::with(&context, with_ipv6).unwrap();
             push.connect(&target).unwrap();
             push.send(target.clone()).unwrap();

@@ -5,7 +5,9 @@ mod common;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use common::{A_WHILE, DRIVERS, PATIENCE, child, cpu_time, driven_by, eventually, everywhere, fresh, message, text};
+use common::{
+    A_WHILE, DRIVERS, PATIENCE, child, cpu_time, driven_by, eventually, everywhere, fresh, message, text,
+};
 use rustix::event::{PollFd, PollFlags, epoll, poll};
 use rustix::time::Timespec;
 use tamtam_zmq::{Context, Dealer, Pub, Pull, Push, RecvError, Rep, Socket, Sub};
@@ -13,7 +15,10 @@ use tamtam_zmq::{Context, Dealer, Pub, Pull, Push, RecvError, Rep, Socket, Sub};
 /// Waits with poll(2) until the descriptor is readable; tells whether it became so in time.
 fn wait_readable(socket: &impl AsFd, patience: Duration) -> bool {
     let mut fds = [PollFd::new(socket, PollFlags::IN)];
-    let timeout = Timespec { tv_sec: i64::try_from(patience.as_secs()).unwrap(), tv_nsec: patience.subsec_nanos().into() };
+    let timeout = Timespec {
+        tv_sec: i64::try_from(patience.as_secs()).unwrap(),
+        tv_nsec: patience.subsec_nanos().into(),
+    };
     poll(&mut fds, Some(&timeout)).unwrap() == 1
 }
 
@@ -71,7 +76,8 @@ fn what_is_left_is_told_again() {
         let mut number = 0;
         while number < 50 {
             let mut events = Vec::with_capacity(4);
-            let told = epoll::wait(&set, rustix::buffer::spare_capacity(&mut events), Some(&timeout)).unwrap();
+            let told =
+                epoll::wait(&set, rustix::buffer::spare_capacity(&mut events), Some(&timeout)).unwrap();
             assert_eq!(told, 1, "{transport} {driver:?}: {number} and no more");
             // One only, then back into the loop.
             if let Ok(message) = pull.try_recv() {

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use common::wire::{COMMAND, RawListener, RawPeer, frame};
 use common::{
-    A_WHILE, DRIVERS, PATIENCE, child, driven_by, eventually, everywhere, fresh, over_the_network, reserved, resident_memory,
-    text,
+    A_WHILE, DRIVERS, PATIENCE, child, driven_by, eventually, everywhere, fresh, over_the_network, reserved,
+    resident_memory, text,
 };
-use tamtam_zmq::{Context, Dealer, Driver, Message, Options, Pub, Pull, Push, RecvError, SendError, Sub, XPub};
+use tamtam_zmq::{
+    Context, Dealer, Driver, Message, Options, Pub, Pull, Push, RecvError, SendError, Sub, XPub,
+};
 
 /// Without lingering: what these tests queue for nobody is not worth waiting for.
 fn marks(driver: Driver, send: u32, receive: u32) -> impl Fn(&mut Options) {
@@ -29,7 +31,10 @@ fn exactly_as_many_messages_are_queued_as_the_mark_says() {
                 push.try_send(vec![0; if number % 3 == 0 { 10_000 } else { 1 }]).unwrap();
             }
             assert!(!push.readiness().writable);
-            assert!(matches!(push.try_send("one too many"), Err(SendError::Full(_))), "{transport} {driver:?}: {mark}");
+            assert!(
+                matches!(push.try_send("one too many"), Err(SendError::Full(_))),
+                "{transport} {driver:?}: {mark}"
+            );
             assert_eq!(push.statistics().queued_out, u64::from(mark));
         }
     });
@@ -210,7 +215,8 @@ fn every_message_to_a_subscriber_is_delivered_or_counted() {
         })
         .unwrap();
         let endpoint = publisher.bind(&fresh(transport)).unwrap();
-        let subscribers: Vec<Sub> = (0..3).map(|_| Sub::with(&context, marks(driver, 1, 50)).unwrap()).collect();
+        let subscribers: Vec<Sub> =
+            (0..3).map(|_| Sub::with(&context, marks(driver, 1, 50)).unwrap()).collect();
         for subscriber in &subscribers {
             subscriber.subscribe("");
             subscriber.connect(&endpoint).unwrap();
@@ -276,7 +282,9 @@ fn a_publisher_that_must_not_drop_waits() {
         assert_eq!(quick.try_recv(), Err(RecvError::WouldBlock));
         publisher.try_send("b is wanted by the quick one only").unwrap();
         quick.recv_timeout(PATIENCE).unwrap();
-        let Err(SendError::TimedOut(back)) = publisher.send_timeout(back, A_WHILE) else { panic!("nobody reads") };
+        let Err(SendError::TimedOut(back)) = publisher.send_timeout(back, A_WHILE) else {
+            panic!("nobody reads")
+        };
         std::thread::scope(|scope| {
             let sender = scope.spawn(|| publisher.send_timeout(back, PATIENCE));
             for _ in 0..=sent {
@@ -307,7 +315,8 @@ fn a_publisher_that_must_not_drop_waits_within_the_context_too() {
         }
         assert!(matches!(publisher.try_send("x"), Err(SendError::Full(_))));
         std::thread::scope(|scope| {
-            let sender = scope.spawn(|| (0..1000).for_each(|_| publisher.send_timeout("y", PATIENCE).unwrap()));
+            let sender =
+                scope.spawn(|| (0..1000).for_each(|_| publisher.send_timeout("y", PATIENCE).unwrap()));
             for _ in 0..1004 {
                 subscriber.recv_timeout(PATIENCE).unwrap();
             }
@@ -329,13 +338,15 @@ fn conflate_keeps_the_newest() {
         let push = Push::with(&context, conflating).unwrap();
         push.connect(&endpoint).unwrap();
         for number in 0..100 {
-            push.try_send(number.to_string()).unwrap_or_else(|error| panic!("{transport} {driver:?} {number}: {error}"));
+            push.try_send(number.to_string())
+                .unwrap_or_else(|error| panic!("{transport} {driver:?} {number}: {error}"));
         }
         let pull = Pull::with(&context, conflating).unwrap();
         pull.bind(&endpoint).unwrap();
         assert_eq!(text(&pull.recv_timeout(PATIENCE).unwrap()), "99", "{transport} {driver:?}");
         assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
-        let conflated = push.statistics().traffic.dropped.conflated + pull.statistics().traffic.dropped.conflated;
+        let conflated =
+            push.statistics().traffic.dropped.conflated + pull.statistics().traffic.dropped.conflated;
         assert_eq!(conflated, 99);
     });
 }

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::wire::{RawListener, RawPeer, decoded};
-use common::{DRIVERS, PATIENCE, driven_by, eventually, over_the_network, reserved, text, fresh};
+use common::{DRIVERS, PATIENCE, driven_by, eventually, fresh, over_the_network, reserved, text};
 use tamtam_zmq::{Context, Dealer, Driver, Options, Pub, Pull, Push, RecvError, SendError, Sub};
 
 /// Long enough that only waiting for it in vain reaches it.
@@ -37,7 +37,11 @@ fn closing_returns_at_once_and_delivers_all_the_same() {
         let pull = Pull::with(&context, driven_by(driver)).unwrap();
         pull.bind(&endpoint).unwrap();
         for number in 0..100 {
-            assert_eq!(text(&pull.recv_timeout(PATIENCE).unwrap()), number.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&pull.recv_timeout(PATIENCE).unwrap()),
+                number.to_string(),
+                "{transport} {driver:?}"
+            );
         }
     });
 }
@@ -295,7 +299,11 @@ fn a_publishers_last_words_arrive() {
         publisher.close();
         for sub in subs {
             for number in 0..100 {
-                assert_eq!(text(&sub.recv_timeout(PATIENCE).unwrap()), number.to_string(), "{transport} {driver:?}");
+                assert_eq!(
+                    text(&sub.recv_timeout(PATIENCE).unwrap()),
+                    number.to_string(),
+                    "{transport} {driver:?}"
+                );
             }
         }
     });
@@ -318,7 +326,11 @@ fn a_client_that_leaves_at_once_is_heard_all_the_same() {
             }
             client.close_within(PATIENCE).unwrap();
             for _ in 0..20 {
-                assert_eq!(server.recv_timeout(PATIENCE).unwrap().as_slice(), [round; 5000], "{transport} {driver:?}");
+                assert_eq!(
+                    server.recv_timeout(PATIENCE).unwrap().as_slice(),
+                    [round; 5000],
+                    "{transport} {driver:?}"
+                );
             }
         }
     });

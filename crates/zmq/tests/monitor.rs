@@ -5,7 +5,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::wire::{RawListener, RawPeer};
-use common::{A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, eventually, fresh, over_the_network, reserved, text};
+use common::{
+    A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, eventually, fresh, over_the_network, reserved, text,
+};
 use tamtam_zmq::{Context, Dealer, EventKind, Monitor, MonitorEvent, Pair, Pull, Push, SocketType};
 
 /// The first word of each event's text, without the details.
@@ -53,7 +55,9 @@ fn the_life_of_a_connection_is_told_at_both_ends() {
         let endpoint = pull.bind(&fresh(transport)).unwrap();
         expect(&at_pull, &endpoint, &["listening"]);
         let push = Push::with(&context, |o| {
-            o.set_driver(driver).set_reconnect_interval(Some(Duration::from_secs(3600))).set_reconnect_interval_max(None);
+            o.set_driver(driver)
+                .set_reconnect_interval(Some(Duration::from_secs(3600)))
+                .set_reconnect_interval_max(None);
         })
         .unwrap();
         let at_push = push.monitor(100);
@@ -78,7 +82,10 @@ fn the_life_of_a_connection_is_told_at_both_ends() {
         drop((push, pull));
         for monitor in [at_push, at_pull] {
             expect(&monitor, "", &["stopped"]);
-            assert!(monitor.recv().is_none(), "{transport} {driver:?}: after the end nothing comes, and nobody waits");
+            assert!(
+                monitor.recv().is_none(),
+                "{transport} {driver:?}: after the end nothing comes, and nobody waits"
+            );
             assert_eq!(monitor.dropped(), 0);
         }
     });
@@ -179,7 +186,8 @@ fn waiting_for_an_event_has_an_end() {
     assert!(monitor.try_recv().is_none());
     // Closing the socket ends the wait of another thread.
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| std::iter::from_fn(|| monitor.recv()).map(|event| kind(&event)).collect::<Vec<_>>());
+        let waiting = scope
+            .spawn(|| std::iter::from_fn(|| monitor.recv()).map(|event| kind(&event)).collect::<Vec<_>>());
         assert!(!becomes_true(A_WHILE, || waiting.is_finished()));
         drop(pull);
         assert_eq!(waiting.join().unwrap(), ["stopped"]);

@@ -5,9 +5,12 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::wire::{COMMAND, RawListener, RawPeer, frame};
-use common::{A_WHILE, DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, over_the_network, reserved, text};
+use common::{
+    A_WHILE, DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, over_the_network, reserved, text,
+};
 use tamtam_zmq::{
-    Context, Dealer, Driver, EventKind, Monitor, OptionError, Options, Pull, Push, RecvError, Rep, Router, SendError, Spin, Version,
+    Context, Dealer, Driver, EventKind, Monitor, OptionError, Options, Pull, Push, RecvError, Rep, Router,
+    SendError, Spin, Version,
 };
 
 fn reason_of_the_end(monitor: &Monitor) -> String {
@@ -55,7 +58,12 @@ fn the_defaults_are_as_documented() {
     assert_eq!(*options.reconnect_interval(), Some(Duration::from_millis(100)));
     assert_eq!(*options.handshake_interval(), Some(Duration::from_secs(30)));
     assert_eq!((*options.heartbeat_interval(), *options.max_message_size()), (None, None));
-    assert!(!options.immediate() && !options.conflate() && !options.router_mandatory() && *options.router_handover());
+    assert!(
+        !options.immediate()
+            && !options.conflate()
+            && !options.router_mandatory()
+            && *options.router_handover()
+    );
     assert_eq!((*options.driver(), *options.spin()), (Driver::Adaptive, Spin::Adaptive));
 }
 
@@ -127,7 +135,10 @@ fn metadata_reaches_the_peer() {
         })
         .unwrap();
         let dealer = Dealer::with(&context, |o| {
-            o.set_driver(driver).set_routing_id("me".into()).add_metadata("X-Arm", "left").add_metadata("X-Arms", "2");
+            o.set_driver(driver)
+                .set_routing_id("me".into())
+                .add_metadata("X-Arm", "left")
+                .add_metadata("X-Arms", "2");
         })
         .unwrap();
         dealer.connect(&router.bind(&fresh(transport)).unwrap()).unwrap();
@@ -136,7 +147,11 @@ fn metadata_reaches_the_peer() {
         let info = router.peer_info(hello.peer().unwrap()).unwrap();
         assert_eq!(info.identity, "me");
         let property = |name: &str| {
-            info.metadata.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default()
+            info.metadata
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone())
+                .unwrap_or_default()
         };
         assert_eq!(property("X-Arm"), "left", "{transport} {driver:?}: {info:?}");
         assert_eq!(property("X-Arms"), "2");
@@ -144,7 +159,10 @@ fn metadata_reaches_the_peer() {
         router.send(common::message(&["me", "hello too"])).unwrap();
         let answer = dealer.recv_timeout(PATIENCE).unwrap();
         let info = dealer.peer_info(answer.peer().unwrap()).unwrap();
-        assert!(info.metadata.iter().any(|(name, value)| name == "X-Robot" && value == "seven"), "{transport}: {info:?}");
+        assert!(
+            info.metadata.iter().any(|(name, value)| name == "X-Robot" && value == "seven"),
+            "{transport}: {info:?}"
+        );
     });
 }
 
@@ -154,7 +172,8 @@ fn a_silent_peer_does_not_outlive_the_heartbeats() {
         let context = Context::new();
         let pull = Pull::with(&context, |o| {
             o.set_driver(driver).set_heartbeat_interval(Some(Duration::from_millis(20)));
-            o.set_heartbeat_timeout(Some(Duration::from_millis(40))).set_heartbeat_ttl(Duration::from_millis(700));
+            o.set_heartbeat_timeout(Some(Duration::from_millis(40)))
+                .set_heartbeat_ttl(Duration::from_millis(700));
         })
         .unwrap();
         let monitor = pull.monitor(100);
@@ -231,8 +250,13 @@ fn options_of_the_operating_system_are_accepted() {
     for driver in DRIVERS {
         let context = Context::new();
         let all = |o: &mut Options| {
-            o.set_driver(driver).set_backlog(5).set_tcp_keepalive(Some(true)).set_tos(0x10).set_send_buffer(Some(32_768));
-            o.set_tcp_keepalive_idle(Some(Duration::from_secs(60))).set_tcp_keepalive_interval(Some(Duration::from_secs(5)));
+            o.set_driver(driver)
+                .set_backlog(5)
+                .set_tcp_keepalive(Some(true))
+                .set_tos(0x10)
+                .set_send_buffer(Some(32_768));
+            o.set_tcp_keepalive_idle(Some(Duration::from_secs(60)))
+                .set_tcp_keepalive_interval(Some(Duration::from_secs(5)));
             o.set_tcp_keepalive_count(Some(3)).set_receive_buffer(Some(32_768)).set_priority(Some(3));
             o.set_tcp_max_retransmit(Some(Duration::from_secs(20)));
         };

@@ -3,7 +3,10 @@
 mod common;
 
 use common::{DRIVERS, PATIENCE, TRANSPORTS, driven_by, fresh};
-use tamtam_zmq::{Context, Dealer, Frame, Message, Pair, Pub, Pull, Push, RecvError, Rep, Req, Router, SendError, Sub, XPub, XSub};
+use tamtam_zmq::{
+    Context, Dealer, Frame, Message, Pair, Pub, Pull, Push, RecvError, Rep, Req, Router, SendError, Sub,
+    XPub, XSub,
+};
 
 fn everywhere(test: impl Fn(&str, tamtam_zmq::Driver)) {
     for transport in TRANSPORTS {
@@ -79,7 +82,11 @@ fn subscribers_get_what_they_subscribed_to() {
             publisher.send(text).unwrap();
         }
         for text in ["a1", "b1", "a2", "b2"] {
-            assert_eq!(all.recv_timeout(PATIENCE).unwrap().as_slice(), text.as_bytes(), "{transport} {driver:?}");
+            assert_eq!(
+                all.recv_timeout(PATIENCE).unwrap().as_slice(),
+                text.as_bytes(),
+                "{transport} {driver:?}"
+            );
         }
         for text in ["b1", "b2"] {
             assert_eq!(some.recv_timeout(PATIENCE).unwrap().as_slice(), text.as_bytes());
@@ -170,12 +177,16 @@ fn large_and_multipart_messages_arrive_whole() {
         let pull = Pull::with(&context, driven_by(driver)).unwrap();
         let push = Push::with(&context, driven_by(driver)).unwrap();
         push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
-        let sizes = [0usize, 1, 64, 70, 71, 255, 256, 511, 512, 8191, 8192, 65_535, 65_536, 1 << 20, 5_000_000];
+        let sizes =
+            [0usize, 1, 64, 70, 71, 255, 256, 511, 512, 8191, 8192, 65_535, 65_536, 1 << 20, 5_000_000];
         let sender = std::thread::spawn(move || {
             for size in sizes {
                 let body: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
                 push.send(body.clone()).unwrap();
-                push.send(Message::from_frames([Frame::from("head"), Frame::from(body), Frame::new()]).unwrap()).unwrap();
+                push.send(
+                    Message::from_frames([Frame::from("head"), Frame::from(body), Frame::new()]).unwrap(),
+                )
+                .unwrap();
             }
             push
         });

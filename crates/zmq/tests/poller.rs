@@ -6,7 +6,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use common::{A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, becomes_true, driven_by, eventually, everywhere, fresh, text};
+use common::{
+    A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, becomes_true, driven_by, eventually, everywhere, fresh, text,
+};
 use tamtam_zmq::{Context, Interest, PollEvent, Poller, Pub, Pull, Push, RecvError, Rep, Req, Sub};
 
 const READABLE: fn(usize) -> PollEvent = |key| PollEvent { key, readable: true, writable: false };
@@ -142,7 +144,8 @@ fn several_sockets_are_told_apart() {
             push.send("x").unwrap();
             eventually("it is there", || pull.readiness().readable);
         }
-        let mut keys: Vec<usize> = poller.wait(Some(PATIENCE)).unwrap().iter().map(|event| event.key).collect();
+        let mut keys: Vec<usize> =
+            poller.wait(Some(PATIENCE)).unwrap().iter().map(|event| event.key).collect();
         keys.sort_unstable();
         assert_eq!(keys, (0..9).collect::<Vec<_>>());
     }
@@ -237,8 +240,10 @@ fn one_socket_may_be_in_two_pollers() {
             poller
         });
         std::thread::scope(|scope| {
-            let waiting: Vec<_> =
-                pollers.iter_mut().map(|poller| scope.spawn(|| poller.wait(Some(PATIENCE)).unwrap().len())).collect();
+            let waiting: Vec<_> = pollers
+                .iter_mut()
+                .map(|poller| scope.spawn(|| poller.wait(Some(PATIENCE)).unwrap().len()))
+                .collect();
             assert!(!becomes_true(A_WHILE, || waiting.iter().any(|thread| thread.is_finished())));
             push.send("x").unwrap();
             for thread in waiting {

@@ -4,16 +4,24 @@ mod common;
 
 use std::thread::JoinHandle;
 
-use common::{A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, eventually, everywhere, fresh, over_the_network, text, texts};
+use common::{
+    A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, eventually, everywhere, fresh, over_the_network,
+    text, texts,
+};
 use tamtam_zmq::{
-    Context, Dealer, Driver, Pair, Proxy, ProxyControl, ProxyError, ProxyStatistics, Pub, Pull, Push, RecvError, Rep, Req, Router, Socket,
-    SocketType, Sub, XPub, XSub, proxy,
+    Context, Dealer, Driver, Pair, Proxy, ProxyControl, ProxyError, ProxyStatistics, Pub, Pull, Push,
+    RecvError, Rep, Req, Router, Socket, SocketType, Sub, XPub, XSub, proxy,
 };
 
 type Running = JoinHandle<Result<ProxyStatistics, ProxyError>>;
 
 /// A proxy in a thread of its own, its sockets' endpoints, and its control.
-fn run(context: &Context, kinds: [SocketType; 2], transport: &str, driver: Driver) -> (Running, [String; 2], ProxyControl) {
+fn run(
+    context: &Context,
+    kinds: [SocketType; 2],
+    transport: &str,
+    driver: Driver,
+) -> (Running, [String; 2], ProxyControl) {
     let sockets = kinds.map(|kind| {
         let socket = Socket::new(context, kind);
         socket.configure(driven_by(driver)).unwrap();
@@ -38,7 +46,8 @@ fn ends(running: Running) -> ProxyStatistics {
 fn a_queue_brings_requests_to_workers_and_replies_back() {
     everywhere(|transport, driver| {
         let context = Context::new();
-        let (running, [front, back], control) = run(&context, [SocketType::Router, SocketType::Dealer], transport, driver);
+        let (running, [front, back], control) =
+            run(&context, [SocketType::Router, SocketType::Dealer], transport, driver);
         let workers: Vec<_> = (0..2)
             .map(|_| {
                 let worker = Rep::with(&context, driven_by(driver)).unwrap();
@@ -62,7 +71,11 @@ fn a_queue_brings_requests_to_workers_and_replies_back() {
                 client.send(round.to_string()).unwrap();
             }
             for client in &clients {
-                assert_eq!(text(&client.recv_timeout(PATIENCE).unwrap()), round.to_string(), "{transport} {driver:?}");
+                assert_eq!(
+                    text(&client.recv_timeout(PATIENCE).unwrap()),
+                    round.to_string(),
+                    "{transport} {driver:?}"
+                );
             }
         }
         control.terminate();
@@ -81,7 +94,8 @@ fn a_queue_brings_requests_to_workers_and_replies_back() {
 fn a_forwarder_brings_subscriptions_one_way_and_messages_the_other() {
     everywhere(|transport, driver| {
         let context = Context::new();
-        let (running, [front, back], control) = run(&context, [SocketType::XSub, SocketType::XPub], transport, driver);
+        let (running, [front, back], control) =
+            run(&context, [SocketType::XSub, SocketType::XPub], transport, driver);
         let publishers = [(); 2].map(|()| {
             let publisher = Pub::with(&context, driven_by(driver)).unwrap();
             publisher.connect(&front).unwrap();
@@ -101,14 +115,19 @@ fn a_forwarder_brings_subscriptions_one_way_and_messages_the_other() {
                 publisher.send(topic).unwrap();
             }
         }
-        for (sub, expected) in subs.iter().zip([vec!["a", "a"], vec!["b", "b"], vec!["a", "a", "b", "b", "c", "c"]]) {
-            let mut received: Vec<String> = expected.iter().map(|_| text(&sub.recv_timeout(PATIENCE).unwrap())).collect();
+        for (sub, expected) in
+            subs.iter().zip([vec!["a", "a"], vec!["b", "b"], vec!["a", "a", "b", "b", "c", "c"]])
+        {
+            let mut received: Vec<String> =
+                expected.iter().map(|_| text(&sub.recv_timeout(PATIENCE).unwrap())).collect();
             received.sort();
             assert_eq!(received, expected, "{transport} {driver:?}");
         }
         subs[0].unsubscribe("a").unwrap();
         eventually("the cancellation came through", || {
-            publishers.iter().all(|publisher| publisher.subscriber_count() == 1 && publisher.peers()[0].subscriptions == 2)
+            publishers
+                .iter()
+                .all(|publisher| publisher.subscriber_count() == 1 && publisher.peers()[0].subscriptions == 2)
         });
         control.terminate();
         let statistics = ends(running);
@@ -122,11 +141,15 @@ fn a_streamer_hands_work_on_and_marks_hold_across_it() {
     over_the_network(|transport, driver| {
         let context = Context::new();
         let narrow = |o: &mut tamtam_zmq::Options| {
-            o.set_driver(driver).set_send_hwm(5).set_receive_hwm(5).set_linger(Some(std::time::Duration::ZERO));
+            o.set_driver(driver)
+                .set_send_hwm(5)
+                .set_receive_hwm(5)
+                .set_linger(Some(std::time::Duration::ZERO));
         };
         let front = Pull::with(&context, narrow).unwrap();
         let back = Push::with(&context, narrow).unwrap();
-        let (front_endpoint, back_endpoint) = (front.bind(&fresh(transport)).unwrap(), back.bind(&fresh(transport)).unwrap());
+        let (front_endpoint, back_endpoint) =
+            (front.bind(&fresh(transport)).unwrap(), back.bind(&fresh(transport)).unwrap());
         let control = ProxyControl::new().unwrap();
         let steering = control.clone();
         let running = std::thread::spawn(move || Proxy::new(&front, &back).control(&steering).run());
@@ -141,7 +164,11 @@ fn a_streamer_hands_work_on_and_marks_hold_across_it() {
             assert!(sent < 2000, "{transport} {driver:?}: the proxy swallows everything");
         }
         for number in 0..sent {
-            assert_eq!(sink.recv_timeout(PATIENCE).unwrap().as_slice()[..4], number.to_be_bytes(), "{transport} {driver:?}");
+            assert_eq!(
+                sink.recv_timeout(PATIENCE).unwrap().as_slice()[..4],
+                number.to_be_bytes(),
+                "{transport} {driver:?}"
+            );
         }
         control.terminate();
         assert_eq!(ends(running).messages_front_to_back, u64::from(sent));
@@ -185,7 +212,8 @@ fn a_capture_gets_a_copy_of_everything() {
 fn pausing_holds_messages_back_and_loses_none() {
     everywhere(|transport, driver| {
         let context = Context::new();
-        let (running, [front, back], control) = run(&context, [SocketType::Pull, SocketType::Push], transport, driver);
+        let (running, [front, back], control) =
+            run(&context, [SocketType::Pull, SocketType::Push], transport, driver);
         let source = Push::with(&context, driven_by(driver)).unwrap();
         source.connect(&front).unwrap();
         let sink = Pull::with(&context, driven_by(driver)).unwrap();
@@ -200,12 +228,20 @@ fn pausing_holds_messages_back_and_loses_none() {
                 Ok(message) => {
                     assert_eq!(text(&message), round.to_string(), "it had been on its way");
                     source.send(round.to_string()).unwrap();
-                    assert_eq!(sink.recv_timeout(A_WHILE), Err(RecvError::TimedOut), "{transport} {driver:?}");
+                    assert_eq!(
+                        sink.recv_timeout(A_WHILE),
+                        Err(RecvError::TimedOut),
+                        "{transport} {driver:?}"
+                    );
                 }
                 Err(error) => assert_eq!(error, RecvError::TimedOut),
             }
             control.resume();
-            assert_eq!(text(&sink.recv_timeout(PATIENCE).unwrap()), round.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&sink.recv_timeout(PATIENCE).unwrap()),
+                round.to_string(),
+                "{transport} {driver:?}"
+            );
         }
         control.pause();
         control.terminate();
@@ -232,7 +268,11 @@ fn terminating_loses_nothing_and_counts_right() {
             let running = scope.spawn(|| Proxy::new(&front, &back).control(&control).run());
             assert!(!becomes_true(A_WHILE, || running.is_finished()));
             control.terminate();
-            assert_eq!(running.join().unwrap().unwrap().messages_front_to_back, 0, "{transport} {driver:?}: nobody took any");
+            assert_eq!(
+                running.join().unwrap().unwrap().messages_front_to_back,
+                0,
+                "{transport} {driver:?}: nobody took any"
+            );
         });
         for number in 0..5 {
             let received = front.recv_timeout(PATIENCE).map(|message| text(&message));
@@ -246,7 +286,8 @@ fn terminating_loses_nothing_and_counts_right() {
 fn directions_are_independent() {
     over_the_network(|transport, driver| {
         let context = Context::new();
-        let (running, [front, back], control) = run(&context, [SocketType::Dealer, SocketType::Dealer], transport, driver);
+        let (running, [front, back], control) =
+            run(&context, [SocketType::Dealer, SocketType::Dealer], transport, driver);
         let narrow = |o: &mut tamtam_zmq::Options| {
             o.set_driver(driver).set_receive_hwm(2).set_linger(Some(std::time::Duration::ZERO));
         };
@@ -257,7 +298,11 @@ fn directions_are_independent() {
         // The way to the right is full, since the right does not receive.
         while left.send_timeout(vec![0; 100_000], A_WHILE).is_ok() {}
         right.send("to the left").unwrap();
-        assert_eq!(left.recv_timeout(PATIENCE).map(|message| text(&message)), Ok("to the left".into()), "{transport} {driver:?}");
+        assert_eq!(
+            left.recv_timeout(PATIENCE).map(|message| text(&message)),
+            Ok("to the left".into()),
+            "{transport} {driver:?}"
+        );
         control.terminate();
         eventually("the proxy ends", || running.is_finished());
         running.join().unwrap().unwrap();
@@ -283,7 +328,8 @@ fn a_proxy_ends_with_its_context() {
 fn proxies_can_be_chained() {
     for driver in DRIVERS {
         let context = Context::new();
-        let (first, [entry, middle], stop_first) = run(&context, [SocketType::Router, SocketType::Dealer], "ipc", driver);
+        let (first, [entry, middle], stop_first) =
+            run(&context, [SocketType::Router, SocketType::Dealer], "ipc", driver);
         let front = Router::with(&context, driven_by(driver)).unwrap();
         front.connect(&middle).unwrap();
         let back = Dealer::with(&context, driven_by(driver)).unwrap();

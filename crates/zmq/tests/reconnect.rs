@@ -6,8 +6,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use common::wire::{RawListener, decoded};
-use common::{A_WHILE, DRIVERS, PATIENCE, driven_by, eventually, everywhere, over_the_network, reserved, text, written};
-use tamtam_zmq::{Context, Dealer, Driver, EventKind, Message, Options, PeerState, Pub, Pull, Push, RecvError, Rep, Req, SendError, Sub};
+use common::{
+    A_WHILE, DRIVERS, PATIENCE, driven_by, eventually, everywhere, over_the_network, reserved, text, written,
+};
+use tamtam_zmq::{
+    Context, Dealer, Driver, EventKind, Message, Options, PeerState, Pub, Pull, Push, RecvError, Rep, Req,
+    SendError, Sub,
+};
 
 fn quickly(driver: Driver) -> impl Fn(&mut Options) {
     move |o| {
@@ -41,7 +46,8 @@ fn everything_queued_before_the_connection_arrives_in_order() {
 /// everything, once, in order: the unfinished message is sent again from its start.
 #[test]
 fn an_orderly_end_of_a_connection_loses_and_doubles_nothing() {
-    for sizes in [&[1usize][..], &[100, 100, 9000], &[20_000], &[0, 8191, 8192, 70_000, 3], &[500, 1_000_000]] {
+    for sizes in [&[1usize][..], &[100, 100, 9000], &[20_000], &[0, 8191, 8192, 70_000, 3], &[500, 1_000_000]]
+    {
         over_the_network(|transport, driver| {
             let context = Context::new();
             let listener = RawListener::bind(&reserved(transport));
@@ -59,7 +65,8 @@ fn an_orderly_end_of_a_connection_loses_and_doubles_nothing() {
                 let enough = 3000.min(2_000_000 * sizes.len() / sizes.iter().sum::<usize>());
                 for _ in 0..enough {
                     let size = sizes[next as usize % sizes.len()];
-                    let frames = [next.to_be_bytes().to_vec(), vec![u8::try_from(next % 256).unwrap(); size], vec![]];
+                    let frames =
+                        [next.to_be_bytes().to_vec(), vec![u8::try_from(next % 256).unwrap(); size], vec![]];
                     if push.try_send(Message::from_frames(frames).unwrap()).is_err() {
                         break;
                     }
@@ -124,15 +131,23 @@ fn the_account_is_right_when_connections_break_under_a_busy_sender() {
             });
             let mut seen = BTreeMap::new();
             let mut last = None;
-            let take = |messages: Vec<Vec<Vec<u8>>>, seen: &mut BTreeMap<u32, u32>, last: &mut Option<u32>| {
-                for frames in messages {
-                    assert_eq!((frames.len(), frames[0].len()), (1, 30_004), "{transport} {driver:?}: a damaged message");
-                    let number = u32::from_be_bytes(frames[0][..4].try_into().unwrap());
-                    assert!(last.is_none_or(|last| last < number), "{transport} {driver:?}: {number} after {last:?}");
-                    *last = Some(number);
-                    *seen.entry(number).or_default() += 1;
-                }
-            };
+            let take =
+                |messages: Vec<Vec<Vec<u8>>>, seen: &mut BTreeMap<u32, u32>, last: &mut Option<u32>| {
+                    for frames in messages {
+                        assert_eq!(
+                            (frames.len(), frames[0].len()),
+                            (1, 30_004),
+                            "{transport} {driver:?}: a damaged message"
+                        );
+                        let number = u32::from_be_bytes(frames[0][..4].try_into().unwrap());
+                        assert!(
+                            last.is_none_or(|last| last < number),
+                            "{transport} {driver:?}: {number} after {last:?}"
+                        );
+                        *last = Some(number);
+                        *seen.entry(number).or_default() += 1;
+                    }
+                };
             for round in 0..rounds {
                 let mut peer = listener.accept_as("PULL");
                 let bytes = peer.receive(30_000 * (1 + usize::try_from(round % 7).unwrap()));
@@ -154,7 +169,11 @@ fn the_account_is_right_when_connections_break_under_a_busy_sender() {
             assert!(seen.values().all(|&times| times == 1), "nothing comes twice");
         });
         let statistics = push.statistics();
-        assert_eq!((statistics.queued_out, statistics.traffic.dropped.total()), (0, 0), "{transport} {driver:?}");
+        assert_eq!(
+            (statistics.queued_out, statistics.traffic.dropped.total()),
+            (0, 0),
+            "{transport} {driver:?}"
+        );
         push.close_within(PATIENCE).unwrap();
     });
 }
@@ -170,7 +189,11 @@ fn a_client_finds_its_restarted_server_again() {
             let rep = Rep::with(&context, driven_by(driver)).unwrap();
             rep.bind(&endpoint).unwrap();
             req.send(round.to_string()).unwrap();
-            assert_eq!(text(&rep.recv_timeout(PATIENCE).unwrap()), round.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&rep.recv_timeout(PATIENCE).unwrap()),
+                round.to_string(),
+                "{transport} {driver:?}"
+            );
             rep.send("answer").unwrap();
             req.recv_timeout(PATIENCE).unwrap();
             drop(rep);
@@ -193,7 +216,11 @@ fn subscriptions_come_back_with_the_publisher() {
             publisher.wait_for_subscribers(1, PATIENCE).unwrap();
             publisher.send("b").unwrap();
             publisher.send(format!("a{round}")).unwrap();
-            assert_eq!(text(&sub.recv_timeout(PATIENCE).unwrap()), format!("a{round}"), "{transport} {driver:?}");
+            assert_eq!(
+                text(&sub.recv_timeout(PATIENCE).unwrap()),
+                format!("a{round}"),
+                "{transport} {driver:?}"
+            );
             drop(publisher);
             eventually("the publisher is gone", || sub.statistics().peers == 0);
         }
@@ -224,7 +251,10 @@ fn attempts_are_repeated_with_growing_delays() {
         for (number, nominal) in [4, 8, 16, 32, 32, 32, 32].into_iter().enumerate() {
             let nominal = Duration::from_millis(nominal);
             let (at, after) = delays[number];
-            assert!((nominal / 2..=nominal * 3 / 2).contains(&after), "{transport}: {after:?} is not about {nominal:?}");
+            assert!(
+                (nominal / 2..=nominal * 3 / 2).contains(&after),
+                "{transport}: {after:?} is not about {nominal:?}"
+            );
             if let Some((next, _)) = delays.get(number + 1) {
                 assert!(*next - at >= after, "{transport}: the attempt came before its time");
             }
@@ -322,7 +352,10 @@ fn with_immediate_nothing_is_queued_for_those_who_are_not_there() {
         })
         .unwrap();
         push.connect(&endpoint).unwrap();
-        assert!(matches!(push.send_timeout("x", A_WHILE), Err(SendError::TimedOut(_))), "{transport} {driver:?}");
+        assert!(
+            matches!(push.send_timeout("x", A_WHILE), Err(SendError::TimedOut(_))),
+            "{transport} {driver:?}"
+        );
         for round in 0..2 {
             let pull = Pull::with(&context, driven_by(driver)).unwrap();
             pull.bind(&endpoint).unwrap();
@@ -376,7 +409,9 @@ fn a_waiting_connection_can_be_seen() {
         let context = Context::new();
         let endpoint = reserved("ipc");
         let push = Push::with(&context, |o| {
-            o.set_driver(driver).set_linger(Some(Duration::ZERO)).set_reconnect_interval(Some(Duration::from_secs(60)));
+            o.set_driver(driver)
+                .set_linger(Some(Duration::ZERO))
+                .set_reconnect_interval(Some(Duration::from_secs(60)));
             o.set_reconnect_interval_max(None);
         })
         .unwrap();

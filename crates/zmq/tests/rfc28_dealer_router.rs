@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use common::wire::{RawListener, RawPeer};
 use common::{
-    A_WHILE, DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text,
-    texts, thread_cpu_time, written,
+    A_WHILE, DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network,
+    reserved, text, texts, thread_cpu_time, written,
 };
-use tamtam_zmq::{Context, Dealer, Frame, Message, Rep, RecvError, Router, SendError};
+use tamtam_zmq::{Context, Dealer, Frame, Message, RecvError, Rep, Router, SendError};
 
 //= 28/REQREP, the DEALER socket type
 //# SHALL not filter or modify outgoing or incoming messages in any way.
@@ -47,7 +47,11 @@ fn dealer_queues_both_ways_independently() {
         // The way out is full, since the peer does not read.
         while dealer.try_send(vec![0; 100_000]).is_ok() {}
         peer.send_message(&[b"the way in is open"]);
-        assert_eq!(text(&dealer.recv_timeout(PATIENCE).unwrap()), "the way in is open", "{transport} {driver:?}");
+        assert_eq!(
+            text(&dealer.recv_timeout(PATIENCE).unwrap()),
+            "the way in is open",
+            "{transport} {driver:?}"
+        );
         assert!(matches!(dealer.try_send("x"), Err(SendError::Full(_))));
     });
 }
@@ -68,7 +72,11 @@ fn dealer_queues_before_there_is_a_connection() {
         let other = Dealer::with(&context, driven_by(driver)).unwrap();
         other.bind(&endpoint).unwrap();
         for number in 0..10 {
-            assert_eq!(text(&other.recv_timeout(PATIENCE).unwrap()), number.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&other.recv_timeout(PATIENCE).unwrap()),
+                number.to_string(),
+                "{transport} {driver:?}"
+            );
         }
     });
 }
@@ -94,7 +102,10 @@ fn dealer_destroys_the_queue_of_a_peer_that_was_accepted_and_goes() {
         eventually("the peer is gone", || dealer.statistics().peers == 0);
         let statistics = dealer.statistics();
         assert_eq!((statistics.queued_out, statistics.traffic.dropped.disconnected), (0, queued));
-        assert!(matches!(dealer.try_send("x"), Err(SendError::Full(_))), "{transport} {driver:?}: nobody is there");
+        assert!(
+            matches!(dealer.try_send("x"), Err(SendError::Full(_))),
+            "{transport} {driver:?}: nobody is there"
+        );
         let mut next = RawPeer::connect_as(&endpoint, "DEALER");
         dealer.send_timeout("for the next one", PATIENCE).unwrap();
         assert_eq!(next.receive_message(), [b"for the next one"]);
@@ -125,7 +136,11 @@ fn dealer_sends_to_its_available_peers_in_turn() {
             dealer.try_send("x").unwrap();
             if transport != "inproc" {
                 eventually("two peers have room", || {
-                    dealer.peers().iter().filter(|peer| peer.endpoint != full).all(|peer| peer.queued_out == 0)
+                    dealer
+                        .peers()
+                        .iter()
+                        .filter(|peer| peer.endpoint != full)
+                        .all(|peer| peer.queued_out == 0)
                 });
             }
             for (peer, count) in peers.iter().zip(&mut received) {
@@ -161,8 +176,12 @@ fn dealer_without_available_peers_waits_and_keeps_the_message() {
         let context = Context::new();
         let dealer = Dealer::with(&context, driven_by(driver)).unwrap();
         let endpoint = dealer.bind(&fresh(transport)).unwrap();
-        let Err(SendError::Full(back)) = dealer.try_send(message(&["a", "b"])) else { panic!("there is no peer") };
-        let Err(SendError::TimedOut(back)) = dealer.send_timeout(back, A_WHILE) else { panic!("there is no peer") };
+        let Err(SendError::Full(back)) = dealer.try_send(message(&["a", "b"])) else {
+            panic!("there is no peer")
+        };
+        let Err(SendError::TimedOut(back)) = dealer.send_timeout(back, A_WHILE) else {
+            panic!("there is no peer")
+        };
         assert_eq!(texts(&back), ["a", "b"]);
         let sender = std::thread::spawn(move || {
             dealer.send_timeout(back, PATIENCE).unwrap();
@@ -187,7 +206,8 @@ fn dealer_and_router_receive_from_their_peers_in_turn() {
         let router = Router::with(&context, driven_by(driver)).unwrap().into_socket();
         for receiver in [dealer, router] {
             let endpoint = receiver.bind(&fresh(transport)).unwrap();
-            let senders: Vec<Dealer> = (0..3).map(|_| Dealer::with(&context, driven_by(driver)).unwrap()).collect();
+            let senders: Vec<Dealer> =
+                (0..3).map(|_| Dealer::with(&context, driven_by(driver)).unwrap()).collect();
             for (number, sender) in senders.iter().enumerate() {
                 sender.connect(&endpoint).unwrap();
                 for _ in 0..5 {
@@ -200,7 +220,9 @@ fn dealer_and_router_receive_from_their_peers_in_turn() {
             }
             for _ in 0..5 {
                 let mut round: Vec<String> = (0..3)
-                    .map(|_| String::from_utf8(receiver.recv_timeout(PATIENCE).unwrap().last().to_vec()).unwrap())
+                    .map(|_| {
+                        String::from_utf8(receiver.recv_timeout(PATIENCE).unwrap().last().to_vec()).unwrap()
+                    })
                     .collect();
                 round.sort();
                 assert_eq!(round, ["0", "1", "2"], "{transport} {driver:?} {receiver:?}");
@@ -225,7 +247,8 @@ fn router_tells_and_uses_the_identity_of_each_peer() {
         let context = Context::new();
         let router = Router::with(&context, driven_by(driver)).unwrap();
         let endpoint = router.bind(&fresh(transport)).unwrap();
-        let dealers: Vec<Dealer> = (0..4).map(|_| Dealer::with(&context, driven_by(driver)).unwrap()).collect();
+        let dealers: Vec<Dealer> =
+            (0..4).map(|_| Dealer::with(&context, driven_by(driver)).unwrap()).collect();
         for (number, dealer) in dealers.iter().enumerate() {
             dealer.connect(&endpoint).unwrap();
             dealer.send(message(&["", &number.to_string(), ""])).unwrap();
@@ -237,11 +260,17 @@ fn router_tells_and_uses_the_identity_of_each_peer() {
             let [first, number, last] = texts(&received).try_into().unwrap();
             assert_eq!((first, last), (String::new(), String::new()), "the message itself is as it was");
             assert!(!identities.contains(&identity));
-            router.send(Message::from_frames([identity.clone(), Frame::from(number), Frame::new()]).unwrap()).unwrap();
+            router
+                .send(Message::from_frames([identity.clone(), Frame::from(number), Frame::new()]).unwrap())
+                .unwrap();
             identities.push(identity);
         }
         for (number, dealer) in dealers.iter().enumerate() {
-            assert_eq!(texts(&dealer.recv_timeout(PATIENCE).unwrap()), [&number.to_string(), ""], "{transport} {driver:?}");
+            assert_eq!(
+                texts(&dealer.recv_timeout(PATIENCE).unwrap()),
+                [&number.to_string(), ""],
+                "{transport} {driver:?}"
+            );
         }
     });
 }
@@ -312,7 +341,9 @@ fn a_mandatory_router_returns_what_it_cannot_queue() {
             o.set_driver(driver).set_send_hwm(5).set_router_mandatory(true);
         })
         .unwrap();
-        let Err(SendError::Unroutable(back)) = router.send(message(&["nobody", "x"])) else { panic!("nobody is there") };
+        let Err(SendError::Unroutable(back)) = router.send(message(&["nobody", "x"])) else {
+            panic!("nobody is there")
+        };
         assert_eq!(texts(&back), ["nobody", "x"]);
         assert!(matches!(router.send("only an address"), Err(SendError::Unroutable(_))));
         let mut peer = RawPeer::connect(&router.bind(&fresh(transport)).unwrap());
@@ -330,7 +361,9 @@ fn a_mandatory_router_returns_what_it_cannot_queue() {
         assert_eq!(back, large, "{transport} {driver:?}");
         // Waiting for room does not burn the processor.
         let before = thread_cpu_time();
-        let Err(SendError::TimedOut(back)) = router.send_timeout(back, 4 * A_WHILE) else { panic!("nobody reads") };
+        let Err(SendError::TimedOut(back)) = router.send_timeout(back, 4 * A_WHILE) else {
+            panic!("nobody reads")
+        };
         let burnt = thread_cpu_time() - before;
         assert!(burnt < A_WHILE, "{transport} {driver:?}: {burnt:?} of processor time in {:?}", 4 * A_WHILE);
         let waiting = std::thread::spawn(move || {
@@ -363,7 +396,11 @@ fn router_queues_for_a_peer_that_it_named_before_there_is_a_connection() {
         let dealer = Dealer::with(&context, driven_by(driver)).unwrap();
         dealer.bind(&endpoint).unwrap();
         for number in 0..10 {
-            assert_eq!(text(&dealer.recv_timeout(PATIENCE).unwrap()), number.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&dealer.recv_timeout(PATIENCE).unwrap()),
+                number.to_string(),
+                "{transport} {driver:?}"
+            );
         }
         assert!(router.connect_as(&reserved(transport), b"server").is_err(), "the routing id is in use");
     });
@@ -425,7 +462,8 @@ fn a_new_peer_takes_an_identity_over() {
         }
         router.send(message(&["same", "for the new one"])).unwrap();
         assert_eq!(new.receive_message(), [b"for the new one"]);
-        let told = std::iter::from_fn(|| monitor.try_recv()).any(|event| event.kind.to_string().contains("took over"));
+        let told = std::iter::from_fn(|| monitor.try_recv())
+            .any(|event| event.kind.to_string().contains("took over"));
         assert!(told, "the takeover is told");
     }
 }
@@ -451,7 +489,8 @@ fn a_duplicate_identity_is_refused() {
         second.connect(&endpoint).unwrap();
         let mut told = false;
         eventually("the refusal is told", || {
-            told |= std::iter::from_fn(|| monitor.try_recv()).any(|event| event.kind.to_string().starts_with("refused"));
+            told |= std::iter::from_fn(|| monitor.try_recv())
+                .any(|event| event.kind.to_string().starts_with("refused"));
             told
         });
         eventually("the second is gone", || {

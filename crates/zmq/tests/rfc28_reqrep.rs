@@ -5,7 +5,10 @@ mod common;
 use std::time::Duration;
 
 use common::wire::{RawListener, RawPeer};
-use common::{A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text, texts, written};
+use common::{
+    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text,
+    texts, written,
+};
 use tamtam_zmq::{Context, Dealer, Message, RecvError, Rep, Req, Router, SendError};
 
 //= 28/REQREP, the REQ socket type
@@ -21,7 +24,9 @@ fn req_sends_and_then_receives_exactly_one_message() {
             assert_eq!(req.try_recv(), Err(RecvError::OutOfTurn));
             assert_eq!(req.recv_timeout(A_WHILE), Err(RecvError::OutOfTurn));
             req.send("question").unwrap();
-            let Err(SendError::OutOfTurn(back)) = req.send("another question") else { panic!("it was not its turn") };
+            let Err(SendError::OutOfTurn(back)) = req.send("another question") else {
+                panic!("it was not its turn")
+            };
             assert_eq!(text(&back), "another question");
             rep.recv_timeout(PATIENCE).unwrap();
             rep.send("answer").unwrap();
@@ -42,7 +47,10 @@ fn a_look_at_the_readiness_changes_nobodys_turn() {
         req.connect(&rep.bind(&fresh(transport)).unwrap()).unwrap();
         req.send("question").unwrap();
         eventually("the question is there", || rep.readiness().readable);
-        assert!(!rep.readiness().writable, "{transport} {driver:?}: nothing was received that could be answered");
+        assert!(
+            !rep.readiness().writable,
+            "{transport} {driver:?}: nothing was received that could be answered"
+        );
         assert!(matches!(rep.try_send("answer to nothing"), Err(SendError::OutOfTurn(_))));
         assert_eq!(text(&rep.recv_timeout(PATIENCE).unwrap()), "question");
         assert!(rep.readiness().writable);
@@ -103,11 +111,19 @@ fn req_without_peers_waits_and_keeps_the_message() {
         let context = Context::new();
         let req = Req::with(&context, driven_by(driver)).unwrap();
         let endpoint = req.bind(&fresh(transport)).unwrap();
-        let Err(SendError::Full(back)) = req.try_send(message(&["a", "b"])) else { panic!("there is no peer") };
+        let Err(SendError::Full(back)) = req.try_send(message(&["a", "b"])) else {
+            panic!("there is no peer")
+        };
         assert_eq!(texts(&back), ["a", "b"]);
-        let Err(SendError::TimedOut(back)) = req.send_timeout(back, A_WHILE) else { panic!("there is no peer") };
+        let Err(SendError::TimedOut(back)) = req.send_timeout(back, A_WHILE) else {
+            panic!("there is no peer")
+        };
         assert_eq!(texts(&back), ["a", "b"]);
-        assert_eq!(req.try_recv(), Err(RecvError::OutOfTurn), "what was not sent does not count as a request");
+        assert_eq!(
+            req.try_recv(),
+            Err(RecvError::OutOfTurn),
+            "what was not sent does not count as a request"
+        );
         let asking = std::thread::spawn(move || {
             req.send_timeout(back, PATIENCE).unwrap();
             req
@@ -146,7 +162,11 @@ fn req_takes_the_answer_of_the_peer_that_it_asked_only() {
         });
         asked.send_message(&[b"", b"answer"]);
         assert_eq!(text(&req.recv_timeout(PATIENCE).unwrap()), "answer", "{transport} {driver:?}");
-        assert_eq!(req.statistics().traffic.messages_in, 1, "what was discarded was not handed to the application");
+        assert_eq!(
+            req.statistics().traffic.messages_in,
+            1,
+            "what was discarded was not handed to the application"
+        );
     });
 }
 
@@ -229,7 +249,8 @@ fn rep_serves_its_peers_in_turn() {
         let context = Context::new();
         let rep = Rep::with(&context, driven_by(driver)).unwrap();
         let endpoint = rep.bind(&fresh(transport)).unwrap();
-        let dealers: Vec<Dealer> = (0..3).map(|_| Dealer::with(&context, driven_by(driver)).unwrap()).collect();
+        let dealers: Vec<Dealer> =
+            (0..3).map(|_| Dealer::with(&context, driven_by(driver)).unwrap()).collect();
         for (number, dealer) in dealers.iter().enumerate() {
             dealer.connect(&endpoint).unwrap();
             for _ in 0..5 {
@@ -266,7 +287,8 @@ fn rep_returns_the_envelope_to_the_peer_that_asked() {
         let context = Context::new();
         let rep = Rep::with(&context, driven_by(driver)).unwrap();
         let endpoint = rep.bind(&fresh(transport)).unwrap();
-        let dealers: Vec<Dealer> = (0..3).map(|_| Dealer::with(&context, driven_by(driver)).unwrap()).collect();
+        let dealers: Vec<Dealer> =
+            (0..3).map(|_| Dealer::with(&context, driven_by(driver)).unwrap()).collect();
         for (number, dealer) in dealers.iter().enumerate() {
             dealer.connect(&endpoint).unwrap();
             dealer.send(message(&["hop", &format!("of {number}"), "", "question", "", "end"])).unwrap();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::wire::{COMMAND, RawListener, RawPeer, frame};
 use common::{
-    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text, texts, written,
+    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text,
+    texts, written,
 };
 use tamtam_zmq::{Context, Pub, RecvError, SendError, Socket, SocketType, Sub};
 
@@ -98,7 +99,11 @@ fn pub_that_connects_serves_its_subscribers_again_and_again() {
             subscriber.bind(&endpoint).unwrap();
             publisher.wait_for_subscribers(1, PATIENCE).unwrap();
             publisher.send(round.to_string()).unwrap();
-            assert_eq!(text(&subscriber.recv_timeout(PATIENCE).unwrap()), round.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&subscriber.recv_timeout(PATIENCE).unwrap()),
+                round.to_string(),
+                "{transport} {driver:?}"
+            );
             drop(subscriber);
             eventually("the subscriber is gone", || publisher.subscriber_count() == 0);
         }
@@ -130,7 +135,11 @@ fn pub_destroys_the_queue_of_a_subscriber_that_goes() {
         eventually("the subscriber is gone", || publisher.statistics().peers == 0);
         assert_eq!(publisher.subscriber_count(), 0);
         let statistics = publisher.statistics();
-        assert_eq!((statistics.queued_out, statistics.traffic.dropped.disconnected), (0, queued), "{transport} {driver:?}");
+        assert_eq!(
+            (statistics.queued_out, statistics.traffic.dropped.disconnected),
+            (0, queued),
+            "{transport} {driver:?}"
+        );
         let mut next = RawPeer::connect_as(&endpoint, "SUB");
         next.send(&subscribe(b""));
         publisher.wait_for_subscribers(1, PATIENCE).unwrap();
@@ -229,7 +238,9 @@ fn pub_understands_both_kinds_of_subscription() {
         let mut peer = RawPeer::connect_as(&publisher.bind(&fresh(transport)).unwrap(), "SUB");
         peer.send(&subscribe(b"new"));
         peer.send_message(&[b"\x01old"]);
-        eventually("both are there", || publisher.peers().first().is_some_and(|peer| peer.subscriptions == 2));
+        eventually("both are there", || {
+            publisher.peers().first().is_some_and(|peer| peer.subscriptions == 2)
+        });
         for topic in ["new", "old"] {
             publisher.send(topic).unwrap();
             assert_eq!(peer.receive_message(), [topic.as_bytes()], "{transport} {driver:?}");
@@ -263,7 +274,8 @@ fn sub_receives_from_its_publishers_in_turn() {
             publishers.iter().for_each(written);
         }
         for _ in 0..5 {
-            let mut round: Vec<String> = (0..3).map(|_| text(&subscriber.recv_timeout(PATIENCE).unwrap())).collect();
+            let mut round: Vec<String> =
+                (0..3).map(|_| text(&subscriber.recv_timeout(PATIENCE).unwrap())).collect();
             round.sort();
             assert_eq!(round, ["0", "1", "2"], "{transport} {driver:?}");
         }
@@ -289,7 +301,11 @@ fn sub_keeps_what_it_received_when_the_publisher_goes() {
         }
         drop((publisher, listener));
         for number in 0..10 {
-            assert_eq!(text(&subscriber.recv_timeout(PATIENCE).unwrap()), number.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&subscriber.recv_timeout(PATIENCE).unwrap()),
+                number.to_string(),
+                "{transport} {driver:?}"
+            );
         }
     });
 }
@@ -407,7 +423,11 @@ fn no_subscription_is_lost_however_many_there_are() {
                 publisher.peers().first().is_some_and(|peer| peer.subscriptions == 3000)
             });
             publisher.send("topic 2999; is there").unwrap();
-            assert_eq!(text(&subscriber.recv_timeout(PATIENCE).unwrap()), "topic 2999; is there", "{transport} {driver:?}");
+            assert_eq!(
+                text(&subscriber.recv_timeout(PATIENCE).unwrap()),
+                "topic 2999; is there",
+                "{transport} {driver:?}"
+            );
             drop(publisher);
             eventually("the publisher is gone", || subscriber.statistics().peers == 0);
         }

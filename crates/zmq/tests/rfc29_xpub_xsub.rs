@@ -3,7 +3,10 @@
 mod common;
 
 use common::wire::{COMMAND, RawListener, RawPeer, frame};
-use common::{PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text, texts, written};
+use common::{
+    PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text, texts,
+    written,
+};
 use tamtam_zmq::{Context, Message, RecvError, Sub, XPub, XSub};
 
 fn notices(xpub: &XPub, count: usize) -> Vec<Vec<u8>> {
@@ -44,13 +47,17 @@ fn xpub_tells_of_the_first_subscription_and_of_the_end_of_the_last() {
 fn a_verbose_xpub_tells_more() {
     everywhere(|transport, driver| {
         let context = Context::new();
-        for (verboser, expected) in [(false, vec![&b"\x01t"[..], b"\x01t", b"\x00t"]), (true, vec![b"\x01t", b"\x01t", b"\x00t", b"\x00t"])] {
+        for (verboser, expected) in [
+            (false, vec![&b"\x01t"[..], b"\x01t", b"\x00t"]),
+            (true, vec![b"\x01t", b"\x01t", b"\x00t", b"\x00t"]),
+        ] {
             let xpub = XPub::with(&context, |o| {
                 o.set_driver(driver).set_xpub_verbose(!verboser).set_xpub_verboser(verboser);
             })
             .unwrap();
             let endpoint = xpub.bind(&fresh(transport)).unwrap();
-            let subscribers: Vec<Sub> = (0..2).map(|_| Sub::with(&context, driven_by(driver)).unwrap()).collect();
+            let subscribers: Vec<Sub> =
+                (0..2).map(|_| Sub::with(&context, driven_by(driver)).unwrap()).collect();
             for (number, subscriber) in subscribers.iter().enumerate() {
                 subscriber.connect(&endpoint).unwrap();
                 subscriber.subscribe("t");
@@ -60,7 +67,11 @@ fn a_verbose_xpub_tells_more() {
                 subscriber.unsubscribe("t").unwrap();
                 eventually("the cancellation arrived", || xpub.subscriber_count() == 1 - number);
             }
-            assert_eq!(notices(&xpub, expected.len()), expected, "{transport} {driver:?} verboser: {verboser}");
+            assert_eq!(
+                notices(&xpub, expected.len()),
+                expected,
+                "{transport} {driver:?} verboser: {verboser}"
+            );
             assert_eq!(xpub.try_recv(), Err(RecvError::WouldBlock));
         }
     });
@@ -140,7 +151,8 @@ fn xpub_receives_from_its_subscribers_in_turn() {
             senders.iter().for_each(written);
         }
         for _ in 0..5 {
-            let mut round: Vec<Vec<String>> = (0..3).map(|_| texts(&xpub.recv_timeout(PATIENCE).unwrap())).collect();
+            let mut round: Vec<Vec<String>> =
+                (0..3).map(|_| texts(&xpub.recv_timeout(PATIENCE).unwrap())).collect();
             round.sort();
             assert_eq!(round, [["0", "up"], ["1", "up"], ["2", "up"]], "{transport} {driver:?}");
         }
@@ -174,7 +186,11 @@ fn xpub_drops_what_does_not_fit_and_forgets_who_goes() {
         assert_eq!(statistics.traffic.messages_out + statistics.traffic.dropped.full, sent);
         drop(peer);
         eventually("the subscriber is gone", || xpub.statistics().peers == 0);
-        assert_eq!(xpub.statistics().traffic.dropped.disconnected, statistics.queued_out, "{transport} {driver:?}");
+        assert_eq!(
+            xpub.statistics().traffic.dropped.disconnected,
+            statistics.queued_out,
+            "{transport} {driver:?}"
+        );
         assert_eq!(notices(&xpub, 2), [b"\x01", b"\x00"]);
     });
 }
@@ -192,7 +208,11 @@ fn xsub_sends_subscriptions_as_the_protocol_has_them() {
         xsub.connect(&listener.endpoint).unwrap();
         let mut publisher = listener.accept_as("PUB");
         xsub.send(b"\x01as a message").unwrap();
-        assert_eq!(publisher.receive_frame(), (COMMAND, b"\x09SUBSCRIBEas a message".to_vec()), "{transport} {driver:?}");
+        assert_eq!(
+            publisher.receive_frame(),
+            (COMMAND, b"\x09SUBSCRIBEas a message".to_vec()),
+            "{transport} {driver:?}"
+        );
         xsub.subscribe("as a call");
         assert_eq!(publisher.receive_frame(), (COMMAND, b"\x09SUBSCRIBEas a call".to_vec()));
         xsub.send(b"\x00as a message").unwrap();
@@ -212,7 +232,8 @@ fn xsub_sends_its_messages_to_all_publishers() {
         let context = Context::new();
         let xsub = XSub::with(&context, driven_by(driver)).unwrap();
         xsub.send("to nobody").unwrap();
-        let publishers: Vec<XPub> = (0..3).map(|_| XPub::with(&context, driven_by(driver)).unwrap()).collect();
+        let publishers: Vec<XPub> =
+            (0..3).map(|_| XPub::with(&context, driven_by(driver)).unwrap()).collect();
         for publisher in &publishers {
             xsub.connect(&publisher.bind(&fresh(transport)).unwrap()).unwrap();
         }
@@ -222,7 +243,11 @@ fn xsub_sends_its_messages_to_all_publishers() {
         xsub.wait_for_peers(3, PATIENCE).unwrap();
         xsub.send(message(&["a", "", "b"])).unwrap();
         for publisher in &publishers {
-            assert_eq!(texts(&publisher.recv_timeout(PATIENCE).unwrap()), ["a", "", "b"], "{transport} {driver:?}");
+            assert_eq!(
+                texts(&publisher.recv_timeout(PATIENCE).unwrap()),
+                ["a", "", "b"],
+                "{transport} {driver:?}"
+            );
         }
     });
 }
@@ -266,7 +291,8 @@ fn xsub_receives_from_its_publishers_in_turn() {
         let context = Context::new();
         let xsub = XSub::with(&context, driven_by(driver)).unwrap();
         xsub.subscribe("t");
-        let publishers: Vec<XPub> = (0..3).map(|_| XPub::with(&context, driven_by(driver)).unwrap()).collect();
+        let publishers: Vec<XPub> =
+            (0..3).map(|_| XPub::with(&context, driven_by(driver)).unwrap()).collect();
         for (number, publisher) in publishers.iter().enumerate() {
             xsub.connect(&publisher.bind(&fresh(transport)).unwrap()).unwrap();
             publisher.wait_for_subscribers(1, PATIENCE).unwrap();
@@ -278,7 +304,8 @@ fn xsub_receives_from_its_publishers_in_turn() {
             publishers.iter().for_each(written);
         }
         for _ in 0..5 {
-            let mut round: Vec<Vec<String>> = (0..3).map(|_| texts(&xsub.recv_timeout(PATIENCE).unwrap())).collect();
+            let mut round: Vec<Vec<String>> =
+                (0..3).map(|_| texts(&xsub.recv_timeout(PATIENCE).unwrap())).collect();
             round.sort();
             assert_eq!(round, [["t", "0", ""], ["t", "1", ""], ["t", "2", ""]], "{transport} {driver:?}");
         }
@@ -329,7 +356,11 @@ fn a_welcome_message_greets_each_subscriber_once() {
             sub.connect(&endpoint).unwrap();
             // Inproc has no thread of its own: the XPUB learns of its subscribers when it is asked something.
             eventually("the welcome is there", || xpub.subscriber_count() > 0 && sub.readiness().readable);
-            assert_eq!(text(&sub.recv_timeout(PATIENCE).unwrap()), "welcome", "{transport} {driver:?} {count}");
+            assert_eq!(
+                text(&sub.recv_timeout(PATIENCE).unwrap()),
+                "welcome",
+                "{transport} {driver:?} {count}"
+            );
             sub.subscribe("more");
             xpub.send("news").unwrap();
             assert_eq!(text(&sub.recv_timeout(PATIENCE).unwrap()), "news");

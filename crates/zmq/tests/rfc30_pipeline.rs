@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::wire::{RawListener, RawPeer};
 use common::{
-    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text, texts, written,
+    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text,
+    texts, written,
 };
 use tamtam_zmq::{Context, Pull, Push, RecvError, SendError, Socket, SocketType};
 
@@ -152,7 +153,11 @@ fn push_destroys_the_queue_of_a_peer_that_was_accepted_and_goes() {
         drop(peer);
         eventually("the peer is gone", || push.statistics().peers == 0);
         let statistics = push.statistics();
-        assert_eq!((statistics.queued_out, statistics.traffic.dropped.disconnected), (0, queued), "{transport} {driver:?}");
+        assert_eq!(
+            (statistics.queued_out, statistics.traffic.dropped.disconnected),
+            (0, queued),
+            "{transport} {driver:?}"
+        );
         let mut next = RawPeer::connect_as(&endpoint, "PULL");
         push.send_timeout("for the next one", PATIENCE).unwrap();
         assert_eq!(next.receive_message(), [b"for the next one"]);
@@ -172,8 +177,12 @@ fn push_without_available_peers_waits_and_keeps_the_message() {
         let push = Push::with(&context, driven_by(driver)).unwrap();
         let endpoint = push.bind(&fresh(transport)).unwrap();
         assert!(!push.readiness().writable);
-        let Err(SendError::Full(back)) = push.try_send(message(&["a", "b"])) else { panic!("there is no peer") };
-        let Err(SendError::TimedOut(back)) = push.send_timeout(back, A_WHILE) else { panic!("there is no peer") };
+        let Err(SendError::Full(back)) = push.try_send(message(&["a", "b"])) else {
+            panic!("there is no peer")
+        };
+        let Err(SendError::TimedOut(back)) = push.send_timeout(back, A_WHILE) else {
+            panic!("there is no peer")
+        };
         assert_eq!(texts(&back), ["a", "b"]);
         let sender = std::thread::spawn(move || {
             push.send_timeout(back, PATIENCE).unwrap();
@@ -209,7 +218,8 @@ fn pull_receives_from_its_peers_in_turn() {
             pushes.iter().for_each(written);
         }
         for _ in 0..5 {
-            let mut round: Vec<String> = (0..4).map(|_| text(&pull.recv_timeout(PATIENCE).unwrap())).collect();
+            let mut round: Vec<String> =
+                (0..4).map(|_| text(&pull.recv_timeout(PATIENCE).unwrap())).collect();
             round.sort();
             assert_eq!(round, ["0", "1", "2", "3"], "{transport} {driver:?}");
         }
@@ -235,7 +245,11 @@ fn pull_keeps_what_it_received_when_the_peer_goes() {
         }
         drop((peer, listener));
         for number in 0..10 {
-            assert_eq!(text(&pull.recv_timeout(PATIENCE).unwrap()), number.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&pull.recv_timeout(PATIENCE).unwrap()),
+                number.to_string(),
+                "{transport} {driver:?}"
+            );
         }
     });
 }
@@ -261,7 +275,11 @@ fn pull_delivers_the_whole_messages_of_a_peer_that_goes_and_no_part() {
             peer.send(b"\x01\x01a\x00\x05unfi");
         }
         for number in 0..10 {
-            assert_eq!(text(&pull.recv_timeout(PATIENCE).unwrap()), number.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&pull.recv_timeout(PATIENCE).unwrap()),
+                number.to_string(),
+                "{transport} {driver:?}"
+            );
         }
         assert_eq!(pull.recv_timeout(A_WHILE), Err(RecvError::TimedOut));
         assert!(pull.peers().is_empty());

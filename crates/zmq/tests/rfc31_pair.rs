@@ -5,7 +5,10 @@ mod common;
 use std::time::Duration;
 
 use common::wire::{RawListener, RawPeer};
-use common::{A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text, texts};
+use common::{
+    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text,
+    texts,
+};
 use tamtam_zmq::{Context, Pair, RecvError, SendError};
 
 //= 31/EXPAIR, the PAIR socket type
@@ -27,7 +30,8 @@ fn a_second_peer_is_refused_visibly() {
         second.connect(&endpoint).unwrap();
         let mut told = false;
         eventually("the refusal is told", || {
-            told |= std::iter::from_fn(|| monitor.try_recv()).any(|event| event.kind.to_string().starts_with("refused"));
+            told |= std::iter::from_fn(|| monitor.try_recv())
+                .any(|event| event.kind.to_string().starts_with("refused"));
             told
         });
         eventually("the second has no peer", || {
@@ -53,7 +57,11 @@ fn the_next_peer_is_welcome_when_the_first_has_gone() {
             let peer = Pair::with(&context, driven_by(driver)).unwrap();
             peer.connect(&endpoint).unwrap();
             peer.send(round.to_string()).unwrap();
-            assert_eq!(text(&pair.recv_timeout(PATIENCE).unwrap()), round.to_string(), "{transport} {driver:?}");
+            assert_eq!(
+                text(&pair.recv_timeout(PATIENCE).unwrap()),
+                round.to_string(),
+                "{transport} {driver:?}"
+            );
             peer.close();
             eventually("the peer is gone", || {
                 assert_eq!(pair.try_recv(), Err(RecvError::WouldBlock));
@@ -126,7 +134,11 @@ fn the_ways_in_and_out_are_independent() {
         pair.wait_for_peers(1, PATIENCE).unwrap();
         while pair.try_send(vec![0; 100_000]).is_ok() {}
         peer.send_message(&[b"the way in is open"]);
-        assert_eq!(text(&pair.recv_timeout(PATIENCE).unwrap()), "the way in is open", "{transport} {driver:?}");
+        assert_eq!(
+            text(&pair.recv_timeout(PATIENCE).unwrap()),
+            "the way in is open",
+            "{transport} {driver:?}"
+        );
     });
 }
 
@@ -202,7 +214,9 @@ fn a_pair_without_an_available_peer_waits_and_keeps_the_message() {
         .unwrap();
         let endpoint = pair.bind(&fresh(transport)).unwrap();
         let Err(SendError::Full(back)) = pair.try_send("first") else { panic!("there is no peer") };
-        let Err(SendError::TimedOut(back)) = pair.send_timeout(back, A_WHILE) else { panic!("there is no peer") };
+        let Err(SendError::TimedOut(back)) = pair.send_timeout(back, A_WHILE) else {
+            panic!("there is no peer")
+        };
         let mut peer = RawPeer::connect_as(&endpoint, "PAIR");
         pair.send_timeout(back, PATIENCE).unwrap();
         let mut queued = 0;

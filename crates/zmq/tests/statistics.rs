@@ -3,7 +3,9 @@
 mod common;
 
 use common::wire::RawPeer;
-use common::{DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, written};
+use common::{
+    DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, written,
+};
 use tamtam_zmq::{Context, Dealer, PeerState, Pub, Pull, Push, RecvError, Router, SocketType, Sub};
 
 #[test]
@@ -16,7 +18,8 @@ fn messages_and_bytes_are_counted_at_both_ends() {
         let mut bytes = 0;
         for size in [0, 1, 64, 300, 9000, 100_000] {
             push.send(vec![0; size]).unwrap();
-            push.send(tamtam_zmq::Message::from_frames([vec![0; size], vec![], vec![1; 3]]).unwrap()).unwrap();
+            push.send(tamtam_zmq::Message::from_frames([vec![0; size], vec![], vec![1; 3]]).unwrap())
+                .unwrap();
             bytes += 2 * size as u64 + 3;
         }
         for _ in 0..12 {
@@ -50,11 +53,18 @@ fn looking_ahead_counts_nothing_as_received() {
         push.send("12345").unwrap();
         eventually("it is there", || pull.readiness().readable);
         let statistics = pull.statistics();
-        assert_eq!((statistics.traffic.messages_in, statistics.traffic.bytes_in), (0, 0), "{transport} {driver:?}");
+        assert_eq!(
+            (statistics.traffic.messages_in, statistics.traffic.bytes_in),
+            (0, 0),
+            "{transport} {driver:?}"
+        );
         assert_eq!(statistics.queued_in, 1);
         pull.recv_timeout(PATIENCE).unwrap();
         let statistics = pull.statistics();
-        assert_eq!((statistics.traffic.messages_in, statistics.traffic.bytes_in, statistics.queued_in), (1, 5, 0));
+        assert_eq!(
+            (statistics.traffic.messages_in, statistics.traffic.bytes_in, statistics.queued_in),
+            (1, 5, 0)
+        );
     });
 }
 
@@ -106,13 +116,18 @@ fn each_subscriber_counts_once() {
             })
             .collect();
         eventually("all subscriptions are there", || {
-            publisher.subscriber_count() == 3 && publisher.peers().iter().map(|peer| peer.subscriptions).sum::<usize>() == 4
+            publisher.subscriber_count() == 3
+                && publisher.peers().iter().map(|peer| peer.subscriptions).sum::<usize>() == 4
         });
         for topic in ["a", "bb", "c"] {
             publisher.send(topic).unwrap();
         }
         let traffic = publisher.statistics().traffic;
-        assert_eq!((traffic.messages_out, traffic.bytes_out, traffic.dropped.total()), (4, 5, 0), "{transport} {driver:?}");
+        assert_eq!(
+            (traffic.messages_out, traffic.bytes_out, traffic.dropped.total()),
+            (4, 5, 0),
+            "{transport} {driver:?}"
+        );
         for (number, sub) in subs.iter().enumerate() {
             sub.recv_timeout(PATIENCE).unwrap();
             if number == 0 {
@@ -157,7 +172,10 @@ fn a_peer_is_described() {
         let endpoint = router.bind(&fresh(transport)).unwrap();
         let mut raw = RawPeer::connect(&endpoint);
         eventually("it is seen before its handshake", || {
-            router.peers().first().is_some_and(|peer| peer.state == PeerState::Handshaking && peer.since.is_none())
+            router
+                .peers()
+                .first()
+                .is_some_and(|peer| peer.state == PeerState::Handshaking && peer.since.is_none())
         });
         assert_eq!(router.statistics().peers, 0);
         raw.handshake("DEALER", "robot 7");

@@ -6,8 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use common::{A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, everywhere, fresh, message, over_the_network, text};
-use tamtam_zmq::{Context, Dealer, Pair, Pub, Pull, Push, RecvError, Rep, Router, SendError, Socket, SocketType, Sub};
+use common::{
+    A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, everywhere, fresh, message, over_the_network, text,
+};
+use tamtam_zmq::{
+    Context, Dealer, Pair, Pub, Pull, Push, RecvError, Rep, Router, SendError, Socket, SocketType, Sub,
+};
 
 fn assert_shared<T: Send + Sync + 'static>() {}
 
@@ -67,7 +71,10 @@ fn many_threads_send_and_receive_on_the_same_sockets() {
         for seen in &seen {
             for sender in 0..THREADS {
                 let numbers = seen.iter().filter(|(from, _)| *from == sender).map(|(_, number)| number);
-                assert!(numbers.is_sorted(), "{transport} {driver:?}: one receiver sees one sender's messages in order");
+                assert!(
+                    numbers.is_sorted(),
+                    "{transport} {driver:?}: one receiver sees one sender's messages in order"
+                );
             }
             all.extend(seen.iter().copied());
         }
@@ -151,7 +158,12 @@ fn looking_on_disturbs_nobody() {
                     for socket in [pair, other] {
                         let statistics = socket.statistics();
                         assert!(statistics.peers <= 1);
-                        let _ = (socket.peers(), socket.options(), socket.last_endpoint(), socket.as_socket().readiness());
+                        let _ = (
+                            socket.peers(),
+                            socket.options(),
+                            socket.last_endpoint(),
+                            socket.as_socket().readiness(),
+                        );
                     }
                     looks += 1;
                     std::thread::yield_now();
@@ -182,7 +194,9 @@ fn one_thread_sends_while_another_receives() {
             for socket in [&left, &right] {
                 scope.spawn(move || {
                     for number in 0..1000u32 {
-                        socket.send_timeout([number.to_be_bytes().to_vec(), vec![0; 2000]].concat(), PATIENCE).unwrap();
+                        socket
+                            .send_timeout([number.to_be_bytes().to_vec(), vec![0; 2000]].concat(), PATIENCE)
+                            .unwrap();
                     }
                 });
                 scope.spawn(move || {
@@ -225,7 +239,10 @@ fn several_workers_answer_on_one_router() {
                     for number in 0..200 {
                         let request = message(&[&client.to_string(), &number.to_string()]);
                         dealer.send(request.clone()).unwrap();
-                        assert_eq!(common::texts(&dealer.recv_timeout(PATIENCE).unwrap()), common::texts(&request));
+                        assert_eq!(
+                            common::texts(&dealer.recv_timeout(PATIENCE).unwrap()),
+                            common::texts(&request)
+                        );
                     }
                 });
             }
@@ -255,7 +272,9 @@ fn shutting_down_ends_every_wait() {
                 scope.spawn(|| publisher.wait_for_subscribers(1, PATIENCE)),
                 scope.spawn(|| push.wait_for_peers(1, PATIENCE)),
             ];
-            let some_ended = || receivers.iter().any(|thread| thread.is_finished()) || senders.iter().any(|t| t.is_finished());
+            let some_ended = || {
+                receivers.iter().any(|thread| thread.is_finished()) || senders.iter().any(|t| t.is_finished())
+            };
             assert!(!becomes_true(A_WHILE, some_ended));
             context.shutdown(PATIENCE).unwrap();
             for receiver in receivers {
@@ -280,7 +299,11 @@ fn sockets_come_and_go_in_many_threads() {
     for driver in DRIVERS {
         let context = Context::new();
         let rep = Rep::with(&context, driven_by(driver)).unwrap();
-        let endpoints = [rep.bind(&fresh("tcp")).unwrap(), rep.bind(&fresh("ipc")).unwrap(), rep.bind(&fresh("inproc")).unwrap()];
+        let endpoints = [
+            rep.bind(&fresh("tcp")).unwrap(),
+            rep.bind(&fresh("ipc")).unwrap(),
+            rep.bind(&fresh("inproc")).unwrap(),
+        ];
         std::thread::scope(|scope| {
             let clients: Vec<_> = (0..4)
                 .map(|thread| {
@@ -291,7 +314,10 @@ fn sockets_come_and_go_in_many_threads() {
                             req.configure(driven_by(driver)).unwrap();
                             req.connect(&endpoints[(thread + round) % 3]).unwrap();
                             req.send(format!("{thread} {round}")).unwrap();
-                            assert_eq!(text(&req.recv_timeout(PATIENCE).unwrap()), format!("{thread} {round}"));
+                            assert_eq!(
+                                text(&req.recv_timeout(PATIENCE).unwrap()),
+                                format!("{thread} {round}")
+                            );
                         }
                     })
                 })
@@ -352,7 +378,9 @@ fn impatient_receivers_leave_nobody_asleep() {
                         match pull.recv_timeout(std::time::Duration::from_millis(patience)) {
                             Ok(message) if message.as_slice() == b"end" => return,
                             Ok(_) => _ = left.fetch_sub(1, Ordering::Relaxed),
-                            Err(RecvError::TimedOut) => assert!(patience < 1000, "{transport} {driver:?}: left asleep"),
+                            Err(RecvError::TimedOut) => {
+                                assert!(patience < 1000, "{transport} {driver:?}: left asleep")
+                            }
                             Err(error) => panic!("{error}"),
                         }
                     }

@@ -31,9 +31,14 @@ pub(crate) enum Attachment {
     Listener(Listener),
     Dialer(Dialer),
     /// An inproc name that is bound.
-    Name { endpoint: Arc<str> },
+    Name {
+        endpoint: Arc<str>,
+    },
     /// An inproc connection.
-    Pipe { endpoint: Arc<str>, peer: PeerId },
+    Pipe {
+        endpoint: Arc<str>,
+        peer: PeerId,
+    },
 }
 
 /// The descriptor of a listener.
@@ -168,7 +173,8 @@ impl Locked<'_> {
         };
         let config = config(self.core.kind, &self.options);
         let endpoint: Arc<str> = resolved.as_str().into();
-        let listener = Listener { endpoint: Arc::clone(&endpoint), fd, config, tcp, paused: false, complained: None };
+        let listener =
+            Listener { endpoint: Arc::clone(&endpoint), fd, config, tcp, paused: false, complained: None };
         let id = self.add_attachment(Attachment::Listener(listener));
         let core = Arc::clone(self.core);
         if let Some(Attachment::Listener(listener)) = self.attachments.get(&id)
@@ -197,7 +203,12 @@ impl Locked<'_> {
         let kind = self.core.kind;
         // A second connection to the same place would only double what these types get.
         let once = matches!(kind, SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req);
-        if once && self.attachments.values().any(|known| matches!(known, Attachment::Dialer(_)) && &**known.endpoint() == text) {
+        if once
+            && self
+                .attachments
+                .values()
+                .any(|known| matches!(known, Attachment::Dialer(_)) && &**known.endpoint() == text)
+        {
             return Ok(());
         }
         let endpoint: Arc<str> = text.into();
@@ -249,15 +260,23 @@ impl Locked<'_> {
 
     /// Stops listening there, and ends the connections accepted there.
     pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. }))
+        self.detach_endpoint(text, |attachment| {
+            matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. })
+        })
     }
 
     /// Ends a connection made by `connect`.
     pub(crate) fn disconnect_endpoint(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. }))
+        self.detach_endpoint(text, |attachment| {
+            matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })
+        })
     }
 
-    fn detach_endpoint(&mut self, text: &str, wanted: impl Fn(&Attachment) -> bool) -> Result<(), EndpointNotFound> {
+    fn detach_endpoint(
+        &mut self,
+        text: &str,
+        wanted: impl Fn(&Attachment) -> bool,
+    ) -> Result<(), EndpointNotFound> {
         let found: Vec<u32> = self
             .attachments
             .iter()
@@ -288,9 +307,11 @@ impl Locked<'_> {
         let peers: Vec<PeerId> = match &attachment {
             Attachment::Dialer(dialer) => vec![dialer.peer],
             Attachment::Pipe { peer, .. } => vec![*peer],
-            Attachment::Listener(_) => {
-                self.iter_peers().filter(|peer| peer.attachment == id && matches!(&peer.link, Link::Net(net) if !net.dialed)).map(|peer| peer.id).collect()
-            }
+            Attachment::Listener(_) => self
+                .iter_peers()
+                .filter(|peer| peer.attachment == id && matches!(&peer.link, Link::Net(net) if !net.dialed))
+                .map(|peer| peer.id)
+                .collect(),
             // As with libzmq, pipes made through an inproc name outlive its unbinding.
             Attachment::Name { .. } => Vec::new(),
         };
@@ -348,7 +369,9 @@ impl Locked<'_> {
                         continue;
                     }
                     let remote = if is_tcp {
-                        socket::remote_tcp(fd.as_fd()).map(|address| socket::endpoint_text(&address)).unwrap_or_default()
+                        socket::remote_tcp(fd.as_fd())
+                            .map(|address| socket::endpoint_text(&address))
+                            .unwrap_or_default()
                     } else {
                         crate::sys::stream::peer_credentials(fd.as_fd())
                             .map(|(pid, ..)| format!("pid {pid}"))
@@ -362,12 +385,18 @@ impl Locked<'_> {
                     // Out of descriptors or memory: the listener stays readable, so it is not watched for a while.
                     let now = Instant::now();
                     listener.paused = true;
-                    let tell = listener.complained.is_none_or(|at| now.duration_since(at) > Duration::from_secs(1));
+                    let tell =
+                        listener.complained.is_none_or(|at| now.duration_since(at) > Duration::from_secs(1));
                     if tell {
                         listener.complained = Some(now);
                     }
                     let endpoint = Arc::clone(&listener.endpoint);
-                    self.core.context.background.arm_listener(self.core.id, id, listener_fd(self.attachments.get(&id)), false);
+                    self.core.context.background.arm_listener(
+                        self.core.id,
+                        id,
+                        listener_fd(self.attachments.get(&id)),
+                        false,
+                    );
                     if tell {
                         self.tell(&endpoint, None, EventKind::AcceptFailed { error: error.to_string() });
                     }
@@ -381,11 +410,23 @@ impl Locked<'_> {
     pub(crate) fn resume_accepting(&mut self, id: u32) {
         if let Some(Attachment::Listener(listener)) = self.attachments.get_mut(&id) {
             listener.paused = false;
-            self.core.context.background.arm_listener(self.core.id, id, listener_fd(self.attachments.get(&id)), true);
+            self.core.context.background.arm_listener(
+                self.core.id,
+                id,
+                listener_fd(self.attachments.get(&id)),
+                true,
+            );
         }
     }
 
-    fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, fd: OwnedFd, config: Arc<Config>, remote: String) {
+    fn accepted(
+        &mut self,
+        attachment: u32,
+        endpoint: Arc<str>,
+        fd: OwnedFd,
+        config: Arc<Config>,
+        remote: String,
+    ) {
         let options = Arc::clone(&self.options);
         let net = self.new_net(&options, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
@@ -522,16 +563,26 @@ impl Locked<'_> {
             let Some(attachment) = self.peer(peer).map(|peer| peer.attachment) else { return };
             let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
             let source = match &dialer.target {
-                Endpoint::Tcp(TcpAddress { source: Some(source), .. }) => Some(resolver::resolve_source(source, address)),
+                Endpoint::Tcp(TcpAddress { source: Some(source), .. }) => {
+                    Some(resolver::resolve_source(source, address))
+                }
                 _ => None,
             };
             let timeout = dialer.options.connect_timeout;
             let config = Arc::clone(&dialer.config);
-            let attempt = source.transpose().and_then(|source| socket::connect_tcp(address, source, &dialer.tcp));
+            let attempt =
+                source.transpose().and_then(|source| socket::connect_tcp(address, source, &dialer.tcp));
             match attempt {
                 Ok((fd, _)) => {
                     // Even a connection that stands at once is confirmed through its first readiness.
-                    self.adopt(peer, fd, config, socket::endpoint_text(&address), addresses, Phase::Connecting);
+                    self.adopt(
+                        peer,
+                        fd,
+                        config,
+                        socket::endpoint_text(&address),
+                        addresses,
+                        Phase::Connecting,
+                    );
                     if let (Some(timeout), Some(conn)) = (timeout, self.peer(peer).and_then(Peer::conn)) {
                         let epoch = conn.epoch;
                         self.set_timer(Instant::now() + timeout, Timer::Connect { peer, epoch });

@@ -170,16 +170,29 @@ impl Background {
     /// Watches a socket's set, or not while the application drives it.
     pub(crate) fn arm_socket(&self, socket: u32, set: &ReadySet, armed: bool) {
         let interest = if armed { Interest::READ } else { Interest::NONE };
-        if let Err(error) = self.epoll.modify(set.epoll.as_fd(), Watched::Socket { socket }.token(), interest) {
+        if let Err(error) = self.epoll.modify(set.epoll.as_fd(), Watched::Socket { socket }.token(), interest)
+        {
             tracing::warn!(socket, %error, "cannot change who watches the socket");
         }
     }
 
-    pub(crate) fn watch_connection(&self, socket: u32, peer: PeerId, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<()> {
+    pub(crate) fn watch_connection(
+        &self,
+        socket: u32,
+        peer: PeerId,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+    ) -> io::Result<()> {
         self.epoll.add(fd, Watched::Connection { socket, peer }.token(), interest)
     }
 
-    pub(crate) fn modify_connection(&self, socket: u32, peer: PeerId, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<()> {
+    pub(crate) fn modify_connection(
+        &self,
+        socket: u32,
+        peer: PeerId,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+    ) -> io::Result<()> {
         self.epoll.modify(fd, Watched::Connection { socket, peer }.token(), interest)
     }
 

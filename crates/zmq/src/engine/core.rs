@@ -280,7 +280,9 @@ impl Core {
     pub(crate) fn try_lock<'a>(self: &'a Arc<Self>) -> Option<Locked<'a>> {
         match self.state.try_lock() {
             Ok(guard) => Some(Locked { core: self, guard: Some(guard) }),
-            Err(std::sync::TryLockError::Poisoned(error)) => Some(Locked { core: self, guard: Some(error.into_inner()) }),
+            Err(std::sync::TryLockError::Poisoned(error)) => {
+                Some(Locked { core: self, guard: Some(error.into_inner()) })
+            }
             Err(std::sync::TryLockError::WouldBlock) => None,
         }
     }
@@ -407,7 +409,8 @@ impl<'a> Locked<'a> {
 
     /// Sets the flag by which inproc peers know whether they have to wake us.
     pub(crate) fn update_attention(&self) {
-        let wanted = self.leader || self.following > 0 || !self.wakers.is_empty() || self.polling > 0 || self.exported;
+        let wanted =
+            self.leader || self.following > 0 || !self.wakers.is_empty() || self.polling > 0 || self.exported;
         self.core.attention.set_sleeping(wanted);
     }
 

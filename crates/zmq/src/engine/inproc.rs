@@ -63,7 +63,13 @@ fn info(kind: SocketType, options: &Options) -> Box<PeerInfo> {
         metadata.push(("Identity".to_owned(), identity.clone()));
     }
     metadata.extend(options.metadata.iter().cloned());
-    Box::new(PeerInfo { version: Version::V3_1, socket_type: Some(kind), identity, metadata, mechanism: "NULL" })
+    Box::new(PeerInfo {
+        version: Version::V3_1,
+        socket_type: Some(kind),
+        identity,
+        metadata,
+        mechanism: "NULL",
+    })
 }
 
 impl Locked<'_> {
@@ -143,11 +149,19 @@ impl Locked<'_> {
             && !kind.accepts(other.kind)
         {
             self.after.links.extend(end.map(PipeEnd::into_link));
-            return Err(ConnectError::Incompatible { endpoint: text.to_owned(), ours: kind, theirs: other.kind });
+            return Err(ConnectError::Incompatible {
+                endpoint: text.to_owned(),
+                ours: kind,
+                theirs: other.kind,
+            });
         }
         let id = self.next_attachment;
         self.next_attachment = (id + 1) & 0x0FFF_FFFF;
-        let peer = self.add_peer(Arc::clone(&endpoint), id, Link::Inproc(Inproc { tx, rx, other: taker, latest_out, latest_in }));
+        let peer = self.add_peer(
+            Arc::clone(&endpoint),
+            id,
+            Link::Inproc(Inproc { tx, rx, other: taker, latest_out, latest_in }),
+        );
         self.attachments.insert(id, Attachment::Pipe { endpoint: Arc::clone(&endpoint), peer });
         if let Some(routing_id) = routing_id
             && let Pattern::Route(identities) = &mut self.pattern

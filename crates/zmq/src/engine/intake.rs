@@ -1,6 +1,5 @@
 //! From the peers' queues to the application: fair queueing, then the pattern's part.
 
-
 use bytes::Bytes;
 use tamtam_zmtp::{Assigned, Event, Frame, Message, PeerId, PeerInfo, SocketType, Verdict};
 
@@ -34,10 +33,11 @@ impl Locked<'_> {
             Pattern::Publish(publishing) => publishing.last = message.peer(),
             _ => {}
         }
-        let traffic = match message.peer().and_then(|id| state.peers.get_mut(id.index())).and_then(Option::as_mut) {
-            Some(peer) => &mut peer.traffic,
-            None => &mut state.retired,
-        };
+        let traffic =
+            match message.peer().and_then(|id| state.peers.get_mut(id.index())).and_then(Option::as_mut) {
+                Some(peer) => &mut peer.traffic,
+                None => &mut state.retired,
+            };
         traffic.messages_in += 1;
         traffic.bytes_in += bytes;
         Ok(message)
@@ -282,13 +282,15 @@ impl Locked<'_> {
     fn input_exhausted(&mut self, id: PeerId) -> bool {
         let socket = self.core.id;
         let state = &mut **self;
-        let Some(conn) = state.peers.get_mut(id.0 as usize).and_then(Option::as_mut).and_then(|peer| peer.conn_mut())
+        let Some(conn) =
+            state.peers.get_mut(id.0 as usize).and_then(Option::as_mut).and_then(|peer| peer.conn_mut())
         else {
             return false;
         };
         if conn.input.is_empty() && conn.input.capacity() > 0 {
             let buffer = std::mem::take(&mut conn.input);
-            if state.scratch.capacity() < buffer.capacity() && buffer.capacity() <= super::io::READ_BYTES * 2 {
+            if state.scratch.capacity() < buffer.capacity() && buffer.capacity() <= super::io::READ_BYTES * 2
+            {
                 state.scratch = buffer;
             }
         }

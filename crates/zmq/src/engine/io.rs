@@ -60,7 +60,9 @@ impl Locked<'_> {
             if net.outbox.bytes() < UNLOCKED_BYTES {
                 let fd = Arc::clone(&conn.fd);
                 let before = Instant::now();
-                let result = net.outbox.write_with(&mut state.pool, |slices| stream::send_vectored(fd.as_fd(), slices));
+                let result = net
+                    .outbox
+                    .write_with(&mut state.pool, |slices| stream::send_vectored(fd.as_fd(), slices));
                 match result {
                     Ok(0) => return self.broken(id, "the kernel takes nothing"),
                     Ok(written) => state.policy.wrote(written, before.elapsed()),
@@ -156,7 +158,9 @@ impl Locked<'_> {
                 Some(set) => set.epoll.modify(conn.fd.as_fd(), u64::from(id.0), wanted),
                 None => Ok(()),
             },
-            Home::Background => core.context.background.modify_connection(core.id, id, conn.fd.as_fd(), wanted),
+            Home::Background => {
+                core.context.background.modify_connection(core.id, id, conn.fd.as_fd(), wanted)
+            }
         };
         if let Err(error) = result {
             tracing::warn!(socket = self.core.id, peer = id.0, %error, "cannot change what is watched");
@@ -369,7 +373,10 @@ impl Locked<'_> {
                 self.update_interest(id);
             }
             let (wants_read, paused) = match self.peer(id).and_then(super::peer::Peer::conn) {
-                Some(conn) => (true, conn.interest != Interest::READ && conn.interest != (Interest::READ | Interest::WRITE)),
+                Some(conn) => (
+                    true,
+                    conn.interest != Interest::READ && conn.interest != (Interest::READ | Interest::WRITE),
+                ),
                 None => (false, false),
             };
             if !wants_read {

@@ -12,7 +12,9 @@ impl Locked<'_> {
     /// Closes the socket. Returns at once; what is queued is sent within `linger` by the background thread.
     pub(crate) fn close(&mut self, linger: Option<Duration>) {
         let now = Instant::now();
-        let deadline = linger.map(|linger| now.checked_add(linger).unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into())));
+        let deadline = linger.map(|linger| {
+            now.checked_add(linger).unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into()))
+        });
         if let Life::Closing { deadline: old } = self.life {
             // Closed before; the context being shut down may be in more of a hurry.
             if let Some(deadline) = deadline.filter(|&new| old.is_none_or(|old| new < old)) {
@@ -44,7 +46,8 @@ impl Locked<'_> {
                 self.flush(id);
                 self.linger_step(id);
             }
-            let ids: Vec<_> = self.iter_peers().filter(|peer| peer.queued_out() > 0).map(|peer| peer.id).collect();
+            let ids: Vec<_> =
+                self.iter_peers().filter(|peer| peer.queued_out() > 0).map(|peer| peer.id).collect();
             for id in ids {
                 self.remove_peer(id);
             }

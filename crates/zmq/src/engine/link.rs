@@ -144,7 +144,8 @@ impl Locked<'_> {
                 // What was queued before the peer turned out to be that old.
                 if framing == Framing::V1 {
                     let in_the_way = std::mem::take(&mut net.batch_out);
-                    let result = if in_the_way { Err(net.outbox.clear()) } else { net.outbox.transcode_to_v1() };
+                    let result =
+                        if in_the_way { Err(net.outbox.clear()) } else { net.outbox.transcode_to_v1() };
                     if let Err(lost) = result {
                         peer.traffic.dropped.disconnected += lost;
                     }
@@ -184,8 +185,7 @@ impl Locked<'_> {
         let addressed = peer.addressed;
         let announced = peer.info.as_ref().map(|info| info.identity.clone()).unwrap_or_default();
         let endpoint = Arc::clone(&peer.endpoint);
-        if kind == SocketType::Pair
-            && state.iter_peers().any(|peer| peer.id != id && peer.takes_the_place())
+        if kind == SocketType::Pair && state.iter_peers().any(|peer| peer.id != id && peer.takes_the_place())
         {
             //= 31/EXPAIR, the PAIR socket type
             //# SHALL consider a peer as available only when it has an outgoing queue that is not full.
@@ -226,7 +226,8 @@ impl Locked<'_> {
         }
         if takes_turns(kind) {
             state.send_turn.add(id);
-            if state.made_room(id) || state.peer(id).is_some_and(|peer| matches!(peer.link, Link::Inproc(_))) {
+            if state.made_room(id) || state.peer(id).is_some_and(|peer| matches!(peer.link, Link::Inproc(_)))
+            {
                 state.send_turn.activate(id);
             }
         }
@@ -582,17 +583,22 @@ impl Locked<'_> {
     pub(crate) fn timer(&mut self, timer: Timer, now: Instant) {
         match timer {
             Timer::Handshake { peer, epoch } => {
-                let waiting = self.peer(peer).and_then(Peer::conn).is_some_and(|conn| {
-                    conn.epoch == epoch && matches!(conn.phase, Phase::Handshaking)
-                });
+                let waiting = self
+                    .peer(peer)
+                    .and_then(Peer::conn)
+                    .is_some_and(|conn| conn.epoch == epoch && matches!(conn.phase, Phase::Handshaking));
                 if waiting {
-                    self.handshake_failed(peer, "no complete handshake within the handshake interval".to_owned());
+                    self.handshake_failed(
+                        peer,
+                        "no complete handshake within the handshake interval".to_owned(),
+                    );
                 }
             }
             Timer::Connect { peer, epoch } => {
-                let waiting = self.peer(peer).and_then(Peer::conn).is_some_and(|conn| {
-                    conn.epoch == epoch && matches!(conn.phase, Phase::Connecting)
-                });
+                let waiting = self
+                    .peer(peer)
+                    .and_then(Peer::conn)
+                    .is_some_and(|conn| conn.epoch == epoch && matches!(conn.phase, Phase::Connecting));
                 if waiting {
                     self.connect_failed(peer, "no connection within the connect timeout");
                 }
@@ -619,8 +625,12 @@ impl Locked<'_> {
     }
 
     fn heartbeat(&mut self, id: PeerId, epoch: u64, now: Instant) {
-        let ours = |peer: &Peer| peer.conn().is_some_and(|conn| conn.epoch == epoch && conn.phase == Phase::Ready);
-        let is_due = self.peer(id).and_then(Peer::conn).is_some_and(|conn| conn.heartbeat_at.is_some_and(|at| at <= now));
+        let ours =
+            |peer: &Peer| peer.conn().is_some_and(|conn| conn.epoch == epoch && conn.phase == Phase::Ready);
+        let is_due = self
+            .peer(id)
+            .and_then(Peer::conn)
+            .is_some_and(|conn| conn.heartbeat_at.is_some_and(|at| at <= now));
         if !is_due || !self.peer(id).is_some_and(ours) {
             return;
         }
@@ -628,7 +638,9 @@ impl Locked<'_> {
         if self.peer(id).and_then(Peer::conn).is_some_and(|conn| conn.interest != Interest::NONE) {
             self.read(id);
             self.read_ahead(id);
-        } else if let Some(protocol) = self.peer_mut(id).and_then(Peer::conn_mut).and_then(|conn| conn.protocol.as_mut()) {
+        } else if let Some(protocol) =
+            self.peer_mut(id).and_then(Peer::conn_mut).and_then(|conn| conn.protocol.as_mut())
+        {
             // We do not read because the application is slow: the peer cannot be blamed for silence.
             protocol.note_received(now);
         }
@@ -677,7 +689,9 @@ impl Locked<'_> {
             return;
         }
         match peer.state() {
-            crate::PeerState::Ready if matches!(peer.link, Link::Net(_)) && peer.traffic.messages_out > 0 => self.drain(id),
+            crate::PeerState::Ready if matches!(peer.link, Link::Net(_)) && peer.traffic.messages_out > 0 => {
+                self.drain(id)
+            }
             crate::PeerState::Gone if peer.conn().is_some() => {}
             _ => self.remove_peer(id),
         }
@@ -711,7 +725,8 @@ impl Locked<'_> {
         if conn.home != Home::Background {
             conn.interest = Interest::READ;
             conn.home = Home::Background;
-            if core.context.background.watch_connection(core.id, id, conn.fd.as_fd(), Interest::READ).is_err() {
+            if core.context.background.watch_connection(core.id, id, conn.fd.as_fd(), Interest::READ).is_err()
+            {
                 conn.home = Home::Nowhere;
                 self.finish_peer(id);
                 return;

@@ -188,7 +188,8 @@ impl Outbox {
             } else {
                 let added = buffer.len() - before;
                 self.grow(added);
-                let segment = Segment { data: Data::Reference(frame.into_bytes()), messages: 0, complete: false };
+                let segment =
+                    Segment { data: Data::Reference(frame.into_bytes()), messages: 0, complete: false };
                 self.bytes += segment.len();
                 self.segments.push_back(segment);
             }
@@ -219,7 +220,8 @@ impl Outbox {
         }
         self.messages += 1;
         self.bytes += end - start;
-        if let Some(Segment { data: Data::Range { chunk: last, end: last_end, .. }, messages, .. }) = self.segments.back_mut()
+        if let Some(Segment { data: Data::Range { chunk: last, end: last_end, .. }, messages, .. }) =
+            self.segments.back_mut()
             && *last_end == start
             && Arc::ptr_eq(last, chunk)
         {
@@ -616,7 +618,11 @@ mod tests {
         let mut calls = 0;
         let (written, error) = batch.write_all_with(usize::MAX, |slices| {
             calls += 1;
-            if calls == 3 { Err("full") } else { Ok(slices.iter().map(|slice| slice.len()).sum::<usize>().min(15_000)) }
+            if calls == 3 {
+                Err("full")
+            } else {
+                Ok(slices.iter().map(|slice| slice.len()).sum::<usize>().min(15_000))
+            }
         });
         assert_eq!((written, error), (before, None), "two writes take everything");
         outbox.put_back(batch, 20_003, &mut pool);

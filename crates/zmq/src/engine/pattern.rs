@@ -1,6 +1,8 @@
 //! Which of the socket patterns a socket follows, with its state.
 
-use tamtam_zmtp::{Identities, NoticePolicy, PeerId, ReplyTurn, RequestTurn, SocketType, Subscriptions, Topics};
+use tamtam_zmtp::{
+    Identities, NoticePolicy, PeerId, ReplyTurn, RequestTurn, SocketType, Subscriptions, Topics,
+};
 
 /// The pattern's state machine.
 pub(crate) enum Pattern {
@@ -35,7 +37,9 @@ impl Pattern {
             SocketType::Rep => Self::Reply(ReplyTurn::new()),
             SocketType::Router | SocketType::Stream => {
                 // A start that differs from socket to socket keeps old addresses from meaning a new peer.
-                Self::Route(Identities::new(seed.wrapping_mul(0x9E37_79B9) ^ std::process::id().rotate_left(16)))
+                Self::Route(Identities::new(
+                    seed.wrapping_mul(0x9E37_79B9) ^ std::process::id().rotate_left(16),
+                ))
             }
             SocketType::Pub | SocketType::XPub => Self::Publish(Publishing {
                 subscriptions: Subscriptions::new(),

@@ -38,7 +38,10 @@ pub(crate) struct Peer {
 }
 
 /// How the peer is reached.
-#[expect(clippy::large_enum_variant, reason = "every peer is boxed already; nearly all are of the large kind")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "every peer is boxed already; nearly all are of the large kind"
+)]
 pub(crate) enum Link {
     /// A byte stream, or the wish for one.
     Net(Net),

@@ -273,9 +273,8 @@ impl<T> Consumer<T> {
         }
         // SAFETY: `head < tail`, and `tail` was loaded with Acquire, so the producer's write of this slot happened
         // before; only this consumer moves `head`, so nobody else reads or drops the value.
-        let item = unsafe {
-            (*self.block).slots.get_unchecked(self.slot).with(|slot| (*slot).assume_init_read())
-        };
+        let item =
+            unsafe { (*self.block).slots.get_unchecked(self.slot).with(|slot| (*slot).assume_init_read()) };
         self.slot += 1;
         self.head += 1;
         Some(item)
@@ -445,7 +444,10 @@ mod tests {
         producer.push(3).unwrap();
         producer.push_unbounded(4);
         assert_eq!(producer.len(), 3);
-        assert_eq!([consumer.pop(), consumer.pop(), consumer.pop(), consumer.pop()], [Some(2), Some(3), Some(4), None]);
+        assert_eq!(
+            [consumer.pop(), consumer.pop(), consumer.pop(), consumer.pop()],
+            [Some(2), Some(3), Some(4), None]
+        );
     }
 
     #[test]
@@ -548,7 +550,10 @@ mod loom_models {
             });
             let room = producer.wants_room();
             let consumer = reader.join().unwrap();
-            assert!(room || told.load(Ordering::Acquire), "neither seen nor told: the producer would sleep for ever");
+            assert!(
+                room || told.load(Ordering::Acquire),
+                "neither seen nor told: the producer would sleep for ever"
+            );
             drop(consumer);
         });
     }

@@ -9,8 +9,8 @@ use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
 use super::pattern::Pattern;
 use super::peer::{Item, Link, Peer, Phase};
 use super::write_policy::{CORK_TIME, Decision};
-use crate::error::SendError;
 use crate::engine::background::Command;
+use crate::error::SendError;
 
 /// How a queue took a message.
 enum Offered {
@@ -25,7 +25,9 @@ impl Locked<'_> {
     #[inline]
     pub(crate) fn route(&mut self, message: Message) -> Result<(), SendError> {
         match self.core.kind {
-            SocketType::Push | SocketType::Dealer | SocketType::Pair => self.route_in_turn(message).map(|_| ()),
+            SocketType::Push | SocketType::Dealer | SocketType::Pair => {
+                self.route_in_turn(message).map(|_| ())
+            }
             SocketType::Pub | SocketType::XPub => self.publish(message),
             SocketType::Req => self.route_request(message),
             SocketType::Rep => self.route_reply(message),
@@ -197,7 +199,9 @@ impl Locked<'_> {
             return self.publish_inverted(message);
         }
         let state = &mut **self;
-        let Pattern::Publish(publishing) = &mut state.pattern else { return Err(SendError::Unsupported(message)) };
+        let Pattern::Publish(publishing) = &mut state.pattern else {
+            return Err(SendError::Unsupported(message));
+        };
         let matching = publishing.subscriptions.matches(message.as_slice());
         let (Some(&first), count) = (matching.first(), matching.len()) else { return Ok(()) };
         if count == 1 || message.byte_len() >= REFERENCE_MIN || state.options.conflate {
@@ -257,7 +261,13 @@ impl Locked<'_> {
                     let before = net.outbox.bytes();
                     if net.framing == tamtam_zmtp::Framing::V2 {
                         let stalled = net.conn.as_ref().is_none_or(|conn| conn.blocked);
-                        net.outbox.append_range(&chunk.cell, &chunk.bytes, (start, end), stalled, &mut state.pool);
+                        net.outbox.append_range(
+                            &chunk.cell,
+                            &chunk.bytes,
+                            (start, end),
+                            stalled,
+                            &mut state.pool,
+                        );
                     } else {
                         net.outbox.append(net.framing, message.clone(), &mut state.pool);
                     }
@@ -270,7 +280,9 @@ impl Locked<'_> {
                     }
                 }
                 Link::Inproc(inproc) => {
-                    if inproc.tx.is_abandoned() || inproc.tx.push(Item::Event(Event::Message(message.clone()))).is_err() {
+                    if inproc.tx.is_abandoned()
+                        || inproc.tx.push(Item::Event(Event::Message(message.clone()))).is_err()
+                    {
                         peer.traffic.dropped.full += 1;
                         continue;
                     }
@@ -312,7 +324,9 @@ impl Locked<'_> {
     /// PUB with inverted matching: whoever does *not* match gets it.
     fn publish_inverted(&mut self, message: Message) -> Result<(), SendError> {
         let state = &mut **self;
-        let Pattern::Publish(publishing) = &mut state.pattern else { return Err(SendError::Unsupported(message)) };
+        let Pattern::Publish(publishing) = &mut state.pattern else {
+            return Err(SendError::Unsupported(message));
+        };
         let matching = publishing.subscriptions.matches(message.as_slice()).to_vec();
         let others: Vec<PeerId> = state
             .iter_peers()
@@ -401,7 +415,9 @@ impl Locked<'_> {
     //# SHALL discard messages that cannot be routed, unless told to return an error.
     fn route_by_id(&mut self, message: Message) -> Result<(), SendError> {
         let mandatory = self.options.router_mandatory;
-        let Pattern::Route(identities) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
+        let Pattern::Route(identities) = &mut self.pattern else {
+            return Err(SendError::Unsupported(message));
+        };
         let target = identities.find(message.as_slice()).filter(|_| message.is_multipart());
         let Some(peer) = target.filter(|&peer| self.peer(peer).is_some_and(Peer::can_be_routed)) else {
             if mandatory {
@@ -444,7 +460,9 @@ impl Locked<'_> {
 
     /// STREAM: raw bytes to the connection with that id; no bytes close it.
     fn route_raw(&mut self, message: Message) -> Result<(), SendError> {
-        let Pattern::Route(identities) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
+        let Pattern::Route(identities) = &mut self.pattern else {
+            return Err(SendError::Unsupported(message));
+        };
         let Some(id) = identities.find(message.as_slice()).filter(|_| message.frame_count() == 2) else {
             return Err(SendError::Unroutable(message));
         };
@@ -527,12 +545,15 @@ impl State {
             SocketType::Push | SocketType::Dealer | SocketType::Pair => self.turn_has_room(),
             SocketType::Req => match &self.pattern {
                 Pattern::Request(turn) => {
-                    turn.may_send().is_ok() && (self.ahead.is_none() || turn.relaxed()) && self.turn_has_room()
+                    turn.may_send().is_ok()
+                        && (self.ahead.is_none() || turn.relaxed())
+                        && self.turn_has_room()
                 }
                 _ => false,
             },
             SocketType::Rep => {
-                self.ahead.is_none() && matches!(&self.pattern, Pattern::Reply(turn) if turn.may_send().is_ok())
+                self.ahead.is_none()
+                    && matches!(&self.pattern, Pattern::Reply(turn) if turn.may_send().is_ok())
             }
             SocketType::Pub | SocketType::XPub if self.options.xpub_nodrop => {
                 let hwm = u64::from(self.options.send_hwm);
@@ -555,11 +576,12 @@ impl State {
         let hwm = u64::from(self.options.send_hwm);
         let conflate = self.options.conflate;
         while let Some(id) = self.send_turn.current() {
-            let has_room = match self.peers.get_mut(id.0 as usize).and_then(Option::as_mut).map(|peer| &mut peer.link) {
-                Some(Link::Net(net)) => hwm == 0 || conflate || net.outbox.messages() < hwm,
-                Some(Link::Inproc(inproc)) => conflate || inproc.tx.has_room() || inproc.tx.wants_room(),
-                _ => false,
-            };
+            let has_room =
+                match self.peers.get_mut(id.0 as usize).and_then(Option::as_mut).map(|peer| &mut peer.link) {
+                    Some(Link::Net(net)) => hwm == 0 || conflate || net.outbox.messages() < hwm,
+                    Some(Link::Inproc(inproc)) => conflate || inproc.tx.has_room() || inproc.tx.wants_room(),
+                    _ => false,
+                };
             if has_room {
                 return true;
             }

@@ -118,7 +118,11 @@ mod tests {
         talk(&mut policy, 20, Duration::from_millis(1));
         assert_eq!(policy.budget(Spin::Adaptive, false), Duration::ZERO);
         talk(&mut policy, 40, Duration::from_micros(60));
-        assert_eq!(policy.budget(Spin::Adaptive, false) > Duration::ZERO, has_cores(), "two parked ends must find back");
+        assert_eq!(
+            policy.budget(Spin::Adaptive, false) > Duration::ZERO,
+            has_cores(),
+            "two parked ends must find back"
+        );
     }
 
     #[test]

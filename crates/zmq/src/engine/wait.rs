@@ -131,7 +131,11 @@ impl Core {
         }
     }
 
-    fn receive_slowly(self: &Arc<Self>, mut locked: Locked<'_>, patience: Patience) -> Result<Message, RecvError> {
+    fn receive_slowly(
+        self: &Arc<Self>,
+        mut locked: Locked<'_>,
+        patience: Patience,
+    ) -> Result<Message, RecvError> {
         // One look at the descriptors without waiting.
         locked.poll_io();
         match locked.take() {
@@ -264,7 +268,11 @@ impl Locked<'_> {
     }
 
     /// Waits on the socket's descriptors, and does the input and output.
-    fn lead(&mut self, patience: Patience, ready: impl Fn(&mut super::core::State) -> bool) -> Result<(), Ended> {
+    fn lead(
+        &mut self,
+        patience: Patience,
+        ready: impl Fn(&mut super::core::State) -> bool,
+    ) -> Result<(), Ended> {
         let Some(set) = self.set.clone() else { return Ok(()) };
         self.drive();
         self.leader = true;
@@ -317,7 +325,11 @@ impl Locked<'_> {
     }
 
     /// Waits for another thread (the one that leads, the background, an inproc peer) to wake us.
-    fn follow_others(&mut self, patience: Patience, ready: impl Fn(&mut super::core::State) -> bool) -> Result<(), Ended> {
+    fn follow_others(
+        &mut self,
+        patience: Patience,
+        ready: impl Fn(&mut super::core::State) -> bool,
+    ) -> Result<(), Ended> {
         // Counted before the flag is set, so that it stays set as long as somebody waits.
         self.following += 1;
         self.update_attention();
@@ -340,13 +352,14 @@ impl super::core::State {
             return true;
         }
         let inproc_peers = std::mem::take(&mut self.inproc_peers);
-        let found = inproc_peers.iter().any(|id| match self.peers.get_mut(id.0 as usize).and_then(Option::as_mut) {
-            Some(peer) => match &mut peer.link {
-                Link::Inproc(inproc) => !inproc.rx.is_empty() || inproc.rx.is_abandoned(),
-                _ => false,
-            },
-            None => false,
-        });
+        let found =
+            inproc_peers.iter().any(|id| match self.peers.get_mut(id.0 as usize).and_then(Option::as_mut) {
+                Some(peer) => match &mut peer.link {
+                    Link::Inproc(inproc) => !inproc.rx.is_empty() || inproc.rx.is_abandoned(),
+                    _ => false,
+                },
+                None => false,
+            });
         self.inproc_peers = inproc_peers;
         if found {
             // The peer may not have come to announce it yet: whoever takes next must look.

@@ -62,7 +62,12 @@ impl WritePolicy {
 
     /// Decides about the message just queued; `queued_before` are the bytes that waited before it, `queued` with it.
     #[inline]
-    pub(crate) fn decide(&mut self, queued_before: usize, queued: usize, now: impl FnOnce() -> Instant) -> Decision {
+    pub(crate) fn decide(
+        &mut self,
+        queued_before: usize,
+        queued: usize,
+        now: impl FnOnce() -> Instant,
+    ) -> Decision {
         self.sent = self.sent.saturating_add(1);
         if queued >= BATCH_BYTES {
             return Decision::Write;
@@ -82,7 +87,8 @@ impl WritePolicy {
             None => Decision::Write,
             Some(before) => {
                 // The time between two sends that the application spent on its own.
-                let own = now.saturating_duration_since(before).saturating_sub(self.writing) / self.sent.max(1);
+                let own =
+                    now.saturating_duration_since(before).saturating_sub(self.writing) / self.sent.max(1);
                 if own >= self.write_cost { Decision::Write } else { Decision::Cork }
             }
         };
