@@ -71,7 +71,7 @@ pub(crate) enum Command {
 const EXAMPLES: &str = "\
 Examples:
   tamtam-bench --quick                                 the headlines
-  tamtam-bench --markdown -o results.md                everything, some three minutes
+  tamtam-bench --markdown -o results.md                everything, three to four minutes
   tamtam-bench --only latency --only connections       two workloads
   tamtam-bench --only throughput/ipc/64B --peer tamtam --rounds 9
 

@@ -1,9 +1,11 @@
 //! Handing messages on between two sockets.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
-use std::time::Duration;
+
+use tamtam_zmtp::Message;
 
 use crate::error::{RecvError, SendError};
 use crate::poller::{Interest, Poller};
@@ -11,7 +13,7 @@ use crate::socket::Socket;
 use crate::sys::eventfd::EventFd;
 
 /// How many messages go one way before the other way is looked at.
-const BURST: usize = 1000;
+const BURST: u64 = 1000;
 const FRONT: usize = 0;
 const BACK: usize = 1;
 const CONTROL: usize = 2;
@@ -51,7 +53,6 @@ pub enum ProxyError {
 struct Shared {
     state: AtomicU8,
     counters: [AtomicU64; 5],
-    wakers: Mutex<Vec<Waker>>,
 }
 
 const RUNNING: u8 = 0;
@@ -117,9 +118,6 @@ impl ProxyControl {
             .state
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| (old != STOPPED).then_some(state));
         self.wake.signal();
-        for waker in self.shared.wakers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            waker.wake();
-        }
     }
 
     fn count(&self, direction: usize, messages: u64, bytes: u64) {
@@ -169,105 +167,175 @@ impl<'a> Proxy<'a> {
     ///
     /// [`ProxyError`] when a socket or the operating system fails.
     pub fn run(self) -> Result<ProxyStatistics, ProxyError> {
-        let control = match self.control {
-            Some(control) => control,
+        let control = match &self.control {
+            Some(control) => control.clone(),
             None => ProxyControl::new()?,
         };
-        let single = std::ptr::eq(self.front, self.back);
-        let mut readers = Poller::new()?;
-        if self.front.socket_type().can_receive() {
-            readers.add(&self.front, FRONT, Interest::READABLE)?;
-        }
-        if !single && self.back.socket_type().can_receive() {
-            readers.add(&self.back, BACK, Interest::READABLE)?;
-        }
-        let wake = Arc::clone(&control.wake);
-        readers.add_fd(&*wake, CONTROL, Interest::READABLE)?;
-        let mut commands = Poller::new()?;
-        commands.add_fd(&*wake, CONTROL, Interest::READABLE)?;
+        let mut waits = Waits {
+            front: self.front,
+            back: self.back,
+            wake: Arc::clone(&control.wake),
+            pollers: HashMap::new(),
+        };
+        let mut ways = [Way::new(self.front, self.back, FRONT), Way::new(self.back, self.front, BACK)];
+        // A socket that is proxied to itself has one way only.
+        let ways = if std::ptr::eq(self.front, self.back) { &mut ways[..1] } else { &mut ways[..] };
         loop {
             match control.shared.state.load(Ordering::Acquire) {
-                STOPPED => return Ok(control.statistics()),
-                PAUSED => {
-                    commands.wait(None)?;
-                    wake.drain();
-                    continue;
-                }
-                _ => {}
-            }
-            let events = match readers.wait(None) {
-                Ok(events) => events.to_vec(),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            };
-            for event in events {
-                let (from, to) = match event.key {
-                    FRONT => (self.front, self.back),
-                    BACK => (self.back, self.front),
-                    _ => {
-                        wake.drain();
-                        continue;
+                STOPPED => break,
+                PAUSED => waits.wait(Wanted::default())?,
+                _ => {
+                    let mut moved = false;
+                    for way in &mut *ways {
+                        match way.hand_on(self.capture, &control) {
+                            Ok(any) => moved |= any,
+                            Err(
+                                ProxyError::Receive(RecvError::Terminated | RecvError::Closed)
+                                | ProxyError::Send(SendError::Terminated(_) | SendError::Closed(_)),
+                            ) => return Ok(control.statistics()),
+                            Err(error) => return Err(error),
+                        }
                     }
-                };
-                match hand_on(from, to, self.capture, event.key, &control) {
-                    Ok(()) => {}
-                    Err(ProxyError::Receive(RecvError::Terminated | RecvError::Closed))
-                    | Err(ProxyError::Send(SendError::Terminated(_) | SendError::Closed(_))) => {
-                        return Ok(control.statistics());
+                    if !moved {
+                        let mut wanted = Wanted::default();
+                        ways.iter().for_each(|way| way.wants(&mut wanted));
+                        waits.wait(wanted)?;
                     }
-                    Err(error) => return Err(error),
                 }
             }
+        }
+        // A message that was taken and that the other side would not have is given back with the error, not lost.
+        match ways.iter_mut().find_map(|way| way.held.take()) {
+            Some(message) => Err(ProxyError::Send(SendError::Full(message))),
+            None => Ok(control.statistics()),
         }
     }
 }
 
-fn hand_on(
-    from: &Socket,
-    to: &Socket,
-    capture: Option<&Socket>,
+/// What to wait for at the two sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Wanted {
+    front_readable: bool,
+    front_writable: bool,
+    back_readable: bool,
+    back_writable: bool,
+}
+
+/// The pollers for what was wanted so far: a handful at most.
+struct Waits<'a> {
+    front: &'a Socket,
+    back: &'a Socket,
+    wake: Arc<EventFd>,
+    pollers: HashMap<Wanted, Poller>,
+}
+
+impl Waits<'_> {
+    fn wait(&mut self, wanted: Wanted) -> Result<(), ProxyError> {
+        let poller = match self.pollers.entry(wanted) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let mut poller = Poller::new()?;
+                poller.add_fd(&*self.wake, CONTROL, Interest::READABLE)?;
+                let front = Interest { readable: wanted.front_readable, writable: wanted.front_writable };
+                if front.readable || front.writable {
+                    poller.add(&self.front, FRONT, front)?;
+                }
+                let back = Interest { readable: wanted.back_readable, writable: wanted.back_writable };
+                if back.readable || back.writable {
+                    poller.add(&self.back, BACK, back)?;
+                }
+                entry.insert(poller)
+            }
+        };
+        match poller.wait(None) {
+            Ok(events) => {
+                if events.iter().any(|event| event.key == CONTROL) {
+                    self.wake.drain();
+                }
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// One direction.
+struct Way<'a> {
+    from: &'a Socket,
+    to: &'a Socket,
     direction: usize,
-    control: &ProxyControl,
-) -> Result<(), ProxyError> {
-    let (mut messages, mut bytes) = (0, 0);
-    let mut result = Ok(());
-    for _ in 0..BURST {
-        let mut message = match from.try_recv() {
-            Ok(message) => message,
-            Err(RecvError::WouldBlock) => break,
-            Err(error) => {
-                result = Err(error.into());
+    /// Taken, and refused by the other side after all: it goes first next time.
+    held: Option<Message>,
+    /// The other side had no room at the last look.
+    blocked: bool,
+}
+
+impl<'a> Way<'a> {
+    fn new(from: &'a Socket, to: &'a Socket, direction: usize) -> Self {
+        Self { from, to, direction, held: None, blocked: false }
+    }
+
+    /// Adds what this direction waits for.
+    fn wants(&self, wanted: &mut Wanted) {
+        if !self.from.socket_type().can_receive() || !self.to.socket_type().can_send() {
+            return;
+        }
+        let (readable, writable) = match self.direction {
+            FRONT => (&mut wanted.front_readable, &mut wanted.back_writable),
+            _ => (&mut wanted.back_readable, &mut wanted.front_writable),
+        };
+        *(if self.blocked { writable } else { readable }) = true;
+    }
+
+    /// Hands on what there is, a burst at most; returns whether anything was.
+    fn hand_on(&mut self, capture: Option<&Socket>, control: &ProxyControl) -> Result<bool, ProxyError> {
+        let kind = self.to.socket_type();
+        if !self.from.socket_type().can_receive() || !kind.can_send() {
+            return Ok(false);
+        }
+        let (mut messages, mut bytes) = (0, 0);
+        let mut result = Ok(());
+        self.blocked = false;
+        while messages < BURST && control.shared.state.load(Ordering::Acquire) == RUNNING {
+            if !self.to.core().lock().is_writable(kind) {
+                self.blocked = true;
                 break;
             }
-        };
-        if let Some(capture) = capture
-            && capture.try_send(message.clone()).is_err()
-        {
-            let [.., dropped] = &control.shared.counters;
-            dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        let size = message.byte_len() as u64;
-        // The other side is full: wait, but not deaf to the control.
-        let sent = loop {
-            match to.send_timeout(message, Duration::from_millis(50)) {
-                Err(SendError::TimedOut(back) | SendError::Full(back) | SendError::Interrupted(back)) => {
-                    if control.shared.state.load(Ordering::Acquire) == STOPPED {
-                        break Ok(());
-                    }
-                    message = back;
+            let message = match self.held.take().map_or_else(|| self.from.try_recv(), Ok) {
+                Ok(message) => message,
+                Err(RecvError::WouldBlock) => break,
+                Err(error) => {
+                    result = Err(error.into());
+                    break;
                 }
-                other => break other,
+            };
+            let copy = capture.map(|capture| (capture, message.clone()));
+            let size = message.byte_len() as u64;
+            match self.to.try_send(message) {
+                Ok(()) => {}
+                Err(SendError::Full(back)) => {
+                    self.held = Some(back);
+                    self.blocked = true;
+                    break;
+                }
+                Err(error) => {
+                    result = Err(error.into());
+                    break;
+                }
             }
-        };
-        if let Err(error) = sent {
-            result = Err(error.into());
-            break;
+            if let Some((capture, copy)) = copy
+                && capture.try_send(copy).is_err()
+            {
+                let [.., dropped] = &control.shared.counters;
+                dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            messages += 1;
+            bytes += size;
         }
-        messages += 1;
-        bytes += size;
+        control.count(self.direction, messages, bytes);
+        result.map(|()| messages > 0)
     }
-    control.count(direction, messages, bytes);
-    result
 }
 
 /// Hands messages on between two sockets until the context is shut down; see [`Proxy`].

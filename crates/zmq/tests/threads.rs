@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use common::wire::RawPeer;
 use common::{
     A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, everywhere, fresh, message, over_the_network, text,
 };
@@ -332,9 +333,9 @@ fn sockets_come_and_go_in_many_threads() {
     }
 }
 
-/// A signal ends a wait, so that a program can look at its flags.
+/// A signal ends a wait where that was asked for, so that a program can look at its flags; elsewhere it does not.
 #[test]
-fn a_signal_interrupts_a_wait() {
+fn a_signal_interrupts_a_wait_that_may_be_interrupted() {
     use std::os::unix::thread::JoinHandleExt;
 
     extern "C" fn nothing(_signal: libc::c_int) {}
@@ -345,19 +346,26 @@ fn a_signal_interrupts_a_wait() {
         action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
         assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
     }
-    for transport in ["tcp", "ipc"] {
+    for (transport, interruptible) in [("tcp", true), ("ipc", true), ("tcp", false), ("ipc", false)] {
         let context = Context::new();
-        let pull = Pull::new(&context);
-        let _peer = common::wire::RawPeer::connect_as(&pull.bind(&fresh(transport)).unwrap(), "PUSH");
+        let pull = Pull::with(&context, |o| _ = o.set_interruptible(interruptible)).unwrap();
+        let mut peer = RawPeer::connect_as(&pull.bind(&fresh(transport)).unwrap(), "PUSH");
         pull.wait_for_peers(1, PATIENCE).unwrap();
         let waiting = std::thread::spawn(move || pull.recv_timeout(PATIENCE));
-        // The signal may come before the wait has begun: it is sent until it has its effect.
-        common::eventually("the wait ends", || {
+        let signal = || {
             // SAFETY: the thread is not joined, so its handle is valid.
             unsafe { libc::pthread_kill(waiting.as_pthread_t(), libc::SIGUSR1) };
             waiting.is_finished()
-        });
-        assert_eq!(waiting.join().unwrap(), Err(RecvError::Interrupted), "{transport}");
+        };
+        if interruptible {
+            // The signal may come before the wait has begun: it is sent until it has its effect.
+            eventually("the wait ends", signal);
+            assert_eq!(waiting.join().unwrap(), Err(RecvError::Interrupted), "{transport}");
+        } else {
+            assert!(!becomes_true(A_WHILE, signal), "{transport}: it waits on");
+            peer.send_message(&[b"x"]);
+            assert_eq!(text(&waiting.join().unwrap().unwrap()), "x");
+        }
     }
 }
 

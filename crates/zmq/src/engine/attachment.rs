@@ -462,6 +462,7 @@ impl Locked<'_> {
             hangup: false,
             finishing: false,
             heartbeat_at: None,
+            largest: 0,
             remote,
             epoch,
             alternatives,

@@ -197,13 +197,14 @@ impl Locked<'_> {
             conn.input = std::mem::take(&mut state.scratch);
             conn.input.clear();
         }
-        reserve(&mut conn.input, wanted);
+        reserve(&mut conn.input, wanted, conn.largest);
         match stream::receive(conn.fd.as_fd(), &mut conn.input, usize::MAX) {
             Ok(0) => {
                 self.end_of_stream(id, "the peer closed the connection");
                 true
             }
             Ok(_) => {
+                conn.largest = conn.largest.max(conn.input.len());
                 let raw = conn.protocol.is_none();
                 if let Some(protocol) = &mut conn.protocol {
                     protocol.note_received(Instant::now());
@@ -485,8 +486,8 @@ impl Locked<'_> {
 
 /// Makes room for the next read: a batch, or what a large frame still lacks, but in proportion to what has arrived of it.
 /// A length that a stranger claims reserves nothing by itself, and memory that is not written to costs nothing yet.
-fn reserve(input: &mut BytesMut, wanted: usize) {
-    let room = wanted.clamp(1, input.len().saturating_mul(GROWTH).max(READ_BYTES));
+fn reserve(input: &mut BytesMut, wanted: usize, proved: usize) {
+    let room = wanted.clamp(1, input.len().saturating_mul(GROWTH).max(proved).max(READ_BYTES));
     let room = if wanted > READ_BYTES { room } else { READ_BYTES.saturating_sub(input.len()).max(room) };
     if input.capacity() - input.len() < room.min(BATCH_BYTES / 4).max(wanted.min(room)) {
         input.reserve(room);

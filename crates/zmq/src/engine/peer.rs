@@ -106,6 +106,8 @@ pub(crate) struct Conn {
     pub(crate) hangup: bool,
     /// The application has closed it; it goes once everything is written. (STREAM)
     pub(crate) finishing: bool,
+    /// The most bytes that were ever in `input` at once: as much may be reserved for a frame without having it yet.
+    pub(crate) largest: usize,
     /// When the heartbeat timer runs out that counts.
     pub(crate) heartbeat_at: Option<Instant>,
     pub(crate) remote: String,

@@ -5,7 +5,9 @@
 //! are short, it spins; a slow peer makes the average long, and it stops. A stream or a one-way reader never spins: there
 //! is no answer to wait for.
 
+use std::num::NonZeroUsize;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::options::Spin;
@@ -39,10 +41,36 @@ impl Default for SpinPolicy {
     }
 }
 
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+}
+
 /// Tells whether a second core could do the peer's work while this one spins.
 fn has_cores() -> bool {
-    static CORES: OnceLock<bool> = OnceLock::new();
-    *CORES.get_or_init(|| std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1))
+    cores() > 1
+}
+
+/// A thread of this process that spins; there are never more of them than leave the others a core to run on.
+#[derive(Debug)]
+pub(crate) struct Spinning(());
+
+static SPINNING: AtomicUsize = AtomicUsize::new(0);
+
+impl Spinning {
+    /// Begins to spin, unless enough threads do. In a `conversation` the two ends overlap for a moment, so one more may.
+    pub(crate) fn begin(conversation: bool) -> Option<Self> {
+        let most = if conversation { cores() } else { cores() - 1 };
+        let before = SPINNING.fetch_add(1, Ordering::Relaxed);
+        let guard = Self(());
+        (before < most).then_some(guard)
+    }
+}
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        SPINNING.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl SpinPolicy {
@@ -68,6 +96,11 @@ impl SpinPolicy {
             return Duration::ZERO;
         }
         budget
+    }
+
+    /// Tells whether the application sends and receives in turn.
+    pub(crate) fn is_conversation(&self) -> bool {
+        self.conversation
     }
 
     /// Notes that a spin brought nothing: the peer is slow, or it needs the very core that we kept busy. The next ones are

@@ -10,6 +10,7 @@ use super::background::Command;
 use super::core::{Core, Life, Locked, Who};
 use super::peer::Link;
 use super::ring::Attention;
+use super::spin::Spinning;
 use crate::error::{RecvError, SendError};
 use crate::options::Driver;
 use crate::sys::epoll::Events;
@@ -158,7 +159,11 @@ impl Core {
         let inproc = locked.net_peers.is_empty() && !locked.inproc_peers.is_empty();
         let option = locked.options.spin;
         let budget = locked.spin.budget(option, inproc);
-        let mut spinning = !budget.is_zero() && locked.options.driver == Driver::Adaptive;
+        let conversation = locked.spin.is_conversation();
+        let mut turn = (!budget.is_zero() && locked.options.driver == Driver::Adaptive)
+            .then(|| Spinning::begin(conversation))
+            .flatten();
+        let mut spinning = turn.is_some();
         loop {
             let was_spinning = spinning;
             if spinning && locked.net_peers.is_empty() {
@@ -180,6 +185,7 @@ impl Core {
                 locked.unlocked(std::hint::spin_loop);
                 locked.poll_io();
             } else {
+                drop(turn.take());
                 match locked.park(patience, |state| state.has_input(&self.attention)) {
                     Ok(()) => {}
                     Err(Ended::Interrupted) => return Err(RecvError::Interrupted),
