@@ -298,8 +298,14 @@ impl<'a> Way<'a> {
         let mut result = Ok(());
         self.blocked = false;
         while messages < BURST && control.shared.state.load(Ordering::Acquire) == RUNNING {
-            if !self.to.core().lock().is_writable(kind) {
-                self.blocked = true;
+            let mut to = self.to.core().lock();
+            if !to.is_open() {
+                result = Err(to.refuse_receive().into());
+                break;
+            }
+            self.blocked = !to.is_writable(kind);
+            drop(to);
+            if self.blocked {
                 break;
             }
             let message = match self.held.take().map_or_else(|| self.from.try_recv(), Ok) {
