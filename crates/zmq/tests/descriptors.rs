@@ -18,8 +18,8 @@ fn apart(test: &str) -> bool {
     false
 }
 
-/// All descriptors but `spare` ones, taken until dropped.
-fn take_descriptors(spare: usize) -> Vec<File> {
+/// All descriptors that are left, taken until dropped.
+fn take_descriptors() -> Vec<File> {
     // SAFETY: the limit is valid for reads and writes.
     unsafe {
         let mut limit: libc::rlimit = std::mem::zeroed();
@@ -31,7 +31,6 @@ fn take_descriptors(spare: usize) -> Vec<File> {
     while let Ok(file) = File::open("/dev/null") {
         taken.push(file);
     }
-    taken.truncate(taken.len() - spare);
     taken
 }
 
@@ -51,8 +50,9 @@ fn accepting_pauses_without_spinning_and_resumes() {
             push.send("before").unwrap();
             assert_eq!(text(&pull.recv_timeout(PATIENCE).unwrap()), "before");
             // Six connect, and there is nothing left to accept them with.
-            let taken = take_descriptors(6);
-            let mut peers: Vec<RawPeer> = (0..6).map(|_| RawPeer::connect(&endpoint)).collect();
+            let mut peers: Vec<RawPeer> = (0..6).map(|_| RawPeer::prepare(&endpoint)).collect();
+            let taken = take_descriptors();
+            peers.iter().for_each(|peer| peer.dial(&endpoint));
             loop {
                 if let EventKind::AcceptFailed { error } = monitor.recv_timeout(PATIENCE).unwrap().kind {
                     assert!(error.contains("open files"), "{error}");
@@ -63,7 +63,11 @@ fn accepting_pauses_without_spinning_and_resumes() {
             let quiet = pull.recv_timeout(6 * A_WHILE);
             let burnt = cpu_time() - before;
             assert!(quiet.is_err());
-            assert!(burnt < A_WHILE, "{transport} {driver:?}: {burnt:?} of processor time in {:?}", 6 * A_WHILE);
+            assert!(
+                burnt < A_WHILE,
+                "{transport} {driver:?}: {burnt:?} of processor time in {:?}",
+                6 * A_WHILE
+            );
             let told = std::iter::from_fn(|| monitor.try_recv()).count();
             assert!(told <= 4, "{transport} {driver:?}: told {told} times more");
             // Who is connected goes on.
@@ -87,7 +91,7 @@ fn every_call_says_that_there_are_no_descriptors() {
     }
     let context = Context::new();
     let sockets = [(); 3].map(|()| Socket::new(&context, SocketType::Pull));
-    let taken = take_descriptors(0);
+    let taken = take_descriptors();
     let error = Context::try_new().unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
     assert!(Poller::new().is_err());
@@ -127,7 +131,7 @@ fn connecting_is_tried_again_when_there_are_descriptors() {
         })
         .unwrap();
         let monitor = push.monitor(1000);
-        let taken = take_descriptors(0);
+        let taken = take_descriptors();
         push.connect(&endpoint).unwrap();
         push.send("x").unwrap();
         loop {

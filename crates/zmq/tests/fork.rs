@@ -74,7 +74,8 @@ impl Talk {
         let other = Push::new(&self.context);
         other.connect(&self.endpoint).unwrap();
         other.send("a new one").unwrap();
-        let received = self.pull.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{what}, a new one: {error}"));
+        let received =
+            self.pull.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{what}, a new one: {error}"));
         assert_eq!(text(&received), "a new one");
     }
 }
@@ -119,7 +120,8 @@ fn looking_at_a_copy_takes_nothing_away() {
         }
         in_a_fork("looks", || {
             let _ = talk.pull.readiness();
-            let _ = (talk.pull.statistics(), talk.pull.peers(), talk.pull.options(), talk.pull.last_endpoint());
+            let _ =
+                (talk.pull.statistics(), talk.pull.peers(), talk.pull.options(), talk.pull.last_endpoint());
             let _ = talk.push.readiness();
             talk.push.flush();
             if let Ok(mut poller) = Poller::new()
@@ -157,21 +159,24 @@ fn ending_a_copy_does_not_end_the_original() {
                 let (push, pull) = (push.into_socket(), pull.into_socket());
                 in_a_fork(what, || {
                     // SAFETY: the originals in this process's memory are forgotten: the child leaves by `_exit`.
-                    let (push, pull) = unsafe { (std::ptr::read(&raw const push), std::ptr::read(&raw const pull)) };
+                    let (push, pull) =
+                        unsafe { (std::ptr::read(&raw const push), std::ptr::read(&raw const pull)) };
                     end(push, context.clone());
                     end(pull, context.clone());
                 });
                 for number in 0..10 {
                     push.send(number.to_string()).unwrap();
                     let received = pull.recv_timeout(PATIENCE);
-                    let received = received.unwrap_or_else(|error| panic!("{transport} {driver:?} {what}: {error}"));
+                    let received =
+                        received.unwrap_or_else(|error| panic!("{transport} {driver:?} {what}: {error}"));
                     assert_eq!(text(&received), number.to_string(), "{transport} {driver:?} {what}");
                 }
                 let other = Push::new(&context);
                 other.connect(&endpoint).unwrap();
                 other.send("a new one").unwrap();
                 let received = pull.recv_timeout(PATIENCE);
-                let received = received.unwrap_or_else(|error| panic!("{transport} {driver:?} {what}, a new one: {error}"));
+                let received = received
+                    .unwrap_or_else(|error| panic!("{transport} {driver:?} {what}, a new one: {error}"));
                 assert_eq!(text(&received), "a new one");
             }
         }
@@ -202,7 +207,11 @@ fn the_child_may_begin_anew() {
                 push.close_within(PATIENCE).unwrap();
                 drop((left, right, context));
             });
-            assert_eq!(text(&talk.pull.recv_timeout(PATIENCE).unwrap()), "from the child", "{transport} {driver:?}");
+            assert_eq!(
+                text(&talk.pull.recv_timeout(PATIENCE).unwrap()),
+                "from the child",
+                "{transport} {driver:?}"
+            );
             talk.goes_on("after the child");
         }
     }

@@ -389,10 +389,10 @@ fn a_mad_server_is_tried_again_with_growing_delays() {
         .unwrap();
         let monitor = rep.monitor(1000);
         rep.connect(&listener.endpoint).unwrap();
-        for number in 0..20u8 {
+        for number in 0..20 {
             let mut server = listener.accept();
             server.receive(10);
-            let _ = server.socket.write_all(&vec![number; usize::from(number) * 10]);
+            let _ = server.socket.write_all(&vec![0xFF; number * 10]);
             drop(server);
         }
         eventually("the failures are counted", || rep.statistics().traffic.handshake_failures >= 20);

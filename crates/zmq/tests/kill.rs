@@ -9,7 +9,8 @@ use common::{DRIVERS, PATIENCE, driven_by, eventually, fresh, message, reserved,
 use tamtam_zmq::{Context, Dealer, Options, Pub, Pull, Push, RecvError, Rep, Req, Router, Sub};
 
 fn quickly(o: &mut Options) {
-    o.set_reconnect_interval(Some(Duration::from_millis(5))).set_reconnect_interval_max(Some(Duration::from_millis(20)));
+    o.set_reconnect_interval(Some(Duration::from_millis(5)))
+        .set_reconnect_interval_max(Some(Duration::from_millis(20)));
 }
 
 fn body(number: u32) -> Vec<u8> {
@@ -41,7 +42,8 @@ fn a_killed_sender_leaves_whole_messages_only() {
             let endpoint = pull.bind(&fresh(transport)).unwrap();
             let mut total = 0;
             for _ in 0..2 {
-                let mut sender = Child::spawn("a_killed_sender_leaves_whole_messages_only", "sender", &endpoint);
+                let mut sender =
+                    Child::spawn("a_killed_sender_leaves_whole_messages_only", "sender", &endpoint);
                 for number in 0..200 {
                     assert_eq!(number_of(&pull.recv_timeout(PATIENCE).unwrap()), number);
                 }
@@ -121,7 +123,11 @@ fn a_killed_receiver_takes_its_own_share_only() {
         let traffic = statistics.traffic;
         // The one message more is the end mark. What the victim had been given is known exactly.
         assert_eq!(traffic.messages_out, sent + 1, "{driver:?}");
-        assert_eq!(push.peers()[0].traffic.messages_out, received + 1, "{driver:?}: the survivor has all of its share");
+        assert_eq!(
+            push.peers()[0].traffic.messages_out,
+            received + 1,
+            "{driver:?}: the survivor has all of its share"
+        );
         assert_eq!(statistics.queued_out, 0);
         let victims = sent - received;
         assert!(traffic.dropped.disconnected <= 50 && victims > 100, "{driver:?}: {traffic:?}");
@@ -159,12 +165,17 @@ fn clients_survive_the_death_of_their_server() {
             .unwrap();
             req.connect(&endpoint).unwrap();
             for round in 0..3 {
-                let mut server = Child::spawn("clients_survive_the_death_of_their_server", "server", &endpoint);
+                let mut server =
+                    Child::spawn("clients_survive_the_death_of_their_server", "server", &endpoint);
                 assert_eq!(server.hear().as_deref(), Some("here"));
                 for number in 0..5 {
                     let question = format!("{round} {number}");
                     req.send(question.clone()).unwrap();
-                    assert_eq!(text(&req.recv_timeout(PATIENCE).unwrap()), question, "{transport} {driver:?}");
+                    assert_eq!(
+                        text(&req.recv_timeout(PATIENCE).unwrap()),
+                        question,
+                        "{transport} {driver:?}"
+                    );
                 }
                 req.send("die").unwrap();
                 assert_eq!(server.hear().as_deref(), Some("dying"));

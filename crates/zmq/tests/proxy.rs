@@ -227,7 +227,9 @@ fn pausing_holds_messages_back_and_loses_none() {
             loop {
                 source.send(format!("{round} {number}")).unwrap();
                 match sink.recv_timeout(A_WHILE) {
-                    Ok(message) => assert_eq!(text(&message), format!("{round} {number}"), "it was under way"),
+                    Ok(message) => {
+                        assert_eq!(text(&message), format!("{round} {number}"), "it was under way")
+                    }
                     Err(error) => break assert_eq!(error, RecvError::TimedOut),
                 }
                 number += 1;

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use common::wire::RawPeer;
 use common::{
-    A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, everywhere, fresh, message, over_the_network, text,
+    A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, eventually, everywhere, fresh, message,
+    over_the_network, text,
 };
 use tamtam_zmq::{
     Context, Dealer, Pair, Pub, Pull, Push, RecvError, Rep, Router, SendError, Socket, SocketType, Sub,

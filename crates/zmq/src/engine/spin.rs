@@ -16,6 +16,8 @@ use crate::options::Spin;
 pub(crate) const BUDGET: Duration = Duration::from_micros(50);
 /// About what it costs both sides together when one sleeps and the other wakes it.
 const INPROC_BUDGET: Duration = Duration::from_micros(8);
+/// How long the next part of a large message is waited for awake: it is being written at this moment.
+pub(crate) const PART_BUDGET: Duration = Duration::from_micros(30);
 /// After many misses, one wait in two to this power begins with a spin.
 const PAUSE_MAX_LOG: u32 = 7;
 /// Waits that take longer than this on average do not pay a spin.

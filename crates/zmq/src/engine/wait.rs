@@ -10,9 +10,9 @@ use super::background::Command;
 use super::core::{Core, Life, Locked, Who};
 use super::peer::Link;
 use super::ring::Attention;
-use super::spin::Spinning;
+use super::spin::{PART_BUDGET, Spinning};
 use crate::error::{RecvError, SendError};
-use crate::options::Driver;
+use crate::options::{Driver, Spin};
 use crate::sys::epoll::Events;
 
 /// How long a call may wait.
@@ -164,6 +164,8 @@ impl Core {
             .then(|| Spinning::begin(conversation))
             .flatten();
         let mut spinning = turn.is_some();
+        // When the present spin ends. A large message that is on its way is waited for awake as well, each part anew.
+        let (mut end, mut received) = (began + budget, 0);
         loop {
             let was_spinning = spinning;
             if spinning && locked.net_peers.is_empty() {
@@ -171,7 +173,7 @@ impl Core {
                 let attention = &self.attention;
                 locked.unlocked(|| {
                     while !attention.has_news() {
-                        if began.elapsed() >= budget {
+                        if Instant::now() >= end {
                             spinning = false;
                             break;
                         }
@@ -181,7 +183,7 @@ impl Core {
                     }
                 });
             } else if spinning {
-                spinning = began.elapsed() < budget;
+                spinning = Instant::now() < end;
                 locked.unlocked(std::hint::spin_loop);
                 locked.poll_io();
             } else {
@@ -204,9 +206,17 @@ impl Core {
                     locked.spin.waited(began.elapsed());
                     return Ok(message);
                 }
-                Err(RecvError::WouldBlock) if was_spinning && !spinning => locked.spin.missed(),
                 Err(RecvError::WouldBlock) => {}
                 Err(error) => return Err(error),
+            }
+            let so_far = locked.large_message_so_far();
+            if so_far > received && option != Spin::Off && locked.options.driver == Driver::Adaptive {
+                received = so_far;
+                turn = turn.or_else(|| Spinning::begin(true));
+                spinning = turn.is_some();
+                end = Instant::now() + PART_BUDGET;
+            } else if was_spinning && !spinning && received == 0 {
+                locked.spin.missed();
             }
             if !spinning && patience.is_over() {
                 return Err(RecvError::TimedOut);
@@ -222,6 +232,15 @@ impl Locked<'_> {
 
     pub(crate) fn refuse_receive(&self) -> RecvError {
         if self.terminated { RecvError::Terminated } else { RecvError::Closed }
+    }
+
+    /// Returns how much of a large message has arrived that is not complete; 0 if there is none.
+    fn large_message_so_far(&self) -> usize {
+        // Where many peers talk, there is something to do without waiting for one of them.
+        let [only] = self.net_peers[..] else { return 0 };
+        let Some(conn) = self.peer(only).and_then(super::peer::Peer::conn) else { return 0 };
+        let wanted = conn.protocol.as_ref().map_or(0, tamtam_zmtp::Connection::wanted);
+        if wanted >= super::io::READ_BYTES { conn.input.len() } else { 0 }
     }
 
     /// A message was taken: as long as there are more, the descriptor that was lent stays readable.

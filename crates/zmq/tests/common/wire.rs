@@ -107,12 +107,23 @@ impl RawPeer {
         Self { socket }
     }
 
+    /// A socket that is not connected yet.
+    pub fn prepare(endpoint: &str) -> Self {
+        let (domain, _) = address(endpoint);
+        Self::new(Socket::new(domain, Type::STREAM, None).unwrap())
+    }
+
+    /// Connects a socket that was prepared.
+    pub fn dial(&self, endpoint: &str) {
+        let (_, address) = address(endpoint);
+        self.socket.connect(&address).unwrap();
+    }
+
     /// Connects to an endpoint as `bind` returns it.
     pub fn connect(endpoint: &str) -> Self {
-        let (domain, address) = address(endpoint);
-        let socket = Socket::new(domain, Type::STREAM, None).unwrap();
-        socket.connect(&address).unwrap();
-        Self::new(socket)
+        let peer = Self::prepare(endpoint);
+        peer.dial(endpoint);
+        peer
     }
 
     /// Connects and shakes hands as a socket of this type.
