@@ -129,6 +129,9 @@ impl Context {
     ///
     /// [`ShutdownError`] when something could not be sent by then; it tells what it waited for. The rest is dropped.
     pub fn shutdown(&self, deadline: Duration) -> Result<(), ShutdownError> {
+        if self.core.is_forked() {
+            return Ok(());
+        }
         let began = Instant::now();
         self.core.terminated.store(true, Ordering::Release);
         for socket in self.core.all_sockets() {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::core::{Core, ReadySet};
-use crate::socket::Socket;
+use crate::socket::{Socket, forked};
 use crate::sys::epoll::{self, Epoll, Events};
+use crate::sys::fork;
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub struct Poller {
     events: Events,
     items: HashMap<usize, Item>,
     ready: Vec<PollEvent>,
+    /// The process that made it: a fork's child shares the descriptor with its parent and must leave it alone.
+    generation: u32,
     /// Where the next look begins: a busy socket must not hide the others from a caller who handles one event at a time.
     turn: usize,
 }
@@ -91,6 +94,7 @@ impl Poller {
             events: Events::with_capacity(64),
             items: HashMap::new(),
             ready: Vec::new(),
+            generation: fork::generation(),
             turn: 0,
         })
     }
@@ -104,7 +108,7 @@ impl Poller {
     pub fn add(&mut self, socket: &impl AsRef<Socket>, key: usize, interest: Interest) -> io::Result<()> {
         self.check_key(key)?;
         let core = Arc::clone(socket.as_ref().core());
-        let mut locked = core.lock();
+        let Some(mut locked) = core.operate() else { return Err(forked()) };
         let set = locked.lend_set()?;
         self.epoll.add(set.watched().as_fd(), key as u64, epoll::Interest::READ)?;
         locked.pollers += 1;
@@ -156,6 +160,9 @@ impl Poller {
     }
 
     fn forget(&self, item: &Item) {
+        if self.generation != fork::generation() {
+            return;
+        }
         match item {
             Item::Socket { core, set, .. } => {
                 let _ = self.epoll.remove(set.watched().as_fd());
@@ -176,6 +183,9 @@ impl Poller {
     ///
     /// `Interrupted` when a signal arrived; otherwise what the operating system says.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<&[PollEvent]> {
+        if self.generation != fork::generation() {
+            return Err(forked());
+        }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             self.ready.clear();

@@ -15,7 +15,7 @@ use crate::engine::wait::Patience;
 use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, Undelivered,
 };
-use crate::monitor::Monitor;
+use crate::monitor::{EventKind, Monitor, MonitorEvent, MonitorQueue};
 use crate::options::{OptionError, Options};
 use crate::statistics::{PeerStatistics, SocketStatistics, Traffic};
 
@@ -83,10 +83,9 @@ impl Socket {
         let mut options = self.options();
         change(&mut options);
         options.check()?;
-        let mut locked = self.core.lock();
-        if !locked.is_open() {
+        let Some(mut locked) = self.core.operate().filter(|locked| locked.is_open()) else {
             return Err(OptionError::Closed);
-        }
+        };
         locked.apply_options(options);
         Ok(())
     }
@@ -94,7 +93,7 @@ impl Socket {
     /// Returns the options as they are now.
     #[must_use]
     pub fn options(&self) -> Options {
-        (*self.core.lock().options).clone()
+        self.core.inspect().map(|locked| (*locked.options).clone()).unwrap_or_default()
     }
 
     /// Binds to an endpoint; returns it with wildcards resolved, as [`unbind`](Self::unbind) and a peer's `connect` want it.
@@ -103,7 +102,10 @@ impl Socket {
     ///
     /// [`BindError`] naming the endpoint: malformed, in use, not permitted.
     pub fn bind(&self, endpoint: &str) -> Result<String, BindError> {
-        self.core.lock().bind(endpoint)
+        match self.core.operate() {
+            Some(mut locked) => locked.bind(endpoint),
+            None => Err(BindError::Closed { endpoint: endpoint.to_owned() }),
+        }
     }
 
     /// Connects to an endpoint, in the background, and again whenever the connection is lost.
@@ -112,7 +114,7 @@ impl Socket {
     ///
     /// [`ConnectError`] when the endpoint is malformed. That nobody listens there is no error: it is retried.
     pub fn connect(&self, endpoint: &str) -> Result<(), ConnectError> {
-        self.core.lock().connect(endpoint, None)
+        self.connect_with(endpoint, None)
     }
 
     /// Connects, and chooses the routing id by which this ROUTER or STREAM addresses the peer.
@@ -121,7 +123,14 @@ impl Socket {
     ///
     /// As [`connect`](Self::connect), and when the routing id is in use.
     pub fn connect_as(&self, endpoint: &str, routing_id: &[u8]) -> Result<(), ConnectError> {
-        self.core.lock().connect(endpoint, Some(routing_id))
+        self.connect_with(endpoint, Some(routing_id))
+    }
+
+    fn connect_with(&self, endpoint: &str, routing_id: Option<&[u8]>) -> Result<(), ConnectError> {
+        match self.core.operate() {
+            Some(mut locked) => locked.connect(endpoint, routing_id),
+            None => Err(ConnectError::Closed { endpoint: endpoint.to_owned() }),
+        }
     }
 
     /// Stops listening, and ends the connections that were accepted there.
@@ -130,7 +139,8 @@ impl Socket {
     ///
     /// [`EndpointNotFound`] when the socket is not bound there.
     pub fn unbind(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
-        self.core.lock().unbind(endpoint)
+        let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
+        self.core.operate().ok_or_else(not_found)?.unbind(endpoint)
     }
 
     /// Ends a connection made by [`connect`](Self::connect).
@@ -139,13 +149,14 @@ impl Socket {
     ///
     /// [`EndpointNotFound`] when the socket is not connected there.
     pub fn disconnect(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
-        self.core.lock().disconnect_endpoint(endpoint)
+        let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint)
     }
 
     /// Returns the endpoint of the last `bind` (wildcards resolved) or `connect`.
     #[must_use]
     pub fn last_endpoint(&self) -> Option<String> {
-        self.core.lock().last_endpoint.clone()
+        self.core.inspect().and_then(|locked| locked.last_endpoint.clone())
     }
 
     /// Sends a message, waiting for room as long as the option `send_timeout` allows (for ever by default).
@@ -221,7 +232,9 @@ impl Socket {
     /// Hands bytes that were left for a batch to the operating system now. Never needed for delivery: the background thread
     /// does it within a fraction of a millisecond.
     pub fn flush(&self) {
-        self.core.lock().flush_dirty();
+        if let Some(mut locked) = self.core.operate() {
+            locked.flush_dirty();
+        }
     }
 
     /// Receives a message, waiting as long as the option `receive_timeout` allows (for ever by default).
@@ -317,7 +330,7 @@ impl Socket {
         if !self.core.kind.subscribes() {
             return Err(NotSubscribed);
         }
-        self.core.lock().subscribe(topic.as_ref());
+        self.core.operate().ok_or(NotSubscribed)?.subscribe(topic.as_ref());
         Ok(())
     }
 
@@ -327,7 +340,8 @@ impl Socket {
     ///
     /// [`NotSubscribed`] when there is none for this topic.
     pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
-        if self.core.lock().unsubscribe(topic.as_ref()) { Ok(()) } else { Err(NotSubscribed) }
+        let found = self.core.operate().is_some_and(|mut locked| locked.unsubscribe(topic.as_ref()));
+        if found { Ok(()) } else { Err(NotSubscribed) }
     }
 
     /// Manual mode of an XPUB: subscribes the peer whose notice was received last, to any topic.
@@ -336,7 +350,7 @@ impl Socket {
     ///
     /// [`NotSubscribed`] when there is no such peer (any more).
     pub fn subscribe_last(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
-        self.core.lock().subscribe_last(topic.as_ref(), true)
+        self.core.operate().ok_or(NotSubscribed)?.subscribe_last(topic.as_ref(), true)
     }
 
     /// Manual mode of an XPUB: takes a subscription of the peer whose notice was received last away.
@@ -345,7 +359,7 @@ impl Socket {
     ///
     /// [`NotSubscribed`] when there is no such peer (any more).
     pub fn unsubscribe_last(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
-        self.core.lock().subscribe_last(topic.as_ref(), false)
+        self.core.operate().ok_or(NotSubscribed)?.subscribe_last(topic.as_ref(), false)
     }
 
     /// Waits until `count` peers hold at least one subscription each. (PUB, XPUB)
@@ -363,7 +377,7 @@ impl Socket {
     /// Returns how many peers hold at least one subscription. (PUB, XPUB)
     #[must_use]
     pub fn subscriber_count(&self) -> usize {
-        let mut locked = self.core.lock();
+        let Some(mut locked) = self.core.operate() else { return 0 };
         locked.scan_inproc();
         locked.subscriber_count()
     }
@@ -386,7 +400,9 @@ impl Socket {
         let began = Instant::now();
         let deadline = began.checked_add(timeout);
         let patience = deadline.map_or(Patience::Endless, Patience::Until);
-        let mut locked = self.core.lock();
+        let Some(mut locked) = self.core.operate() else {
+            return Err(BarrierError { wanted, attached: 0, waited: Duration::ZERO });
+        };
         loop {
             locked.scan_inproc();
             let attached = count(&locked);
@@ -403,7 +419,18 @@ impl Socket {
     /// Returns what the socket has done so far.
     #[must_use]
     pub fn statistics(&self) -> SocketStatistics {
-        let locked = self.core.lock();
+        let Some(locked) = self.core.inspect() else {
+            // A fork's child, and the parent was at work when it was made.
+            return SocketStatistics {
+                socket_type: self.core.kind,
+                since: Instant::now(),
+                traffic: Traffic::default(),
+                queued_in: 0,
+                queued_out: 0,
+                peers: 0,
+                monitor_dropped: 0,
+            };
+        };
         let mut traffic: Traffic = locked.retired;
         let (mut queued_in, mut queued_out, mut peers) = (0, 0, 0);
         for peer in locked.iter_peers() {
@@ -426,7 +453,7 @@ impl Socket {
     /// Returns what happened with each peer that there is now.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerStatistics> {
-        let locked = self.core.lock();
+        let Some(locked) = self.core.inspect() else { return Vec::new() };
         locked.iter_peers().map(|peer| locked.describe_peer(peer)).collect()
     }
 
@@ -434,7 +461,7 @@ impl Socket {
     /// the peer is gone.
     #[must_use]
     pub fn peer_info(&self, peer: PeerId) -> Option<PeerInfo> {
-        self.core.lock().peer(peer).and_then(|peer| peer.info.as_deref().cloned())
+        self.core.inspect()?.peer(peer).and_then(|peer| peer.info.as_deref().cloned())
     }
 
     /// Begins to watch what happens to the socket's connections. At most `capacity` events are kept; a monitor made before
@@ -442,14 +469,20 @@ impl Socket {
     #[must_use]
     pub fn monitor(&self, capacity: usize) -> Monitor {
         let (monitor, queue) = Monitor::new(capacity);
-        let mut locked = self.core.lock();
-        if let Some(old) = locked.monitor.replace(queue) {
-            old.push(crate::monitor::MonitorEvent {
+        let stopped = |monitor: &MonitorQueue| {
+            monitor.push(MonitorEvent {
                 at: Instant::now(),
                 endpoint: "".into(),
                 peer: None,
-                kind: crate::monitor::EventKind::Stopped,
+                kind: EventKind::Stopped,
             });
+        };
+        let Some(mut locked) = self.core.operate() else {
+            stopped(&queue);
+            return monitor;
+        };
+        if let Some(old) = locked.monitor.replace(queue) {
+            stopped(&old);
         }
         monitor
     }
@@ -458,10 +491,9 @@ impl Socket {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let kind = self.core.kind;
-        let mut locked = self.core.lock();
-        if !locked.is_open() {
+        let Some(mut locked) = self.core.operate().filter(|locked| locked.is_open()) else {
             return Readiness { readable: true, writable: true };
-        }
+        };
         let mut readable = kind.can_receive() && locked.look_ahead();
         if !readable && locked.poll_io() {
             readable = kind.can_receive() && locked.look_ahead();
@@ -482,10 +514,11 @@ impl Socket {
     ///
     /// [`Undelivered`] with what had to be given up.
     pub fn close_within(self, timeout: Duration) -> Result<(), Undelivered> {
-        self.core.lock().close(Some(timeout));
-        if !self.core.is_forked() {
-            self.context_core().wait_for_socket(self.core.id);
+        match self.core.operate() {
+            Some(mut locked) => locked.close(Some(timeout)),
+            None => return Ok(()),
         }
+        self.context_core().wait_for_socket(self.core.id);
         let (messages, bytes) = self.core.lock().lost_at_close;
         if messages == 0 { Ok(()) } else { Err(Undelivered { messages, bytes }) }
     }
@@ -498,7 +531,7 @@ impl Socket {
         if let Some(set) = self.exported.get() {
             return Ok(set);
         }
-        let mut locked = self.core.lock();
+        let Some(mut locked) = self.core.operate() else { return Err(forked()) };
         let set = locked.lend_set()?;
         locked.exported = true;
         locked.update_attention();
@@ -523,6 +556,10 @@ impl Socket {
     }
 }
 
+pub(crate) fn forked() -> std::io::Error {
+    std::io::Error::other("the socket belongs to the parent process; make a new context after fork")
+}
+
 impl AsFd for Socket {
     /// As [`Socket::try_as_fd`].
     ///
@@ -542,10 +579,7 @@ impl AsRef<Self> for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.core.is_forked() {
-            return;
-        }
-        let mut locked = self.core.lock();
+        let Some(mut locked) = self.core.operate() else { return };
         let linger = locked.options.linger;
         locked.close(linger);
     }

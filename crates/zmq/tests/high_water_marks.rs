@@ -20,6 +20,10 @@ fn marks(driver: Driver, send: u32, receive: u32) -> impl Fn(&mut Options) {
     }
 }
 
+//= 28/REQREP, the DEALER socket type
+//# SHOULD constrain incoming and outgoing queue sizes to a runtime-configurable limit.
+//= 30/PIPELINE, the PUSH socket type
+//# SHOULD constrain queue sizes to a runtime-configurable limit.
 #[test]
 fn exactly_as_many_messages_are_queued_as_the_mark_says() {
     over_the_network(|transport, driver| {
@@ -139,6 +143,10 @@ fn raising_the_mark_wakes_a_waiting_sender() {
     });
 }
 
+//= 30/PIPELINE, the PULL socket type
+//# SHOULD constrain incoming queue sizes to a runtime-configurable limit.
+//= 29/PUBSUB, the SUB socket type
+//# SHOULD constrain queue sizes to a runtime-configurable limit.
 /// A receiver that does not receive holds no more than its mark, one batch of bytes, and what the kernel has.
 #[test]
 fn a_receiver_at_its_mark_stops_reading() {

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::wire::{COMMAND, RawListener, RawPeer, frame};
 use common::{
     PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text, texts,
@@ -259,7 +261,7 @@ fn xsub_drops_what_a_publisher_does_not_take() {
     over_the_network(|transport, driver| {
         let context = Context::new();
         let xsub = XSub::with(&context, |o| {
-            o.set_driver(driver).set_send_hwm(5).set_linger(Some(std::time::Duration::ZERO));
+            o.set_driver(driver).set_send_hwm(5).set_linger(Some(Duration::ZERO));
         })
         .unwrap();
         let listener = RawListener::bind(&reserved(transport));
@@ -308,6 +310,157 @@ fn xsub_receives_from_its_publishers_in_turn() {
                 (0..3).map(|_| texts(&xsub.recv_timeout(PATIENCE).unwrap())).collect();
             round.sort();
             assert_eq!(round, [["t", "0", ""], ["t", "1", ""], ["t", "2", ""]], "{transport} {driver:?}");
+        }
+    });
+}
+
+//= 29/PUBSUB, the XPUB socket type
+//# SHALL not modify outgoing messages in any way.
+//= 29/PUBSUB, the XPUB socket type
+//# SHALL perform a binary comparison of the subscription against the start of the first frame of the message.
+#[test]
+fn xpub_compares_octets_and_sends_messages_as_they_are() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let xpub = XPub::with(&context, driven_by(driver)).unwrap();
+        let mut peer = RawPeer::connect_as(&xpub.bind(&fresh(transport)).unwrap(), "SUB");
+        peer.send(&frame(COMMAND, b"\x09SUBSCRIBEa\0b"));
+        xpub.wait_for_subscribers(1, PATIENCE).unwrap();
+        for frames in [vec!["A\0b"], vec!["a"], vec!["a\0"], vec!["a", "\0b"], vec!["x", "a\0b"]] {
+            xpub.send(message(&frames)).unwrap();
+        }
+        xpub.send(message(&["a\0b", "", "end"])).unwrap();
+        assert_eq!(peer.receive_message(), [&b"a\0b"[..], b"", b"end"], "{transport} {driver:?}");
+    });
+}
+
+//= 29/PUBSUB, the XPUB socket type
+//# SHALL create a double queue when initiating an outgoing connection to a subscriber, and SHALL maintain the double queue
+//# whether or not the connection is established.
+#[test]
+fn xpub_that_connects_serves_its_subscribers_again_and_again() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let endpoint = reserved(transport);
+        let xpub = XPub::with(&context, |o| {
+            o.set_driver(driver).set_reconnect_interval(Some(Duration::from_millis(5)));
+        })
+        .unwrap();
+        xpub.connect(&endpoint).unwrap();
+        for round in 0..3 {
+            let xsub = XSub::with(&context, driven_by(driver)).unwrap();
+            xsub.subscribe("t");
+            xsub.bind(&endpoint).unwrap();
+            assert_eq!(notices(&xpub, 1), [b"\x01t"], "{transport} {driver:?}");
+            xpub.send(format!("t{round}")).unwrap();
+            assert_eq!(text(&xsub.recv_timeout(PATIENCE).unwrap()), format!("t{round}"));
+            drop(xsub);
+            assert_eq!(notices(&xpub, 1), [b"\x00t"], "{transport} {driver:?}");
+        }
+    });
+}
+
+//= 29/PUBSUB, the XSUB socket type
+//# SHALL maintain a double queue for each connected publisher, allowing outgoing and incoming messages to be queued
+//# independently.
+//= 29/PUBSUB, the XSUB socket type
+//# SHALL create a double queue when initiating an outgoing connection to a publisher, and SHALL maintain the double queue
+//# whether or not the connection is established.
+#[test]
+fn xsub_queues_both_ways_independently_and_outlives_connections() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let listener = RawListener::bind(&reserved(transport));
+        let xsub = XSub::with(&context, |o| {
+            o.set_driver(driver).set_send_hwm(5).set_linger(Some(Duration::ZERO));
+            o.set_reconnect_interval(Some(Duration::from_millis(5)));
+        })
+        .unwrap();
+        xsub.subscribe("");
+        xsub.connect(&listener.endpoint).unwrap();
+        for round in 0..2 {
+            let mut publisher = listener.accept_as("XPUB");
+            assert_eq!(
+                publisher.receive_frame(),
+                (COMMAND, b"\x09SUBSCRIBE".to_vec()),
+                "{transport} {driver:?}"
+            );
+            xsub.wait_for_peers(1, PATIENCE).unwrap();
+            let dropped = xsub.statistics().traffic.dropped.full;
+            while xsub.statistics().traffic.dropped.full == dropped {
+                xsub.send(vec![7; 100_000]).unwrap();
+            }
+            // The way out is full, the way in is not.
+            publisher.send_message(&[round.to_string().as_bytes()]);
+            assert_eq!(
+                text(&xsub.recv_timeout(PATIENCE).unwrap()),
+                round.to_string(),
+                "{transport} {driver:?}"
+            );
+            drop(publisher);
+            eventually("the publisher is gone", || xsub.statistics().peers == 0);
+        }
+    });
+}
+
+//= 29/PUBSUB, the XSUB socket type
+//# SHALL create a double queue when a publisher connects to it. If this publisher disconnects, the XSUB socket SHALL
+//# destroy its double queue and SHALL discard any messages it contains.
+/// What was to be sent is discarded. What arrived whole is delivered all the same, as by libzmq.
+#[test]
+fn xsub_forgets_a_publisher_that_goes() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let xsub = XSub::with(&context, |o| {
+            o.set_driver(driver).set_send_hwm(5);
+        })
+        .unwrap();
+        xsub.subscribe("");
+        let endpoint = xsub.bind(&fresh(transport)).unwrap();
+        let publisher = RawPeer::connect_as(&endpoint, "XPUB");
+        xsub.wait_for_peers(1, PATIENCE).unwrap();
+        while xsub.statistics().traffic.dropped.full == 0 {
+            xsub.send(vec![7; 100_000]).unwrap();
+        }
+        let queued = xsub.statistics().queued_out;
+        assert!(queued > 0);
+        drop(publisher);
+        eventually("the publisher is gone", || xsub.peers().is_empty());
+        assert_eq!(xsub.statistics().traffic.dropped.disconnected, queued, "{transport} {driver:?}");
+        let mut next = RawPeer::connect_as(&endpoint, "XPUB");
+        assert_eq!(next.receive_frame(), (COMMAND, b"\x09SUBSCRIBE".to_vec()));
+        xsub.wait_for_peers(1, PATIENCE).unwrap();
+        xsub.send("fresh").unwrap();
+        assert_eq!(next.receive_message(), [b"fresh"]);
+    });
+}
+
+//= 29/PUBSUB, the XSUB socket type
+//# SHALL silently discard messages if the incoming queue for a publisher is full.
+/// That happens at the publisher, who drops and counts, when the XSUB has stopped to read.
+#[test]
+fn xsub_with_a_full_queue_makes_its_publisher_drop() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let xpub = XPub::with(&context, |o| {
+            o.set_driver(driver).set_send_hwm(10);
+        })
+        .unwrap();
+        let xsub = XSub::with(&context, |o| {
+            o.set_driver(driver).set_receive_hwm(10);
+        })
+        .unwrap();
+        xsub.subscribe("");
+        xsub.connect(&xpub.bind(&fresh(transport)).unwrap()).unwrap();
+        xpub.wait_for_subscribers(1, PATIENCE).unwrap();
+        let mut sent: u64 = 0;
+        while xpub.statistics().traffic.dropped.full < 3 {
+            xpub.send(vec![0; 50_000]).unwrap();
+            sent += 1;
+            assert!(sent < 10_000, "{transport} {driver:?}: the subscriber takes everything");
+        }
+        for _ in 0..sent - xpub.statistics().traffic.dropped.full {
+            xsub.recv_timeout(PATIENCE).unwrap();
         }
     });
 }

@@ -276,6 +276,19 @@ impl Core {
         Locked { core: self, guard: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)) }
     }
 
+    /// Takes the lock to look or to change something; `None` in a fork's child where that is not to be had.
+    ///
+    /// A child may look at its copy, but the thread that held the lock when it was made does not exist there.
+    pub(crate) fn inspect<'a>(self: &'a Arc<Self>) -> Option<Locked<'a>> {
+        if self.is_forked() { self.try_lock() } else { Some(self.lock()) }
+    }
+
+    /// Takes the lock to do something; `None` in a fork's child: descriptors are shared with the parent there, and what is
+    /// done to them the parent's connections would feel.
+    pub(crate) fn operate<'a>(self: &'a Arc<Self>) -> Option<Locked<'a>> {
+        (!self.is_forked()).then(|| self.lock())
+    }
+
     /// Takes the lock if nobody has it.
     pub(crate) fn try_lock<'a>(self: &'a Arc<Self>) -> Option<Locked<'a>> {
         match self.state.try_lock() {
