@@ -128,7 +128,8 @@ fn a_killed_receiver_takes_its_own_share_only() {
             received + 1,
             "{driver:?}: the survivor has all of its share"
         );
-        assert_eq!(statistics.queued_out, 0);
+        // The receiver may have a message before the sending thread has accounted for it.
+        eventually("all is accounted for", || push.statistics().queued_out == 0);
         let victims = sent - received;
         assert!(traffic.dropped.disconnected <= 50 && victims > 100, "{driver:?}: {traffic:?}");
     }
