@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, becomes_true, driven_by, eventually, everywhere, fresh, text,
+    written,
 };
 use tamtam_zmq::{Context, Interest, PollEvent, Poller, Pub, Pull, Push, RecvError, Rep, Req, Sub};
 
@@ -166,6 +167,7 @@ fn a_busy_socket_does_not_hide_the_others() {
             for _ in 0..100 {
                 push.send("x").unwrap();
             }
+            written(&push);
             eventually("it is there", || pull.readiness().readable);
             (pull, push)
         });
@@ -242,12 +244,20 @@ fn one_socket_may_be_in_two_pollers() {
         std::thread::scope(|scope| {
             let waiting: Vec<_> = pollers
                 .iter_mut()
-                .map(|poller| scope.spawn(|| poller.wait(Some(PATIENCE)).unwrap().len()))
+                .map(|poller| {
+                    scope.spawn(|| {
+                        let told = poller.wait(Some(PATIENCE)).unwrap().len();
+                        (told, Instant::now())
+                    })
+                })
                 .collect();
             assert!(!becomes_true(A_WHILE, || waiting.iter().any(|thread| thread.is_finished())));
+            let sent = Instant::now();
             push.send("x").unwrap();
             for thread in waiting {
-                assert_eq!(thread.join().unwrap(), 1, "{driver:?}: both are told");
+                let (told, at) = thread.join().unwrap();
+                assert_eq!(told, 1, "{driver:?}: both are told");
+                assert!(at - sent < PATIENCE / 2, "{driver:?}: one was told when its time was over only");
             }
         });
         pull.try_recv().unwrap();
