@@ -213,7 +213,14 @@ impl Poller {
                         readable: event.readable || event.hangup,
                         writable: event.writable,
                     }),
-                    Some(Item::Socket { core, .. }) => core.lock().service(),
+                    Some(Item::Socket { core, .. }) => {
+                        let mut locked = core.lock();
+                        locked.service();
+                        if locked.is_awaited() {
+                            // What made the set readable is with us now; others who watch it would sleep on.
+                            locked.wake();
+                        }
+                    }
                     None => {}
                 }
             }

@@ -420,10 +420,14 @@ impl<'a> Locked<'a> {
         self.core.attention.set_sleeping(false);
     }
 
+    /// Tells whether somebody sleeps who has to learn when another thread brings something in.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.leader || self.following > 0 || self.polling > 0 || !self.wakers.is_empty()
+    }
+
     /// Sets the flag by which inproc peers know whether they have to wake us.
     pub(crate) fn update_attention(&self) {
-        let wanted =
-            self.leader || self.following > 0 || !self.wakers.is_empty() || self.polling > 0 || self.exported;
+        let wanted = self.is_awaited() || self.exported;
         self.core.attention.set_sleeping(wanted);
     }
 

@@ -321,7 +321,7 @@ impl Locked<'_> {
     /// Looks at everything that is watched, without waiting. Returns whether anything happened.
     pub(crate) fn poll_io(&mut self) -> bool {
         let any = self.poll_descriptors();
-        if any && (self.leader || self.following > 0) {
+        if any && self.is_awaited() {
             // Another thread waits for what was in the kernel a moment ago and is with us now.
             self.wake();
         }

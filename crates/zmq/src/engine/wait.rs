@@ -332,9 +332,9 @@ impl Locked<'_> {
         }
         self.leader = false;
         self.update_attention();
-        if self.following > 0 {
-            // One of the others takes the lead, or finds that what it waits for is there.
-            self.after.notify = true;
+        if self.is_awaited() {
+            // One of the others takes the lead, or finds that what it waits for is with us now.
+            self.wake();
         }
         self.ask_for_ticks();
         outcome
