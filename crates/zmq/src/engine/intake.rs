@@ -315,8 +315,8 @@ impl Locked<'_> {
     /// Acts on anything that is not a message.
     pub(crate) fn handle_event(&mut self, id: PeerId, event: Event) {
         match event {
-            Event::Subscribe(topic) => self.subscribed(id, &topic),
-            Event::Cancel(topic) => self.cancelled(id, &topic),
+            Event::Subscribe(topic) => self.subscription_changed(id, &topic, true),
+            Event::Cancel(topic) => self.subscription_changed(id, &topic, false),
             // The handshake is over before messages are parsed.
             Event::Ready(_) => {}
             Event::Message(_) if !self.core.kind.can_receive() => self.retired.dropped.malformed += 1,
@@ -330,48 +330,28 @@ impl Locked<'_> {
 
     //= 29/PUBSUB, the XPUB socket type
     //# SHALL deliver subscribe and cancel messages to the calling application.
-    fn subscribed(&mut self, id: PeerId, topic: &[u8]) {
+    fn subscription_changed(&mut self, id: PeerId, topic: &[u8], wanted: bool) {
         let kind = self.core.kind;
         let state = &mut **self;
         let Pattern::Publish(publishing) = &mut state.pattern else { return };
         publishing.policy.verbose = state.options.xpub_verbose;
         publishing.policy.verboser = state.options.xpub_verboser;
         publishing.policy.manual = state.options.xpub_manual;
-        let pass = if publishing.policy.manual {
-            publishing.asked.subscribe(id, topic);
-            true
-        } else {
-            let change = publishing.subscriptions.subscribe(id, topic);
-            publishing.policy.on_subscribe(change)
-        };
+        let policy = publishing.policy;
+        // In manual mode the application decides; what was asked for is remembered for when the peer goes.
+        let held = if policy.manual { &mut publishing.asked } else { &mut publishing.subscriptions };
+        let change = if wanted { held.subscribe(id, topic) } else { held.unsubscribe(id, topic) };
+        let pass = if wanted { policy.on_subscribe(change) } else { policy.on_unsubscribe(change) };
         if kind == SocketType::XPub && pass {
-            self.notice(id, 1, topic);
+            self.notice(id, u8::from(wanted), topic);
         }
-        if let Some(welcome) = self.options.xpub_welcome_message.clone()
+        if wanted
+            && let Some(welcome) = self.options.xpub_welcome_message.clone()
             && self.peer(id).is_none_or(|peer| peer.traffic.messages_out == 0)
         {
             self.send_to(id, Message::new(welcome));
         }
         // Somebody may be waiting for subscribers.
-        self.wake();
-    }
-
-    fn cancelled(&mut self, id: PeerId, topic: &[u8]) {
-        let kind = self.core.kind;
-        let state = &mut **self;
-        let Pattern::Publish(publishing) = &mut state.pattern else { return };
-        publishing.policy.verboser = state.options.xpub_verboser;
-        publishing.policy.manual = state.options.xpub_manual;
-        let pass = if publishing.policy.manual {
-            publishing.asked.unsubscribe(id, topic);
-            true
-        } else {
-            let change = publishing.subscriptions.unsubscribe(id, topic);
-            publishing.policy.on_unsubscribe(change)
-        };
-        if kind == SocketType::XPub && pass {
-            self.notice(id, 0, topic);
-        }
         self.wake();
     }
 
