@@ -201,7 +201,7 @@ fn a_socket_that_waits_for_peers_does_not_read_without_bound() {
 /// Sends messages of 1,000 bytes until nobody takes any more, or much too many were taken; returns how many bytes.
 fn flood(peer: &mut RawPeer) -> usize {
     use std::io::Write;
-    peer.socket.set_write_timeout(Some(4 * A_WHILE)).unwrap();
+    peer.socket.set_write_timeout(Some(2 * A_WHILE)).unwrap();
     let batch = frame(0, &[7; 1000]).repeat(100);
     let mut written = 0;
     while written < 64_000_000 {

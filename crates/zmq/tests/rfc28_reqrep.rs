@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::wire::{RawListener, RawPeer};
 use common::{
-    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text,
-    texts, written,
+    A_WHILE, PATIENCE, arrived, driven_by, eventually, everywhere, fresh, message, over_the_network,
+    reserved, text, texts,
 };
 use tamtam_zmq::{Context, Dealer, Message, RecvError, Rep, Req, Router, SendError};
 
@@ -258,9 +258,7 @@ fn rep_serves_its_peers_in_turn() {
             }
         }
         rep.wait_for_peers(3, PATIENCE).unwrap();
-        if transport != "inproc" {
-            dealers.iter().for_each(written);
-        }
+        arrived(&rep, 15);
         for _ in 0..5 {
             let mut round: Vec<String> = (0..3)
                 .map(|_| {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::wire::{COMMAND, RawListener, RawPeer, frame};
 use common::{
-    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text,
-    texts, written,
+    A_WHILE, PATIENCE, arrived, driven_by, eventually, everywhere, fresh, message, over_the_network,
+    reserved, text, texts,
 };
 use tamtam_zmq::{Context, Pub, RecvError, SendError, Socket, SocketType, Sub};
 
@@ -270,9 +270,7 @@ fn sub_receives_from_its_publishers_in_turn() {
                 publisher.send(number.to_string()).unwrap();
             }
         }
-        if transport != "inproc" {
-            publishers.iter().for_each(written);
-        }
+        arrived(&subscriber, 15);
         for _ in 0..5 {
             let mut round: Vec<String> =
                 (0..3).map(|_| text(&subscriber.recv_timeout(PATIENCE).unwrap())).collect();

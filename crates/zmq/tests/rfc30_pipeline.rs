@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::wire::{RawListener, RawPeer};
 use common::{
-    A_WHILE, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, text,
-    texts, written,
+    A_WHILE, PATIENCE, arrived, driven_by, eventually, everywhere, fresh, message, over_the_network,
+    reserved, text, texts,
 };
 use tamtam_zmq::{Context, Pull, Push, RecvError, SendError, Socket, SocketType};
 
@@ -214,9 +214,7 @@ fn pull_receives_from_its_peers_in_turn() {
             }
         }
         pull.wait_for_peers(4, PATIENCE).unwrap();
-        if transport != "inproc" {
-            pushes.iter().for_each(written);
-        }
+        arrived(&pull, 115);
         for _ in 0..5 {
             let mut round: Vec<String> =
                 (0..4).map(|_| text(&pull.recv_timeout(PATIENCE).unwrap())).collect();

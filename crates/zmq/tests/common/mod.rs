@@ -93,6 +93,11 @@ pub fn written(socket: &impl AsRef<Socket>) {
     eventually("everything is written", || socket.as_ref().statistics().queued_out == 0);
 }
 
+/// Waits until so many messages are there to be received.
+pub fn arrived(socket: &impl AsRef<Socket>, count: u64) {
+    eventually("everything has arrived", || socket.as_ref().statistics().queued_in == count);
+}
+
 /// A multipart message of texts.
 pub fn message(frames: &[&str]) -> Message {
     Message::from_frames(frames.iter().copied()).unwrap()
