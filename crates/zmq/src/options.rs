@@ -14,8 +14,9 @@ use tamtam_zmtp::Version;
 pub enum Spin {
     /// Never: a waiting thread sleeps at once.
     Off,
-    /// As long as it paid off lately, at most for about the cost of one wake-up, and only in a conversation (a
-    /// socket that sends and receives in turn) on a machine with more than one core.
+    /// As long as it paid off lately, at most for about the cost of one wake-up, on a machine with more than one core: in
+    /// a conversation (a socket that sends and receives in turn), between the parts of a large message, and shortly for
+    /// an inproc peer.
     #[default]
     Adaptive,
     /// For the full budget before each sleep.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -172,7 +172,6 @@ impl Poller {
             }
             Item::Fd { fd } => {
                 let _ = self.epoll.remove(fd.as_fd());
-                let _ = fd.as_raw_fd();
             }
         }
     }

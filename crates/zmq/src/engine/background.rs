@@ -196,10 +196,6 @@ impl Background {
         self.epoll.modify(fd, Watched::Connection { socket, peer }.token(), interest)
     }
 
-    pub(crate) fn unwatch_connection(&self, fd: BorrowedFd<'_>) {
-        self.unwatch(fd);
-    }
-
     pub(crate) fn watch_listener(&self, core: &Core, attachment: u32, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.start(core)?;
         self.epoll.add(fd, Watched::Listener { socket: core.id, attachment }.token(), Interest::READ)

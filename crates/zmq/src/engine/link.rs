@@ -123,7 +123,7 @@ impl Locked<'_> {
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.as_mut() else { return };
         if conn.home == Home::Background {
-            core.context.background.unwatch_connection(conn.fd.as_fd());
+            core.context.background.unwatch(conn.fd.as_fd());
         }
         conn.home = Home::Nowhere;
         if let Err(error) = set.epoll.add(conn.fd.as_fd(), u64::from(id.0), Interest::READ) {
@@ -471,7 +471,7 @@ impl Locked<'_> {
         net.batch_out |= conn.writing;
         match conn.home {
             Home::Nowhere => {}
-            Home::Background => core.context.background.unwatch_connection(conn.fd.as_fd()),
+            Home::Background => core.context.background.unwatch(conn.fd.as_fd()),
             Home::Socket => {
                 if let Some(set) = &state.set {
                     let _ = set.epoll.remove(conn.fd.as_fd());
