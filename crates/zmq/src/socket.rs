@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tamtam_zmtp::{Message, PeerId, PeerInfo, SocketType};
 
 use crate::context::Context;
 use crate::engine::core::{Core, ReadySet, Who};
+use crate::engine::pattern::Pattern;
 use crate::engine::wait::Patience;
 use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, Undelivered,
@@ -151,7 +153,28 @@ impl Socket {
     /// [`EndpointNotFound`] when the socket is not connected there.
     pub fn disconnect(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
         let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
-        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint)
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint, false)
+    }
+
+    /// Ends a connection made by [`connect`](Self::connect), and drops (and counts) what was received over it and not taken
+    /// yet, as libzmq does.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointNotFound`] when the socket is not connected there.
+    pub fn disconnect_and_discard(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
+        let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint, true)
+    }
+
+    /// Returns the routing id that was given to a peer last: how a STREAM that has just connected addresses the other end.
+    /// `None` for types that give none, and before the first. (ROUTER, STREAM)
+    #[must_use]
+    pub fn last_routing_id(&self) -> Option<Bytes> {
+        match &self.core.inspect()?.pattern {
+            Pattern::Route(identities) => identities.last().cloned(),
+            _ => None,
+        }
     }
 
     /// Returns the endpoint of the last `bind` (wildcards resolved) or `connect`.

@@ -12,7 +12,7 @@ use super::background::{Command, Timer};
 use super::core::{Life, Locked};
 use super::outbox::Outbox;
 use super::pattern::takes_turns;
-use super::peer::{Conn, Home, Link, Net, Peer, Phase};
+use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase};
 use crate::endpoint::{Endpoint, Host, TcpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
 use crate::monitor::EventKind;
@@ -133,7 +133,7 @@ impl Locked<'_> {
     fn new_net(&mut self, options: &Options, dialed: bool) -> Net {
         let born = self.next_epoch();
         let framing = first_framing(options);
-        Net { outbox: Outbox::default(), framing, conn: None, dialed, batch_out: false, born }
+        Net { outbox: Outbox::default(), framing, conn: None, dialed, batch_out: false, burst: Burst::default(), born }
     }
 
     fn add_attachment(&mut self, attachment: Attachment) -> u32 {
@@ -270,14 +270,16 @@ impl Locked<'_> {
 
     /// Stops listening there, and ends the connections accepted there.
     pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| {
+        self.detach_endpoint(text, false, |attachment| {
             matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. })
         })
     }
 
     /// Ends a connection made by `connect`.
-    pub(crate) fn disconnect_endpoint(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| {
+    ///
+    /// With `discard`, what was received over it and not taken yet goes too.
+    pub(crate) fn disconnect_endpoint(&mut self, text: &str, discard: bool) -> Result<(), EndpointNotFound> {
+        self.detach_endpoint(text, discard, |attachment| {
             matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })
         })
     }
@@ -285,6 +287,7 @@ impl Locked<'_> {
     fn detach_endpoint(
         &mut self,
         text: &str,
+        discard: bool,
         wanted: impl Fn(&Attachment) -> bool,
     ) -> Result<(), EndpointNotFound> {
         let found: Vec<u32> = self
@@ -297,14 +300,14 @@ impl Locked<'_> {
             return Err(EndpointNotFound { endpoint: text.to_owned() });
         }
         for id in found {
-            self.close_attachment(id);
+            self.close_attachment(id, discard);
         }
         Ok(())
     }
 
     /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
     /// kernel takes it at once.
-    fn close_attachment(&mut self, id: u32) {
+    fn close_attachment(&mut self, id: u32, discard: bool) {
         self.flush_dirty();
         let Some(attachment) = self.attachments.remove(&id) else { return };
         let endpoint = Arc::clone(attachment.endpoint());
@@ -328,6 +331,11 @@ impl Locked<'_> {
         for peer in peers {
             // No attachment any more, so this does not redial.
             self.disconnect(peer, "the endpoint was closed by the application");
+            if discard && let Some(known) = self.peer_mut(peer) {
+                let lost = known.inbox.len() as u64;
+                known.traffic.dropped.disconnected += lost;
+                self.remove_peer(peer);
+            }
         }
         let fd = listener_fd(Some(&attachment));
         self.tell_about(&endpoint, None, fd, EventKind::Closed);

@@ -33,7 +33,7 @@ pub(crate) struct PipeEnd {
 
 impl PipeEnd {
     pub(crate) fn into_link(self) -> Link {
-        let other = Arc::new(OnceLock::from(Other { core: self.from, info: self.info }));
+        let other = Arc::new(OnceLock::from(Other { core: self.from, info: self.info, marks: self.marks }));
         Link::Inproc(Inproc {
             tx: self.tx,
             rx: self.rx,
@@ -52,7 +52,7 @@ pub(crate) enum Lookup {
 }
 
 /// The bound of one direction: the sum of both sides' marks, none if either has none.
-fn bound(send: u32, receive: u32) -> u64 {
+pub(super) fn bound(send: u32, receive: u32) -> u64 {
     if send == 0 || receive == 0 { u64::MAX } else { u64::from(send) + u64::from(receive) }
 }
 
@@ -102,7 +102,8 @@ impl Locked<'_> {
             return;
         }
         let ours = info(kind, &self.options);
-        let _ = end.taker.set(Other { core: Arc::clone(self.core), info: ours });
+        let marks = (self.options.send_hwm, self.options.receive_hwm);
+        let _ = end.taker.set(Other { core: Arc::clone(self.core), info: ours, marks });
         // Now both marks are known.
         let (their_send, their_receive) = end.marks;
         end.tx.set_bound(bound(self.options.send_hwm, their_receive));

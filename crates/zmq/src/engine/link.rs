@@ -320,12 +320,12 @@ impl Locked<'_> {
         }
     }
 
-    /// Adds a subscription and tells all publishers if it is new.
+    /// Adds a subscription and tells all publishers, also if it is not new: whether they want to hear it again is theirs to
+    /// say (`xpub_verbose`).
     pub(crate) fn subscribe(&mut self, topic: &[u8]) {
         let Pattern::Subscribe(topics) = &mut self.pattern else { return };
-        if topics.subscribe(topic) {
-            self.tell_publishers(topic, true);
-        }
+        let _is_new = topics.subscribe(topic);
+        self.tell_publishers(topic, true);
     }
 
     /// Takes one reference of a subscription away; `false` if there was none.

@@ -11,7 +11,7 @@ mod io;
 mod lifecycle;
 mod link;
 mod outbox;
-mod pattern;
+pub(crate) mod pattern;
 mod profile;
 pub(crate) mod peer;
 mod ring;
