@@ -251,10 +251,10 @@ impl Locked<'_> {
                 self.send_turn.activate(peer);
                 self.wake();
             }
-            if routing_id.is_some_and(|_| kind != SocketType::Stream)
+            if routing_id.is_some()
                 && let Some(peer) = self.peer_mut(peer)
             {
-                peer.attached = true;
+                peer.attached = kind != SocketType::Stream;
                 peer.addressed = true;
             }
         }

@@ -131,7 +131,7 @@ impl Locked<'_> {
         let endpoint: Arc<str> = text.into();
         // Until the name is bound, only our own marks are known.
         let (send, receive) = (self.options.send_hwm, self.options.receive_hwm);
-        let (tx, their_rx) = ring(bound(send, receive));
+        let (tx, their_rx) = ring(if send == 0 { u64::MAX } else { u64::from(send) });
         let (their_tx, rx) = ring(bound(send, receive));
         let taker = Arc::new(OnceLock::new());
         let (latest_out, latest_in) = (Latest::default(), Latest::default());

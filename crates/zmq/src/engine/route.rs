@@ -484,7 +484,10 @@ impl Locked<'_> {
             return Err(SendError::Unroutable(message));
         };
         let hwm = u64::from(self.options.send_hwm);
-        let Some(net) = self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some()) else {
+        // To a peer whose address was chosen before there is a connection, bytes may be sent at once.
+        let addressed = self.peer(id).is_some_and(|peer| peer.addressed);
+        let Some(net) = self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some() || addressed)
+        else {
             return Err(SendError::Unroutable(message));
         };
         if hwm != 0 && net.outbox.messages() >= hwm {
@@ -578,7 +581,13 @@ impl State {
             }
             SocketType::Pub | SocketType::XPub if self.options.xpub_nodrop => {
                 let hwm = u64::from(self.options.send_hwm);
-                hwm == 0 || self.iter_peers().all(|peer| peer.queued_out() < hwm)
+                self.peers.iter_mut().flatten().all(|peer| match &mut peer.link {
+                    Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                    Link::Inproc(inproc) => {
+                        inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
+                    }
+                    Link::Gone => true,
+                })
             }
             SocketType::Router if self.options.router_mandatory => {
                 let hwm = u64::from(self.options.send_hwm);
