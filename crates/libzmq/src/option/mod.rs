@@ -44,7 +44,8 @@ pub(crate) fn set_defaults(options: &mut Options, kind: SocketType) {
         .set_router_handover(false)
         .set_backlog(100)
         .set_interruptible(true)
-        .set_strict_marks(true);
+        .set_strict_marks(true)
+        .set_inproc_any_types(true);
     if kind.subscribes() {
         options.set_linger(Some(Duration::ZERO));
     }

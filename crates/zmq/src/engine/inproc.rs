@@ -29,6 +29,8 @@ pub(crate) struct PipeEnd {
     pub(crate) latest_in: Latest,
     /// The connecting socket's marks, for the bounds: sending, receiving.
     pub(crate) marks: (u32, u32),
+    /// It does not mind what type the taker is of.
+    pub(crate) any_types: bool,
 }
 
 impl PipeEnd {
@@ -93,7 +95,8 @@ impl Locked<'_> {
     pub(crate) fn adopt_pipe(&mut self, endpoint: &Arc<str>, attachment: u32, end: PipeEnd) {
         let kind = self.core.kind;
         let theirs = end.from.kind;
-        if !self.is_open() || !kind.accepts(theirs) {
+        let fits = kind.accepts(theirs) || self.options.inproc_any_types && end.any_types;
+        if !self.is_open() || !fits {
             let reason = format!("a {kind} socket cannot talk to a {theirs} socket");
             self.tell(endpoint, None, EventKind::Refused { reason });
             self.after.sockets.push(Arc::clone(&end.from));
@@ -144,10 +147,12 @@ impl Locked<'_> {
             latest_in: Arc::clone(&latest_out),
             info: info(kind, &self.options),
             marks: (send, receive),
+            any_types: self.options.inproc_any_types,
         };
         let (lookup, end) = core.context.look_up_name(&endpoint, end);
         if let Lookup::Bound(other) = &lookup
             && !kind.accepts(other.kind)
+            && !self.options.inproc_any_types
         {
             self.after.links.extend(end.map(PipeEnd::into_link));
             return Err(ConnectError::Incompatible {
