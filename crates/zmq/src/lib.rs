@@ -43,11 +43,13 @@ mod endpoint;
 mod engine;
 mod error;
 mod faces;
+mod filter;
 mod monitor;
 mod options;
 mod poller;
 mod proxy;
 mod resolver;
+mod secret;
 mod socket;
 mod statistics;
 mod sys;
@@ -62,9 +64,11 @@ pub use crate::error::{
     ShutdownError, Undelivered,
 };
 pub use crate::faces::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, XPub, XSub};
+pub use crate::filter::{IpRange, IpcFilter, ParseIpRangeError};
 pub use crate::monitor::{EventKind, Monitor, MonitorEvent};
 pub use crate::options::{Driver, OptionError, Options, Spin};
 pub use crate::poller::{Interest, PollEvent, Poller};
 pub use crate::proxy::{Proxy, ProxyControl, ProxyError, ProxyStatistics, proxy};
+pub use crate::secret::Secret;
 pub use crate::socket::{Readiness, Socket};
 pub use crate::statistics::{Dropped, PeerState, PeerStatistics, SocketStatistics, Traffic};

@@ -1,5 +1,6 @@
 //! What a socket is bound and connected to.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,13 +14,16 @@ use super::core::{Life, Locked};
 use super::outbox::Outbox;
 use super::pattern::takes_turns;
 use super::peer::{Conn, Home, Link, Net, Peer, Phase};
+use super::socks::{Login, Socks, SocksError};
 use crate::endpoint::{Endpoint, Host, TcpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
+use crate::filter::IpcFilter;
 use crate::monitor::EventKind;
 use crate::options::Options;
 use crate::resolver;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::{self, IpcListener, Progress, TcpOptions};
+use crate::sys::stream;
 
 /// How many connections are accepted before the background thread looks at the rest of the world.
 const ACCEPT_TURN: usize = 64;
@@ -62,6 +66,7 @@ pub(crate) struct Listener {
     fd: ListenerFd,
     config: Arc<Config>,
     tcp: TcpOptions,
+    options: Arc<Options>,
     paused: bool,
     /// When the shortage of descriptors was last told: not more often than once a second.
     complained: Option<Instant>,
@@ -71,12 +76,47 @@ pub(crate) struct Listener {
 pub(crate) struct Dialer {
     pub(crate) endpoint: Arc<str>,
     target: Endpoint,
+    /// The SOCKS proxy to go through.
+    proxy: Option<TcpAddress>,
     pub(crate) peer: PeerId,
     config: Arc<Config>,
     tcp: TcpOptions,
     options: Arc<Options>,
     /// Failures since the last success.
     failures: u32,
+}
+
+impl Listener {
+    /// Judges by the filters whoever has just connected.
+    fn lets_in(&self, fd: BorrowedFd<'_>, is_tcp: bool) -> Result<(), String> {
+        if is_tcp {
+            let filters = &self.options.tcp_accept_filters;
+            if filters.is_empty() {
+                return Ok(());
+            }
+            return match socket::remote_tcp(fd) {
+                Ok(remote) if filters.iter().any(|range| range.contains(remote.ip())) => Ok(()),
+                Ok(remote) => Err(format!("connections from {} are filtered out", remote.ip())),
+                Err(error) => Err(format!("where it comes from cannot be told: {error}")),
+            };
+        }
+        let filters = &self.options.ipc_accept_filters;
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let Some((process, user, group)) = stream::peer_credentials(fd) else {
+            return Err("whose process it is cannot be told".to_owned());
+        };
+        let lets_in = |filter: &IpcFilter| match *filter {
+            IpcFilter::User(wanted) => wanted == user,
+            IpcFilter::Group(wanted) => wanted == group || stream::peer_has_group(fd, wanted),
+            IpcFilter::Process(wanted) => wanted == process,
+        };
+        if filters.iter().any(lets_in) {
+            return Ok(());
+        }
+        Err(format!("process {process} of user {user} is filtered out"))
+    }
 }
 
 impl Attachment {
@@ -86,6 +126,29 @@ impl Attachment {
             Self::Dialer(dialer) => &dialer.endpoint,
             Self::Name { endpoint } | Self::Pipe { endpoint, .. } => endpoint,
         }
+    }
+}
+
+/// A byte stream that a peer is to get, standing or being made.
+struct Stream {
+    fd: OwnedFd,
+    config: Arc<Config>,
+    remote: String,
+    /// Addresses to try when this one fails.
+    alternatives: Vec<SocketAddr>,
+    socks: Option<Box<Socks>>,
+    phase: Phase,
+}
+
+impl Dialer {
+    /// Begins the conversation with the proxy, if there is one to go through.
+    fn socks(&self) -> Option<Result<Socks, SocksError>> {
+        let Endpoint::Tcp(target) = &self.target else { return None };
+        self.proxy.as_ref()?;
+        let username = self.options.socks_username.as_deref().filter(|name| !name.is_empty());
+        let login =
+            username.map(|username| Login { username, password: self.options.socks_password.expose() });
+        Some(Socks::new(&target.host, target.port, login))
     }
 }
 
@@ -144,8 +207,8 @@ impl Locked<'_> {
         id
     }
 
-    /// Binds; returns the endpoint with wildcards resolved.
-    pub(crate) fn bind(&mut self, text: &str) -> Result<String, BindError> {
+    /// Binds, or takes over what is bound; returns the endpoint with wildcards resolved.
+    pub(crate) fn bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
         if !self.is_open() {
             return Err(BindError::Closed { endpoint: text.to_owned() });
         }
@@ -154,27 +217,40 @@ impl Locked<'_> {
         let tcp = tcp_options(&self.options);
         let (fd, resolved) = match &endpoint {
             Endpoint::Inproc(_) => {
+                if adopted.is_some() {
+                    let why = "an inproc name has no descriptor";
+                    return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
+                }
                 self.bind_inproc(text)?;
                 self.last_endpoint = Some(text.to_owned());
                 return Ok(text.to_owned());
             }
             Endpoint::Tcp(address) => {
-                let mut local = resolver::resolve_local(&address.host, self.options.ipv6).map_err(failed)?;
-                local.set_port(address.port.number());
-                let fd = socket::listen_tcp(local, &tcp).map_err(failed)?;
+                let fd = self.listen_tcp(address, adopted, &tcp).map_err(failed)?;
                 let resolved = socket::endpoint_text(&socket::local_tcp(fd.as_fd()).map_err(failed)?);
                 (ListenerFd::Tcp(fd), resolved)
             }
             Endpoint::Ipc(address) => {
-                let listener = socket::listen_ipc(address, tcp.backlog).map_err(failed)?;
+                let listener = match adopted {
+                    Some(fd) => socket::adopt_ipc(fd, tcp.backlog),
+                    None => socket::listen_ipc(address, tcp.backlog),
+                }
+                .map_err(failed)?;
                 let resolved = listener.address().to_string();
                 (ListenerFd::Ipc(listener), resolved)
             }
         };
         let config = config(self.core.kind, &self.options);
         let endpoint: Arc<str> = resolved.as_str().into();
-        let listener =
-            Listener { endpoint: Arc::clone(&endpoint), fd, config, tcp, paused: false, complained: None };
+        let listener = Listener {
+            endpoint: Arc::clone(&endpoint),
+            fd,
+            config,
+            tcp,
+            options: Arc::clone(&self.options),
+            paused: false,
+            complained: None,
+        };
         let id = self.add_attachment(Attachment::Listener(listener));
         let core = Arc::clone(self.core);
         if let Some(Attachment::Listener(listener)) = self.attachments.get(&id)
@@ -186,6 +262,20 @@ impl Locked<'_> {
         self.tell(&endpoint, None, EventKind::Listening);
         self.last_endpoint = Some(resolved.clone());
         Ok(resolved)
+    }
+
+    fn listen_tcp(
+        &self,
+        address: &TcpAddress,
+        adopted: Option<OwnedFd>,
+        tcp: &TcpOptions,
+    ) -> io::Result<OwnedFd> {
+        if let Some(fd) = adopted {
+            return socket::adopt_tcp(fd, tcp.backlog);
+        }
+        let mut local = resolver::resolve_local(&address.host, self.options.ipv6)?;
+        local.set_port(address.port.number());
+        socket::listen_tcp(local, tcp)
     }
 
     /// Begins to connect; `routing_id` is how a ROUTER or STREAM will address the peer.
@@ -213,6 +303,8 @@ impl Locked<'_> {
         }
         let endpoint: Arc<str> = text.into();
         let options = Arc::clone(&self.options);
+        // What does not parse was refused when the option was set.
+        let proxy = options.socks_address().ok().flatten().filter(|_| matches!(target, Endpoint::Tcp(_)));
         let net = self.new_net(&options, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
@@ -225,6 +317,7 @@ impl Locked<'_> {
         let id = self.add_attachment(Attachment::Dialer(Dialer {
             endpoint,
             target,
+            proxy,
             peer,
             config: config(kind, &options),
             tcp: tcp_options(&options),
@@ -364,6 +457,10 @@ impl Locked<'_> {
             match socket::accept(listener.fd.as_fd()) {
                 Ok(fd) => {
                     let endpoint = Arc::clone(&listener.endpoint);
+                    if let Err(reason) = listener.lets_in(fd.as_fd(), is_tcp) {
+                        self.tell(&endpoint, None, EventKind::Refused { reason });
+                        continue;
+                    }
                     if let Err(error) = socket::configure_accepted(fd.as_fd(), is_tcp, &listener.tcp) {
                         self.tell(&endpoint, None, EventKind::AcceptFailed { error: error.to_string() });
                         continue;
@@ -373,14 +470,14 @@ impl Locked<'_> {
                             .map(|address| socket::endpoint_text(&address))
                             .unwrap_or_default()
                     } else {
-                        crate::sys::stream::peer_credentials(fd.as_fd())
+                        stream::peer_credentials(fd.as_fd())
                             .map(|(pid, ..)| format!("pid {pid}"))
                             .unwrap_or_default()
                     };
                     let config = Arc::clone(&listener.config);
                     self.accepted(id, endpoint, fd, config, remote);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     // Out of descriptors or memory: the listener stays readable, so it is not watched for a while.
                     let now = Instant::now();
@@ -431,19 +528,14 @@ impl Locked<'_> {
         let net = self.new_net(&options, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
         self.tell(&endpoint, Some(id), EventKind::Accepted);
-        self.adopt(id, fd, config, remote, Vec::new(), Phase::Handshaking);
+        let stream =
+            Stream { fd, config, remote, alternatives: Vec::new(), socks: None, phase: Phase::Handshaking };
+        self.adopt(id, stream);
     }
 
     /// Gives a peer its connection and has it watched.
-    fn adopt(
-        &mut self,
-        id: PeerId,
-        fd: OwnedFd,
-        config: Arc<Config>,
-        remote: String,
-        alternatives: Vec<SocketAddr>,
-        phase: Phase,
-    ) {
+    fn adopt(&mut self, id: PeerId, stream: Stream) {
+        let Stream { fd, config, remote, alternatives, socks, phase } = stream;
         let core = Arc::clone(self.core);
         let epoch = self.next_epoch();
         let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
@@ -465,6 +557,7 @@ impl Locked<'_> {
             largest: 0,
             remote,
             epoch,
+            socks,
             alternatives,
         };
         let Some(net) = self.peer_mut(id).and_then(Peer::net_mut) else { return };
@@ -500,13 +593,16 @@ impl Locked<'_> {
                             Progress::Done => Phase::Handshaking,
                             Progress::InProgress => Phase::Connecting,
                         };
-                        self.adopt(peer, fd, config, address.to_string(), Vec::new(), phase);
+                        let remote = address.to_string();
+                        let stream =
+                            Stream { fd, config, remote, alternatives: Vec::new(), socks: None, phase };
+                        self.adopt(peer, stream);
                     }
                     Err(error) => self.connect_failed(peer, &error.to_string()),
                 }
             }
             Endpoint::Tcp(address) => {
-                let address = address.clone();
+                let address = dialer.proxy.as_ref().unwrap_or(address).clone();
                 self.dial_tcp(attachment, peer, &address);
             }
             Endpoint::Inproc(_) => {}
@@ -541,7 +637,7 @@ impl Locked<'_> {
     }
 
     /// The name of a dialer has been looked up.
-    pub(crate) fn resolved(&mut self, attachment: u32, result: std::io::Result<Vec<SocketAddr>>) {
+    pub(crate) fn resolved(&mut self, attachment: u32, result: io::Result<Vec<SocketAddr>>) {
         let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
         let peer = dialer.peer;
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
@@ -563,11 +659,19 @@ impl Locked<'_> {
             let address = addresses.remove(0);
             let Some(attachment) = self.peer(peer).map(|peer| peer.attachment) else { return };
             let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
-            let source = match &dialer.target {
-                Endpoint::Tcp(TcpAddress { source: Some(source), .. }) => {
-                    Some(resolver::resolve_source(source, address))
-                }
+            let near = match (&dialer.proxy, &dialer.target) {
+                (Some(near), _) | (None, Endpoint::Tcp(near)) => Some(near),
                 _ => None,
+            };
+            let source = near
+                .and_then(|near| near.source.as_ref())
+                .map(|source| resolver::resolve_source(source, address));
+            let socks = match dialer.socks().transpose() {
+                Ok(socks) => socks.map(Box::new),
+                Err(error) => {
+                    self.connect_failed(peer, &error.to_string());
+                    return;
+                }
             };
             let timeout = dialer.options.connect_timeout;
             let config = Arc::clone(&dialer.config);
@@ -576,14 +680,15 @@ impl Locked<'_> {
             match attempt {
                 Ok((fd, _)) => {
                     // Even a connection that stands at once is confirmed through its first readiness.
-                    self.adopt(
-                        peer,
+                    let stream = Stream {
                         fd,
                         config,
-                        socket::endpoint_text(&address),
-                        addresses,
-                        Phase::Connecting,
-                    );
+                        remote: socket::endpoint_text(&address),
+                        alternatives: addresses,
+                        socks,
+                        phase: Phase::Connecting,
+                    };
+                    self.adopt(peer, stream);
                     if let (Some(timeout), Some(conn)) = (timeout, self.peer(peer).and_then(Peer::conn)) {
                         let epoch = conn.epoch;
                         self.set_timer(Instant::now() + timeout, Timer::Connect { peer, epoch });

@@ -213,6 +213,9 @@ impl Locked<'_> {
                     conn.input.clear();
                     return true;
                 }
+                if conn.phase == Phase::Proxying {
+                    return true;
+                }
                 if raw {
                     self.raw_received(id);
                 } else if self.recv_turn.contains(id) {
@@ -240,9 +243,12 @@ impl Locked<'_> {
     }
 
     /// STREAM: what was read becomes messages.
-    fn raw_received(&mut self, id: PeerId) {
+    pub(crate) fn raw_received(&mut self, id: PeerId) {
         let Some(peer) = self.peer_mut(id) else { return };
         let Some(conn) = peer.conn_mut() else { return };
+        if conn.protocol.is_some() || conn.input.is_empty() {
+            return;
+        }
         let mut parts: Vec<Bytes> = Vec::new();
         while !conn.input.is_empty() {
             let len = conn.input.len().min(RAW_BYTES);
@@ -311,6 +317,11 @@ impl Locked<'_> {
     /// The end of the byte stream: everything that was read is parsed, then the connection goes.
     pub(crate) fn end_of_stream(&mut self, id: PeerId, reason: &str) {
         match self.peer(id).map(super::peer::Peer::state) {
+            Some(PeerState::Connecting)
+                if self.peer(id).and_then(super::peer::Peer::conn).is_some_and(|c| c.socks.is_some()) =>
+            {
+                self.connect_failed(id, &format!("{reason} while the SOCKS proxy was to connect"));
+            }
             Some(PeerState::Handshaking | PeerState::Connecting) => {
                 self.handshake_failed(id, format!("{reason} during the handshake"));
             }

@@ -29,7 +29,17 @@ impl Locked<'_> {
                     self.connect_failed(id, &error.to_string());
                     return;
                 }
-                self.connected(id);
+                self.stream_stands(id);
+            }
+            Phase::Proxying => {
+                if writable && conn.blocked {
+                    conn.blocked = false;
+                }
+                if self.read(id) {
+                    self.proxying(id);
+                }
+                self.flush(id);
+                self.update_interest(id);
             }
             Phase::Handshaking => {
                 if writable && conn.blocked {
@@ -48,6 +58,49 @@ impl Locked<'_> {
         }
     }
 
+    /// The kernel has connected us: to the peer, or to the proxy that is to connect us on.
+    fn stream_stands(&mut self, id: PeerId) {
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        let Some(socks) = conn.socks.as_mut() else {
+            self.connected(id);
+            return;
+        };
+        conn.control = socks.transmit();
+        conn.phase = Phase::Proxying;
+        let epoch = conn.epoch;
+        // One bound for what the proxy and the handshake take together.
+        self.start_handshake_timer(id, epoch);
+        self.flush(id);
+        self.update_interest(id);
+    }
+
+    fn start_handshake_timer(&mut self, peer: PeerId, epoch: u64) {
+        if let Some(interval) = self.options.handshake_interval {
+            self.set_timer(Instant::now() + interval, Timer::Handshake { peer, epoch });
+        }
+    }
+
+    /// Goes on with the proxy, as far as the bytes reach.
+    fn proxying(&mut self, id: PeerId) {
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        if conn.phase != Phase::Proxying {
+            return;
+        }
+        let Some(socks) = conn.socks.as_mut() else { return };
+        let outcome = socks.receive(&mut conn.input);
+        conn.control.extend_from_slice(&socks.transmit());
+        match outcome {
+            Ok(false) => {}
+            Ok(true) => {
+                self.connected(id);
+                // What the peer has sent already came with the proxy's last word.
+                self.handshake(id);
+                self.raw_received(id);
+            }
+            Err(error) => self.connect_failed(id, &error.to_string()),
+        }
+    }
+
     /// The byte stream is there.
     pub(crate) fn connected(&mut self, id: PeerId) {
         let state = &mut **self;
@@ -57,6 +110,7 @@ impl Locked<'_> {
         let is_raw = conn.protocol.is_none();
         conn.phase = Phase::Handshaking;
         let epoch = conn.epoch;
+        let proxied = conn.socks.take().is_some();
         if let Some(greeting) = conn.protocol.as_mut().and_then(Connection::transmit) {
             conn.control.extend_from_slice(&greeting);
         }
@@ -65,9 +119,8 @@ impl Locked<'_> {
             self.established(id, None);
             return;
         }
-        if let Some(interval) = self.options.handshake_interval {
-            let timer = Timer::Handshake { peer: id, epoch };
-            self.set_timer(Instant::now() + interval, timer);
+        if !proxied {
+            self.start_handshake_timer(id, epoch);
         }
         self.flush(id);
         self.update_interest(id);
@@ -583,22 +636,27 @@ impl Locked<'_> {
     pub(crate) fn timer(&mut self, timer: Timer, now: Instant) {
         match timer {
             Timer::Handshake { peer, epoch } => {
-                let waiting = self
+                let phase = self
                     .peer(peer)
                     .and_then(Peer::conn)
-                    .is_some_and(|conn| conn.epoch == epoch && matches!(conn.phase, Phase::Handshaking));
-                if waiting {
-                    self.handshake_failed(
+                    .filter(|conn| conn.epoch == epoch)
+                    .map(|conn| conn.phase);
+                match phase {
+                    Some(Phase::Handshaking) => self.handshake_failed(
                         peer,
                         "no complete handshake within the handshake interval".to_owned(),
-                    );
+                    ),
+                    Some(Phase::Proxying) => self.connect_failed(
+                        peer,
+                        "the SOCKS proxy did not connect within the handshake interval",
+                    ),
+                    _ => {}
                 }
             }
             Timer::Connect { peer, epoch } => {
-                let waiting = self
-                    .peer(peer)
-                    .and_then(Peer::conn)
-                    .is_some_and(|conn| conn.epoch == epoch && matches!(conn.phase, Phase::Connecting));
+                let waiting = self.peer(peer).and_then(Peer::conn).is_some_and(|conn| {
+                    conn.epoch == epoch && matches!(conn.phase, Phase::Connecting | Phase::Proxying)
+                });
                 if waiting {
                     self.connect_failed(peer, "no connection within the connect timeout");
                 }

@@ -14,6 +14,7 @@ mod pattern;
 pub(crate) mod peer;
 mod ring;
 mod route;
+mod socks;
 mod spin;
 pub(crate) mod wait;
 mod write_policy;

@@ -12,6 +12,7 @@ use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 use super::core::Core;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer};
+use super::socks::Socks;
 use crate::statistics::{PeerState, Traffic};
 use crate::sys::epoll::Interest;
 
@@ -80,6 +81,8 @@ pub(crate) enum Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Connecting,
+    /// The stream leads to a proxy, which is asked to connect it on.
+    Proxying,
     Handshaking,
     Ready,
     /// Everything is written and our end is shut; waiting for the peer's end, so that it loses nothing.
@@ -113,6 +116,8 @@ pub(crate) struct Conn {
     pub(crate) remote: String,
     /// Distinguishes the connections that a peer has one after the other.
     pub(crate) epoch: u64,
+    /// The conversation with the proxy on the way, until that has connected us.
+    pub(crate) socks: Option<Box<Socks>>,
     /// Addresses still to be tried when this attempt fails.
     pub(crate) alternatives: Vec<SocketAddr>,
 }
@@ -182,7 +187,7 @@ impl Peer {
             Link::Gone => PeerState::Gone,
             Link::Net(net) => match net.conn.as_ref().map(|conn| conn.phase) {
                 None => PeerState::Waiting,
-                Some(Phase::Connecting) => PeerState::Connecting,
+                Some(Phase::Connecting | Phase::Proxying) => PeerState::Connecting,
                 Some(Phase::Handshaking) => PeerState::Handshaking,
                 Some(Phase::Ready) => PeerState::Ready,
                 Some(Phase::Draining) => PeerState::Gone,
