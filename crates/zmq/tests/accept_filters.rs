@@ -34,6 +34,7 @@ fn reachable(endpoint: &str, driver: Driver, change: &dyn Fn(&mut Options)) -> b
     let endpoint = pull.bind(endpoint).unwrap();
     let push = Push::with(&context, |o| {
         o.set_driver(driver).set_reconnect_interval(Some(Duration::from_millis(5)));
+        o.set_linger(Some(Duration::ZERO));
     })
     .unwrap();
     push.connect(&endpoint).unwrap();

@@ -8,6 +8,8 @@ mod handshake;
 mod heartbeat;
 mod identity;
 mod metadata;
+#[allow(dead_code)]
+mod seal;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -25,10 +27,11 @@ pub use self::traffic::SLICE_MIN;
 use self::greeting::{AwaitGreeting, AwaitRevision, AwaitSignature};
 use self::handshake::Handshake;
 use self::identity::AwaitIdentity;
+use self::seal::Sealer;
 use self::traffic::Traffic;
 use crate::error::ProtocolError;
 use crate::frame::Frame;
-use crate::framing::{Framing, Version, put_command};
+use crate::framing::{Framing, Version, parse_header, put_command};
 use crate::message::Message;
 
 /// One ZMTP peer, from greeting to close. Reads no clock and owns no socket.
@@ -44,6 +47,10 @@ pub struct Connection {
     peer: Option<Box<PeerInfo>>,
     /// Greeting, commands: what waits for [`Connection::transmit`].
     control: Vec<u8>,
+    /// On an encrypted connection, how much of `control` goes out as it is: the end of the handshake.
+    plain_control: usize,
+    /// Encrypts what is written once the handshake is done; `None` if nothing is to be encrypted.
+    sealer: Option<Box<Sealer>>,
     wanted: usize,
 }
 
@@ -88,7 +95,7 @@ impl Connection {
             greeting::put_signature(&config, &mut control);
             State::AwaitSignature(AwaitSignature)
         };
-        Self { config, state, peer: None, control, wanted: 0 }
+        Self { config, state, peer: None, control, plain_control: 0, sealer: None, wanted: 0 }
     }
 
     /// Takes the octets of at most one event off the front of `input` and returns the event. `None` means that more octets
@@ -175,7 +182,61 @@ impl Connection {
     #[inline]
     #[must_use]
     pub fn transmit(&mut self) -> Option<Vec<u8>> {
-        if self.control.is_empty() { None } else { Some(mem::take(&mut self.control)) }
+        if self.control.is_empty() {
+            return None;
+        }
+        let control = mem::take(&mut self.control);
+        if self.sealer.is_none() { Some(control) } else { Some(self.seal_control(&control)) }
+    }
+
+    #[cold]
+    fn seal_control(&mut self, control: &[u8]) -> Vec<u8> {
+        let (plain, commands) =
+            control.split_at_checked(mem::take(&mut self.plain_control)).unwrap_or_default();
+        let mut out = plain.to_vec();
+        self.seal(commands, &mut out);
+        out
+    }
+
+    /// Returns whether what is written must pass through [`seal`](Self::seal): from [`Event::Ready`] on, on encrypted
+    /// connections.
+    #[inline]
+    #[must_use]
+    pub const fn seals(&self) -> bool {
+        self.sealer.is_some()
+    }
+
+    /// Appends the wire form of `frames`, which are whole frames in the format of ZMTP 2.0 and later. Without encryption
+    /// they stay what they are.
+    ///
+    /// On a connection that [`seals`](Self::seals), frames carry numbers: everything that this, [`seal_frame`](Self::seal_frame),
+    /// [`transmit`](Self::transmit), [`put_subscribe`](Self::put_subscribe) and [`put_cancel`](Self::put_cancel) give must
+    /// be written in the order in which they were called, without gaps.
+    ///
+    /// A frame that is not whole ends the work there: it is a mistake of the caller's, and nothing of it is written.
+    pub fn seal(&mut self, frames: &[u8], out: &mut Vec<u8>) {
+        let Some(sealer) = &mut self.sealer else {
+            out.extend_from_slice(frames);
+            return;
+        };
+        let mut rest = frames;
+        while let Ok(Some(header)) = parse_header(Framing::V2, rest) {
+            let body = rest.get(header.header_len..).zip(usize::try_from(header.body_len).ok());
+            let Some((body, after)) = body.and_then(|(rest, len)| rest.split_at_checked(len)) else { break };
+            sealer.seal(header.more, header.command, body, out);
+            rest = after;
+        }
+    }
+
+    /// Appends the wire form of one message frame whose body stands elsewhere than its header. See [`seal`](Self::seal).
+    pub fn seal_frame(&mut self, more: bool, body: &[u8], out: &mut Vec<u8>) {
+        match &mut self.sealer {
+            Some(sealer) => sealer.seal(more, false, body, out),
+            None => {
+                Framing::V2.put_header(out, body.len(), more);
+                out.extend_from_slice(body);
+            }
+        }
     }
 
     /// Returns whether the handshake is done and the connection is not closed.
@@ -202,16 +263,26 @@ impl Connection {
 
     /// Appends a subscription to `topic`, as this peer understands it: a SUBSCRIBE command for ZMTP 3.1, else the
     /// message of 29/PUBSUB, which is also right as long as the peer is not known.
-    pub fn put_subscribe(&self, topic: &[u8], out: &mut Vec<u8>) {
+    pub fn put_subscribe(&mut self, topic: &[u8], out: &mut Vec<u8>) {
         self.put_subscription(command::SUBSCRIBE, traffic::LEGACY_SUBSCRIBE, topic, out);
     }
 
     /// Appends the end of a subscription to `topic`: a CANCEL command for ZMTP 3.1, else the message of 29/PUBSUB.
-    pub fn put_cancel(&self, topic: &[u8], out: &mut Vec<u8>) {
+    pub fn put_cancel(&mut self, topic: &[u8], out: &mut Vec<u8>) {
         self.put_subscription(command::CANCEL, traffic::LEGACY_CANCEL, topic, out);
     }
 
-    fn put_subscription(&self, name: &[u8], legacy: u8, topic: &[u8], out: &mut Vec<u8>) {
+    fn put_subscription(&mut self, name: &[u8], legacy: u8, topic: &[u8], out: &mut Vec<u8>) {
+        if self.seals() {
+            let mut frame = Vec::new();
+            self.put_plain_subscription(name, legacy, topic, &mut frame);
+            self.seal(&frame, out);
+        } else {
+            self.put_plain_subscription(name, legacy, topic, out);
+        }
+    }
+
+    fn put_plain_subscription(&self, name: &[u8], legacy: u8, topic: &[u8], out: &mut Vec<u8>) {
         if self.peer.as_deref().is_some_and(|peer| peer.version >= Version::V3_1) {
             put_command(out, name, topic);
         } else {

@@ -110,6 +110,26 @@ pub enum ProtocolError {
         /// The peer's reason, as far as it is printable.
         reason: String,
     },
+    /// A frame of an encrypted connection is not what was sent: it was changed on its way, or sealed with another key.
+    #[error("{what}")]
+    Cryptographic {
+        /// What could not be opened, and what that may mean.
+        what: &'static str,
+    },
+    /// A frame of an encrypted connection does not come after the one before it: replayed, or out of order.
+    #[error("encrypted frame number {nonce} after number {last}")]
+    InvalidSequence {
+        /// The frame's number.
+        nonce: u64,
+        /// The number of the frame before it.
+        last: u64,
+    },
+    /// A frame on an encrypted connection is not an encrypted one.
+    #[error("a frame that is not encrypted on an encrypted connection")]
+    Unencrypted,
+    /// The operating system has no random octets.
+    #[error("the operating system gives no random octets")]
+    NoRandomness,
     /// Nothing came from the peer for the whole timeout after our PING.
     #[error("peer did not answer the heartbeat in time")]
     HeartbeatTimeout,

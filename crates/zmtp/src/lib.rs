@@ -31,6 +31,8 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+#[allow(dead_code)]
+mod crypto;
 mod error;
 mod frame;
 mod framing;

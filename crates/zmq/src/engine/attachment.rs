@@ -13,7 +13,7 @@ use super::background::{Command, Timer};
 use super::core::{Life, Locked};
 use super::outbox::Outbox;
 use super::pattern::takes_turns;
-use super::peer::{Conn, Home, Link, Net, Peer, Phase};
+use super::peer::{Conn, Home, Link, Net, Peer, Phase, Sealed};
 use super::socks::{Login, Socks, SocksError};
 use crate::endpoint::{Endpoint, Host, TcpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
@@ -547,6 +547,8 @@ impl Locked<'_> {
             protocol,
             input: BytesMut::new(),
             control: Vec::new(),
+            seals: false,
+            sealed: Sealed::default(),
             home: Home::Background,
             interest,
             writing: false,

@@ -189,6 +189,7 @@ impl Locked<'_> {
         let epoch = conn.epoch;
         let mut timer = None;
         if let Some(protocol) = &mut conn.protocol {
+            conn.seals = protocol.seals();
             protocol.start_timers(now);
             timer = protocol.timeout();
             conn.heartbeat_at = timer;
@@ -355,7 +356,7 @@ impl Locked<'_> {
             Link::Net(net) => {
                 // Without a connection nothing needs to be said: the next one is told everything.
                 let Some(conn) = net.conn.as_mut().filter(|conn| conn.phase == Phase::Ready) else { return };
-                let Some(protocol) = &conn.protocol else { return };
+                let Some(protocol) = &mut conn.protocol else { return };
                 if subscribe {
                     protocol.put_subscribe(topic, &mut conn.control);
                 } else {
@@ -521,7 +522,9 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.take() else { return };
-        net.batch_out |= conn.writing;
+        // What was sealed for this connection no other one can use.
+        let lost = net.outbox.give_up_sealed();
+        net.batch_out |= conn.writing && !conn.seals;
         match conn.home {
             Home::Nowhere => {}
             Home::Background => core.context.background.unwatch(conn.fd.as_fd()),
@@ -534,6 +537,26 @@ impl Locked<'_> {
         state.net_peers.retain(|&peer| peer != id);
         // A thread that writes at the moment holds the descriptor too: it is closed when that one lets go.
         stream::shutdown(conn.fd.as_fd());
+        self.lost_in_sealing(id, lost);
+    }
+
+    /// Counts messages that were sealed for a connection and lost with it.
+    fn lost_in_sealing(&mut self, id: PeerId, lost: u64) {
+        if lost == 0 {
+            return;
+        }
+        let closing = self.life != Life::Open;
+        if closing {
+            self.lost_at_close.0 += lost;
+        }
+        if let Some(peer) = self.peer_mut(id) {
+            let dropped = &mut peer.traffic.dropped;
+            if closing {
+                dropped.lingered += lost;
+            } else {
+                dropped.disconnected += lost;
+            }
+        }
     }
 
     /// No connection any more and none to come: the peer stays only until its last message is taken.
@@ -738,8 +761,9 @@ impl Locked<'_> {
         let has_waiting = match &peer.link {
             Link::Net(net) => {
                 !net.outbox.is_empty()
-                    || net.conn.as_ref().is_some_and(|conn| conn.writing || !conn.control.is_empty())
-                        && net.outbox.messages() > 0
+                    || net.conn.as_ref().is_some_and(|conn| {
+                        conn.writing || !conn.control.is_empty() || !conn.sealed.is_empty()
+                    }) && net.outbox.messages() > 0
             }
             _ => false,
         };

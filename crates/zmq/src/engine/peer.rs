@@ -99,6 +99,9 @@ pub(crate) struct Conn {
     pub(crate) input: BytesMut,
     /// Greeting, commands: written between messages.
     pub(crate) control: Vec<u8>,
+    /// What is written takes another form than the outbox has it in: everything goes through `sealed`.
+    pub(crate) seals: bool,
+    pub(crate) sealed: Sealed,
     pub(crate) home: Home,
     pub(crate) interest: Interest,
     /// A thread is writing with the lock released.
@@ -120,6 +123,26 @@ pub(crate) struct Conn {
     pub(crate) socks: Option<Box<Socks>>,
     /// Addresses still to be tried when this attempt fails.
     pub(crate) alternatives: Vec<SocketAddr>,
+}
+
+/// Bytes on their way to the kernel in a form that the outbox does not have them in (encrypted, for example): commands and
+/// messages in the order in which they were sealed, from which no byte may be left out or put in between.
+#[derive(Debug, Default)]
+pub(crate) struct Sealed {
+    pub(crate) bytes: Vec<u8>,
+    /// How many of them are written.
+    pub(crate) written: usize,
+}
+
+impl Sealed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written >= self.bytes.len()
+    }
+
+    /// What is left to write.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
 }
 
 /// The two directions of a pipe inside the process.
