@@ -10,7 +10,7 @@
 //! | exclusive pair | [`Pair`] | 31 |
 //! | raw byte streams | [`Stream`] | – |
 //!
-//! Sockets bind and connect to `tcp://`, `ipc://` and `inproc://` endpoints ([`Endpoint`]); they may be used from several
+//! Sockets bind and connect to `tcp://`, `ws://`, `ipc://` and `inproc://` endpoints ([`Endpoint`]); they may be used from several
 //! threads; the thread that waits does the input and output, and one background thread per context covers while the
 //! application is away. Every queue is bounded ([`Options::set_send_hwm`]); what is dropped is counted by reason
 //! ([`Socket::statistics`]).
@@ -58,7 +58,7 @@ pub use bytes::Bytes;
 pub use tamtam_zmtp::{Frame, Message, PeerId, PeerInfo, SocketType, Version};
 
 pub use crate::context::Context;
-pub use crate::endpoint::{Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress};
+pub use crate::endpoint::{Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress, WsAddress};
 pub use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError,
     ShutdownError, Undelivered,

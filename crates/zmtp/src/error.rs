@@ -110,6 +110,23 @@ pub enum ProtocolError {
         /// The peer's reason, as far as it is printable.
         reason: String,
     },
+    /// The HTTP request or response that was to open a WebSocket is not one.
+    #[error("cannot open the WebSocket: {0}")]
+    MalformedUpgrade(&'static str),
+    /// The server did not open a WebSocket.
+    #[error("peer refused to open a WebSocket: {status}")]
+    UpgradeRefused {
+        /// The status of its response, as far as it is printable.
+        status: String,
+    },
+    /// The peer ended the connection by a WebSocket's Close frame.
+    #[error("peer closed the WebSocket{}", closing_words(*code, reason))]
+    PeerClosed {
+        /// The peer's code for the reason, if it gave one: 1000 is a normal end.
+        code: Option<u16>,
+        /// The peer's words, as far as they are printable.
+        reason: String,
+    },
     /// A frame of an encrypted connection is not what was sent: it was changed on its way, or sealed with another key.
     #[error("{what}")]
     Cryptographic {
@@ -154,11 +171,12 @@ impl ProtocolError {
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::PeerError { .. } => Blame::Ours,
+            Self::PeerError { .. } | Self::UpgradeRefused { .. } => Blame::Ours,
             Self::MechanismMismatch { .. }
             | Self::SocketTypeMismatch { .. }
             | Self::UnknownSocketType { .. }
             | Self::HeartbeatTimeout
+            | Self::PeerClosed { .. }
             | Self::PeerTtlExpired => Blame::World,
             _ => Blame::Peer,
         }
@@ -172,6 +190,8 @@ impl ProtocolError {
             self,
             Self::ForeignProtocol { .. }
                 | Self::MalformedGreeting(_)
+                | Self::MalformedUpgrade(_)
+                | Self::UpgradeRefused { .. }
                 | Self::UnsupportedVersion { .. }
                 | Self::MechanismMismatch { .. }
                 | Self::UnexpectedCommand { .. }
@@ -189,6 +209,14 @@ impl ProtocolError {
     #[must_use]
     pub const fn retryable(&self) -> bool {
         true
+    }
+}
+
+fn closing_words(code: Option<u16>, reason: &str) -> String {
+    match (code, reason) {
+        (None, _) => String::new(),
+        (Some(code), "") => format!(" (code {code})"),
+        (Some(code), reason) => format!(" (code {code}): {reason}"),
     }
 }
 

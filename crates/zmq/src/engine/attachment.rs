@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version};
+use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version, WsRole};
 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
@@ -67,6 +67,8 @@ pub(crate) struct Listener {
     config: Arc<Config>,
     tcp: TcpOptions,
     options: Arc<Options>,
+    /// Its connections begin with the upgrade to a WebSocket.
+    ws: bool,
     paused: bool,
     /// When the shortage of descriptors was last told: not more often than once a second.
     complained: Option<Instant>,
@@ -133,6 +135,8 @@ impl Attachment {
 struct Stream {
     fd: OwnedFd,
     config: Arc<Config>,
+    /// Our side of the WebSocket, if it is to be one.
+    ws: Option<WsRole>,
     remote: String,
     /// Addresses to try when this one fails.
     alternatives: Vec<SocketAddr>,
@@ -193,9 +197,8 @@ fn first_framing(options: &Options) -> Framing {
 }
 
 impl Locked<'_> {
-    fn new_net(&mut self, options: &Options, dialed: bool) -> Net {
+    fn new_net(&mut self, framing: Framing, dialed: bool) -> Net {
         let born = self.next_epoch();
-        let framing = first_framing(options);
         Net { outbox: Outbox::default(), framing, conn: None, dialed, batch_out: false, born }
     }
 
@@ -215,6 +218,10 @@ impl Locked<'_> {
         let endpoint = Endpoint::parse_bind(text)?;
         let failed = |source| BindError::Io { endpoint: text.to_owned(), source };
         let tcp = tcp_options(&self.options);
+        let ws = matches!(endpoint, Endpoint::Ws(_));
+        if ws && self.core.kind == SocketType::Stream {
+            return Err(failed(raw_websocket()));
+        }
         let (fd, resolved) = match &endpoint {
             Endpoint::Inproc(_) => {
                 if adopted.is_some() {
@@ -229,6 +236,11 @@ impl Locked<'_> {
                 let fd = self.listen_tcp(address, adopted, &tcp).map_err(failed)?;
                 let resolved = socket::endpoint_text(&socket::local_tcp(fd.as_fd()).map_err(failed)?);
                 (ListenerFd::Tcp(fd), resolved)
+            }
+            Endpoint::Ws(address) => {
+                let fd = self.listen_tcp(&address.tcp(), adopted, &tcp).map_err(failed)?;
+                let local = socket::local_tcp(fd.as_fd()).map_err(failed)?;
+                (ListenerFd::Tcp(fd), format!("ws://{local}{}", address.path))
             }
             Endpoint::Ipc(address) => {
                 let listener = match adopted {
@@ -248,6 +260,7 @@ impl Locked<'_> {
             config,
             tcp,
             options: Arc::clone(&self.options),
+            ws,
             paused: false,
             complained: None,
         };
@@ -291,6 +304,10 @@ impl Locked<'_> {
             return self.connect_inproc(text, routing_id);
         }
         let kind = self.core.kind;
+        if kind == SocketType::Stream && matches!(target, Endpoint::Ws(_)) {
+            let source = raw_websocket();
+            return Err(ConnectError::Io { endpoint: text.to_owned(), source });
+        }
         // A second connection to the same place would only double what these types get.
         let once = matches!(kind, SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req);
         if once
@@ -305,7 +322,11 @@ impl Locked<'_> {
         let options = Arc::clone(&self.options);
         // What does not parse was refused when the option was set.
         let proxy = options.socks_address().ok().flatten().filter(|_| matches!(target, Endpoint::Tcp(_)));
-        let net = self.new_net(&options, true);
+        let framing = match target {
+            Endpoint::Ws(_) => Framing::V2,
+            _ => first_framing(&options),
+        };
+        let net = self.new_net(framing, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
             && let super::pattern::Pattern::Route(identities) = &mut self.pattern
@@ -475,7 +496,17 @@ impl Locked<'_> {
                             .unwrap_or_default()
                     };
                     let config = Arc::clone(&listener.config);
-                    self.accepted(id, endpoint, fd, config, remote);
+                    let ws = listener.ws.then_some(WsRole::Server);
+                    let stream = Stream {
+                        fd,
+                        config,
+                        ws,
+                        remote,
+                        alternatives: Vec::new(),
+                        socks: None,
+                        phase: Phase::Handshaking,
+                    };
+                    self.accepted(id, endpoint, stream);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -516,31 +547,25 @@ impl Locked<'_> {
         }
     }
 
-    fn accepted(
-        &mut self,
-        attachment: u32,
-        endpoint: Arc<str>,
-        fd: OwnedFd,
-        config: Arc<Config>,
-        remote: String,
-    ) {
-        let options = Arc::clone(&self.options);
-        let net = self.new_net(&options, false);
+    fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, stream: Stream) {
+        let framing = if stream.ws.is_some() { Framing::V2 } else { first_framing(&self.options) };
+        let net = self.new_net(framing, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
         self.tell(&endpoint, Some(id), EventKind::Accepted);
-        let stream =
-            Stream { fd, config, remote, alternatives: Vec::new(), socks: None, phase: Phase::Handshaking };
         self.adopt(id, stream);
     }
 
     /// Gives a peer its connection and has it watched.
     fn adopt(&mut self, id: PeerId, stream: Stream) {
-        let Stream { fd, config, remote, alternatives, socks, phase } = stream;
+        let Stream { fd, config, ws, remote, alternatives, socks, phase } = stream;
         let core = Arc::clone(self.core);
         let epoch = self.next_epoch();
         let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
         let fd = Arc::new(fd);
-        let protocol = (core.kind != SocketType::Stream).then(|| Connection::new(config));
+        let protocol = (core.kind != SocketType::Stream).then(|| match &ws {
+            None => Connection::new(config),
+            Some(role) => Connection::websocket(config, role),
+        });
         let conn = Conn {
             fd: Arc::clone(&fd),
             phase: Phase::Connecting,
@@ -596,8 +621,15 @@ impl Locked<'_> {
                             Progress::InProgress => Phase::Connecting,
                         };
                         let remote = address.to_string();
-                        let stream =
-                            Stream { fd, config, remote, alternatives: Vec::new(), socks: None, phase };
+                        let stream = Stream {
+                            fd,
+                            config,
+                            ws: None,
+                            remote,
+                            alternatives: Vec::new(),
+                            socks: None,
+                            phase,
+                        };
                         self.adopt(peer, stream);
                     }
                     Err(error) => self.connect_failed(peer, &error.to_string()),
@@ -605,6 +637,10 @@ impl Locked<'_> {
             }
             Endpoint::Tcp(address) => {
                 let address = dialer.proxy.as_ref().unwrap_or(address).clone();
+                self.dial_tcp(attachment, peer, &address);
+            }
+            Endpoint::Ws(address) => {
+                let address = address.tcp();
                 self.dial_tcp(attachment, peer, &address);
             }
             Endpoint::Inproc(_) => {}
@@ -675,6 +711,12 @@ impl Locked<'_> {
                     return;
                 }
             };
+            let ws = match &dialer.target {
+                Endpoint::Ws(address) => {
+                    Some(WsRole::Client { host: address.host_field(), path: address.path.clone() })
+                }
+                _ => None,
+            };
             let timeout = dialer.options.connect_timeout;
             let config = Arc::clone(&dialer.config);
             let attempt =
@@ -685,6 +727,7 @@ impl Locked<'_> {
                     let stream = Stream {
                         fd,
                         config,
+                        ws,
                         remote: socket::endpoint_text(&address),
                         alternatives: addresses,
                         socks,
@@ -740,6 +783,11 @@ impl Locked<'_> {
             dialer.failures = 0;
         }
     }
+}
+
+fn raw_websocket() -> io::Error {
+    let why = "a STREAM socket has raw bytes and no WebSocket; use a tcp endpoint";
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {
