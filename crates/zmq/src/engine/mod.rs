@@ -16,6 +16,7 @@ mod profile;
 pub(crate) mod peer;
 mod ring;
 mod route;
+mod socks;
 mod spin;
 pub(crate) mod wait;
 mod write_policy;
