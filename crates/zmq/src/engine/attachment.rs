@@ -146,6 +146,15 @@ impl Locked<'_> {
 
     /// Binds; returns the endpoint with wildcards resolved.
     pub(crate) fn bind(&mut self, text: &str) -> Result<String, BindError> {
+        let bound = self.try_bind(text);
+        if let Err(BindError::Io { source, .. }) = &bound {
+            let kind = EventKind::BindFailed { error: source.to_string(), code: source.raw_os_error() };
+            self.tell(&text.into(), None, kind);
+        }
+        bound
+    }
+
+    fn try_bind(&mut self, text: &str) -> Result<String, BindError> {
         if !self.is_open() {
             return Err(BindError::Closed { endpoint: text.to_owned() });
         }
@@ -183,7 +192,8 @@ impl Locked<'_> {
             self.attachments.remove(&id);
             return Err(failed(error));
         }
-        self.tell(&endpoint, None, EventKind::Listening);
+        let fd = listener_fd(self.attachments.get(&id));
+        self.tell_about(&endpoint, None, fd, EventKind::Listening);
         self.last_endpoint = Some(resolved.clone());
         Ok(resolved)
     }
@@ -319,7 +329,8 @@ impl Locked<'_> {
             // No attachment any more, so this does not redial.
             self.disconnect(peer, "the endpoint was closed by the application");
         }
-        self.tell(&endpoint, None, EventKind::Closed);
+        let fd = listener_fd(Some(&attachment));
+        self.tell_about(&endpoint, None, fd, EventKind::Closed);
     }
 
     /// The peer is gone for good: so is the connection that it stood for.
@@ -349,7 +360,8 @@ impl Locked<'_> {
                 Attachment::Name { endpoint } => self.core.context.release_name(endpoint, self.core.id),
                 _ => {}
             }
-            self.tell(attachment.endpoint(), None, EventKind::Closed);
+            let fd = listener_fd(Some(&attachment));
+            self.tell_about(attachment.endpoint(), None, fd, EventKind::Closed);
         }
     }
 
@@ -430,7 +442,7 @@ impl Locked<'_> {
         let options = Arc::clone(&self.options);
         let net = self.new_net(&options, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
-        self.tell(&endpoint, Some(id), EventKind::Accepted);
+        self.tell_about(&endpoint, Some(id), Some(fd.as_fd()), EventKind::Accepted);
         self.adopt(id, fd, config, remote, Vec::new(), Phase::Handshaking);
     }
 

@@ -395,6 +395,7 @@ impl Locked<'_> {
             }
         }
         peer.info = Some(info);
+        peer.profile = None;
     }
 
     /// Parses what arrived from one peer into its inbox, up to the receive mark.

@@ -120,6 +120,7 @@ impl Locked<'_> {
         let endpoint = Arc::clone(&peer.endpoint);
         peer.since = Some(now);
         peer.info.clone_from(&info);
+        peer.profile = None;
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.as_mut() else { return };
         if conn.home == Home::Background {
@@ -402,6 +403,7 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let endpoint = Arc::clone(&peer.endpoint);
         let was_ready = peer.is_ready();
+        let fd = peer.conn().map(|conn| Arc::clone(&conn.fd));
         if let Link::Inproc(_) = peer.link {
             self.remove_peer(id);
             return;
@@ -409,7 +411,8 @@ impl Locked<'_> {
         let notify = self.core.kind == SocketType::Stream && self.options.stream_notify && was_ready;
         self.drop_connection(id);
         if was_ready {
-            self.tell(&endpoint, Some(id), EventKind::Disconnected { reason: reason.to_owned() });
+            let fd = fd.as_ref().map(|fd| fd.as_fd());
+            self.tell_about(&endpoint, Some(id), fd, EventKind::Disconnected { reason: reason.to_owned() });
         }
         if notify {
             self.stream_notice(id);

@@ -3,6 +3,7 @@
 pub(crate) mod attachment;
 pub(crate) mod background;
 pub(crate) mod core;
+mod gate;
 mod inproc;
 mod inspect;
 mod intake;
@@ -11,6 +12,7 @@ mod lifecycle;
 mod link;
 mod outbox;
 mod pattern;
+mod profile;
 pub(crate) mod peer;
 mod ring;
 mod route;

@@ -12,6 +12,7 @@ use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 use super::core::Core;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer};
+use crate::profile::PeerProfile;
 use crate::statistics::{PeerState, Traffic};
 use crate::sys::epoll::Interest;
 
@@ -29,6 +30,8 @@ pub(crate) struct Peer {
     pub(crate) attached: bool,
     pub(crate) since: Option<Instant>,
     pub(crate) info: Option<Box<PeerInfo>>,
+    /// What callers are told of it, once somebody has asked.
+    pub(crate) profile: Option<Arc<PeerProfile>>,
     /// Its routing id was given by `connect_as`: what it announces does not count.
     pub(crate) addressed: bool,
     /// The routing id that another peer has taken over: what this one sent before still comes under it.

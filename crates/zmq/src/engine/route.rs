@@ -516,15 +516,8 @@ impl Locked<'_> {
     }
 }
 
-impl Peer {
-    /// Tells whether a message can be queued for it.
-    fn can_be_routed(&self) -> bool {
-        self.attached && !matches!(self.link, Link::Gone)
-    }
-}
-
 impl State {
-    fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
+    pub(crate) fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
         let hwm = u64::from(self.options.send_hwm);
         let Pattern::Publish(publishing) = &mut self.pattern else { return true };
         publishing.subscriptions.matches(topic).iter().all(|id| {
