@@ -1,0 +1,36 @@
+//! Judges the drop-in library by other people's tests: `cargo xtask conformance SUITE`.
+//!
+//! The suites come through package clients at run time and stay below `target/conformance`; nothing of them is part of
+//! this repository.
+
+mod arguments;
+mod compiler;
+mod library;
+mod libzmq;
+mod process;
+mod programs;
+mod report;
+mod sources;
+mod tree;
+mod unity;
+
+use std::path::{Path, PathBuf};
+
+use arguments::Arguments;
+
+const USAGE: &str = "cargo xtask conformance libzmq [--draft] [--only NAME]... [--library PATH]";
+
+/// Runs one suite.
+pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
+    let [suite, rest @ ..] = words else { return Err(USAGE.to_owned()) };
+    let arguments = Arguments::parse(rest).map_err(|error| format!("{error}\n{USAGE}"))?;
+    match *suite {
+        "libzmq" => libzmq::run(root, &arguments),
+        unknown => Err(format!("no suite {unknown:?}\n{USAGE}")),
+    }
+}
+
+/// Where suites, builds and logs go.
+fn scratch(root: &Path) -> PathBuf {
+    root.join("target/conformance")
+}
