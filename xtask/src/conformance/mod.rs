@@ -5,10 +5,12 @@
 
 mod arguments;
 mod compiler;
+mod junit;
 mod library;
 mod libzmq;
 mod process;
 mod programs;
+mod pyzmq;
 mod report;
 mod sources;
 mod tree;
@@ -18,7 +20,16 @@ use std::path::{Path, PathBuf};
 
 use arguments::Arguments;
 
-const USAGE: &str = "cargo xtask conformance libzmq [--draft] [--only NAME]... [--library PATH]";
+const USAGE: &str = "\
+cargo xtask conformance SUITE [OPTION]...
+
+Suites:
+  libzmq [--draft]   libzmq 4.3.5's own test programs
+  pyzmq              pyzmq's own tests, compared with those on the libzmq of its wheel
+
+Options:
+  --only NAME        Only this program or file of tests; may be repeated
+  --library PATH     Judge this library instead of our own, freshly built one";
 
 /// Runs one suite.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
@@ -26,6 +37,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
     let arguments = Arguments::parse(rest).map_err(|error| format!("{error}\n{USAGE}"))?;
     match *suite {
         "libzmq" => libzmq::run(root, &arguments),
+        "pyzmq" => pyzmq::run(root, &arguments),
         unknown => Err(format!("no suite {unknown:?}\n{USAGE}")),
     }
 }
