@@ -19,6 +19,7 @@ mod unity;
 use std::path::{Path, PathBuf};
 
 use arguments::Arguments;
+pub(crate) use library::build as build_library;
 
 const USAGE: &str = "\
 cargo xtask conformance SUITE [OPTION]...
