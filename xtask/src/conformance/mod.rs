@@ -5,6 +5,7 @@
 
 mod arguments;
 mod compiler;
+mod headers;
 mod junit;
 mod library;
 mod libzmq;
@@ -25,6 +26,7 @@ const USAGE: &str = "\
 cargo xtask conformance SUITE [OPTION]...
 
 Suites:
+  headers            Our zmq.h against that of libzmq 4.3.5
   libzmq [--draft]   libzmq 4.3.5's own test programs
   pyzmq              pyzmq's own tests, compared with those on the libzmq of its wheel
 
@@ -37,6 +39,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
     let [suite, rest @ ..] = words else { return Err(USAGE.to_owned()) };
     let arguments = Arguments::parse(rest).map_err(|error| format!("{error}\n{USAGE}"))?;
     match *suite {
+        "headers" => headers::run(root),
         "libzmq" => libzmq::run(root, &arguments),
         "pyzmq" => pyzmq::run(root, &arguments),
         unknown => Err(format!("no suite {unknown:?}\n{USAGE}")),

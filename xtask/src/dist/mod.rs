@@ -4,7 +4,7 @@ mod cmake;
 mod elf;
 mod layout;
 mod pkg_config;
-mod symbols;
+pub(crate) mod symbols;
 
 use std::fs;
 use std::path::{Path, PathBuf};
