@@ -8,8 +8,9 @@ use std::process::Command;
 use super::arguments::Arguments;
 use super::scratch;
 
-/// What a program asks for that was linked with libzmq.
+/// What a program asks for that was linked with libzmq, and what a linker looks for.
 const SONAME: &str = "libzmq.so.5";
+const LINK_NAME: &str = "libzmq.so";
 
 /// A library to link with and to run on.
 #[derive(Clone, Debug)]
@@ -34,7 +35,10 @@ impl Library {
         let built = build(root, draft)?;
         let folder = scratch(root).join("library").join(if draft { "draft" } else { "stable" });
         let file = folder.join(SONAME);
-        place(&folder, || fs::copy(&built, &file).map(drop))?;
+        place(&folder, || {
+            fs::copy(&built, &file)?;
+            symlink(SONAME, folder.join(LINK_NAME))
+        })?;
         Ok(Self { file, folders: vec![folder], ours: true })
     }
 
@@ -42,9 +46,14 @@ impl Library {
         let real = file.canonicalize().map_err(|error| format!("cannot find {}: {error}", file.display()))?;
         let folder = scratch(root).join("library").join("given");
         // A program linked with a library that has another name inside asks for that one, which lies beside it.
-        place(&folder, || symlink(&real, folder.join(SONAME)))?;
+        place(&folder, || [SONAME, LINK_NAME].iter().try_for_each(|name| symlink(&real, folder.join(name))))?;
         let beside = real.parent().map(Path::to_path_buf);
         Ok(Self { file: real, folders: [Some(folder), beside].into_iter().flatten().collect(), ours: false })
+    }
+
+    /// The folder where a linker finds the library as `libzmq.so`.
+    pub(crate) fn link_folder(&self) -> PathBuf {
+        self.folders.first().cloned().unwrap_or_default()
     }
 
     /// Makes a program run on this library.

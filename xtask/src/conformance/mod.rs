@@ -13,6 +13,7 @@ mod process;
 mod programs;
 mod pyzmq;
 mod report;
+mod rust_zmq;
 mod sources;
 mod tree;
 mod unity;
@@ -29,6 +30,7 @@ Suites:
   headers            Our zmq.h against that of libzmq 4.3.5
   libzmq [--draft]   libzmq 4.3.5's own test programs
   pyzmq              pyzmq's own tests, compared with those on the libzmq of its wheel
+  rust-zmq           The tests of the Rust binding zmq
 
 Options:
   --only NAME        Only this program or file of tests; may be repeated
@@ -42,6 +44,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
         "headers" => headers::run(root),
         "libzmq" => libzmq::run(root, &arguments),
         "pyzmq" => pyzmq::run(root, &arguments),
+        "rust-zmq" => rust_zmq::run(root, &arguments),
         unknown => Err(format!("no suite {unknown:?}\n{USAGE}")),
     }
 }
