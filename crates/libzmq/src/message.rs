@@ -292,8 +292,13 @@ pub unsafe extern "C" fn zmq_msg_init_data(
         }
         // SAFETY: the caller hands the buffer over, with the function that takes it back.
         let content = unsafe { Content::foreign(data, free, hint) };
+        let mut made = Msg::shared(content, size);
+        if free.is_none() {
+            // Constant data is anybody's.
+            made.flags |= COPIED;
+        }
         // SAFETY: the caller's place.
-        unsafe { put(message, Msg::shared(content, size)) }
+        unsafe { put(message, made) }
     })
 }
 

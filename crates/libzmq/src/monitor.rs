@@ -1,10 +1,11 @@
 //! `zmq_socket_monitor`: a socket's events as messages of another socket.
 
+use std::collections::HashSet;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tamtam_zmq::{EventKind, Frame, Message, Monitor, MonitorEvent, Socket, SocketType};
+use tamtam_zmq::{EventKind, Frame, Message, Monitor, MonitorEvent, PeerId, Socket, SocketType};
 
 use crate::errno::{EINVAL, EPROTONOSUPPORT, of_bind, of_io};
 use crate::guard::guarded;
@@ -51,16 +52,61 @@ impl Pump {
 }
 
 fn pump(monitor: &Monitor, out: &Socket, events: u64, version: c_int) {
+    let mut story = Story::default();
     while let Some(event) = monitor.recv() {
         let stopped = matches!(event.kind, EventKind::Stopped);
-        let (number, value) = number_and_value(&event);
-        if number & events != 0 || stopped && events & MONITOR_STOPPED != 0 {
-            // A full queue drops: nobody reads.
-            let _ = out.try_send(encode(version, number, value, &event));
+        for (number, value) in story.tell(&event) {
+            if number & events != 0 {
+                // A full queue drops: nobody reads.
+                let _ = out.try_send(encode(version, number, value, &event));
+            }
         }
         if stopped {
             break;
         }
+    }
+}
+
+/// What libzmq's sequence of events depends on.
+#[derive(Default)]
+struct Story {
+    /// Peers that were accepted: their connection stands already.
+    accepted: HashSet<PeerId>,
+    /// Peers that an attempt to connect is made for.
+    attempted: HashSet<PeerId>,
+}
+
+impl Story {
+    /// Returns libzmq's events, with their values, for one of the engine's.
+    fn tell(&mut self, event: &MonitorEvent) -> Vec<(u64, u64)> {
+        let plain = number_and_value(event);
+        let Some(peer) = event.peer else { return vec![plain] };
+        match &event.kind {
+            EventKind::Accepted => {
+                self.accepted.insert(peer);
+            }
+            EventKind::ConnectDelayed => {
+                self.attempted.insert(peer);
+                if event.endpoint.starts_with("ipc://") {
+                    // Takes no time.
+                    return Vec::new();
+                }
+            }
+            EventKind::Connected => {
+                self.attempted.remove(&peer);
+                if self.accepted.remove(&peer) {
+                    return Vec::new();
+                }
+            }
+            // The descriptor of an attempt that failed is closed before the next one is scheduled.
+            EventKind::ConnectRetried { .. } if self.attempted.remove(&peer) => return vec![(CLOSED, 0), plain],
+            EventKind::HandshakeFailed { .. } => {
+                let fd = event.fd.and_then(|fd| u64::try_from(fd).ok()).unwrap_or_default();
+                return vec![plain, (DISCONNECTED, fd)];
+            }
+            _ => {}
+        }
+        vec![plain]
     }
 }
 
@@ -121,19 +167,18 @@ fn monitor(
     if version != 1 && version != 2 || version == 1 && events > 0xFFFF {
         return Err(EINVAL);
     }
+    let address = address.map(|address| address.to_str().map_err(|_| EINVAL)).transpose()?;
+    match address.map(|address| address.split_once("://")) {
+        Some(None) => return Err(EINVAL),
+        Some(Some((transport, _))) if transport != "inproc" => return Err(EPROTONOSUPPORT),
+        _ => {}
+    }
     let old = handle.monitor().take();
     if let Some(old) = old {
         handle.socket.stop_monitor();
         old.finish();
     }
     let Some(address) = address.filter(|_| events != 0) else { return Ok(()) };
-    let address = address.to_str().map_err(|_| EINVAL)?;
-    if !address.contains("://") {
-        return Err(EINVAL);
-    }
-    if !address.starts_with("inproc://") {
-        return Err(EPROTONOSUPPORT);
-    }
     let kind = SocketType::from_number(kind)
         .filter(|kind| matches!(kind, SocketType::Pair | SocketType::Pub | SocketType::Push))
         .ok_or(EINVAL)?;

@@ -218,6 +218,11 @@ pub unsafe extern "C" fn zmq_connect(handle: *mut c_void, text: *const c_char) -
     })
 }
 
+/// Ends a connection, with what it brought.
+fn disconnect(handle: &Handle, endpoint: &str) -> Result<(), ()> {
+    handle.socket.disconnect_and_discard(endpoint).map_err(drop)
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_unbind(handle: *mut c_void, text: *const c_char) -> c_int {
     guarded(|| {
@@ -227,7 +232,7 @@ pub unsafe extern "C" fn zmq_unbind(handle: *mut c_void, text: *const c_char) ->
         // SAFETY: the caller's string.
         let endpoint = unsafe { endpoint(text) }?;
         check_transport(handle, endpoint)?;
-        handle.socket.unbind(endpoint).or_else(|_| handle.socket.disconnect(endpoint)).map_err(|_| ENOENT)?;
+        handle.socket.unbind(endpoint).or_else(|_| disconnect(handle, endpoint)).map_err(|()| ENOENT)?;
         Ok(0)
     })
 }
@@ -241,7 +246,7 @@ pub unsafe extern "C" fn zmq_disconnect(handle: *mut c_void, text: *const c_char
         // SAFETY: the caller's string.
         let endpoint = unsafe { endpoint(text) }?;
         check_transport(handle, endpoint)?;
-        handle.socket.disconnect(endpoint).or_else(|_| handle.socket.unbind(endpoint)).map_err(|_| ENOENT)?;
+        disconnect(handle, endpoint).or_else(|()| handle.socket.unbind(endpoint).map_err(|_| ENOENT))?;
         Ok(0)
     })
 }

@@ -28,7 +28,9 @@ impl Handle {
 
     /// Takes one part; with the last one the message goes. A part that is refused comes back.
     fn send_part(&self, frame: Frame, flags: c_int) -> Result<(), (c_int, Frame)> {
-        let more = flags & SNDMORE != 0;
+        // A STREAM's message is two parts long, whatever the flag of the second says.
+        let ends = self.kind() == SocketType::Stream && self.is_sending.load(Ordering::Relaxed);
+        let more = flags & SNDMORE != 0 && !ends;
         if !self.is_sending.load(Ordering::Relaxed) {
             if !more {
                 return self.send_whole(Message::new(frame), flags).map_err(refused);

@@ -247,10 +247,11 @@ impl ContextCore {
         tables.sockets.remove(&id);
         tables.lost.0 += lost.0;
         tables.lost.1 += lost.1;
+        // Messages that were sent before anybody bound the name wait for that somebody, whatever becomes of their sender.
         let pending: Vec<PipeEnd> = tables
             .pending
             .values_mut()
-            .flat_map(|ends| ends.extract_if(.., |end| end.from.id == id))
+            .flat_map(|ends| ends.extract_if(.., |end| end.from.id == id && end.rx.is_empty()))
             .collect();
         tables.pending.retain(|_, ends| !ends.is_empty());
         drop(tables);

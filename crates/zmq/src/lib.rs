@@ -10,7 +10,7 @@
 //! | exclusive pair | [`Pair`] | 31 |
 //! | raw byte streams | [`Stream`] | – |
 //!
-//! Sockets bind and connect to `tcp://`, `ipc://` and `inproc://` endpoints ([`Endpoint`]); they may be used from several
+//! Sockets bind and connect to `tcp://`, `ws://`, `ipc://` and `inproc://` endpoints ([`Endpoint`]); they may be used from several
 //! threads; the thread that waits does the input and output, and one background thread per context covers while the
 //! application is away. Every queue is bounded ([`Options::set_send_hwm`]); what is dropped is counted by reason
 //! ([`Socket::statistics`]).
@@ -43,6 +43,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod faces;
+mod filter;
 mod monitor;
 mod options;
 mod poll;
@@ -50,6 +51,7 @@ mod poller;
 mod profile;
 mod proxy;
 mod resolver;
+mod secret;
 mod socket;
 mod statistics;
 mod sys;
@@ -58,17 +60,19 @@ pub use bytes::Bytes;
 pub use tamtam_zmtp::{Frame, Message, PeerId, PeerInfo, SocketType, Version};
 
 pub use crate::context::Context;
-pub use crate::endpoint::{Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress};
+pub use crate::endpoint::{Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress, WsAddress};
 pub use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError,
     ShutdownError, Undelivered,
 };
 pub use crate::faces::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, XPub, XSub};
+pub use crate::filter::{IpRange, IpcFilter, ParseIpRangeError};
 pub use crate::monitor::{EventKind, Monitor, MonitorEvent};
 pub use crate::options::{Driver, OptionError, Options, Spin};
 pub use crate::poll::{PollItem, poll, poll_masked};
 pub use crate::poller::{Interest, PollEvent, Poller};
 pub use crate::proxy::{Proxy, ProxyControl, ProxyError, ProxyStatistics, proxy};
+pub use crate::secret::Secret;
 pub use crate::socket::{Readiness, Socket};
 pub use crate::profile::PeerProfile;
 pub use crate::statistics::{Dropped, PeerState, PeerStatistics, SocketStatistics, Traffic};

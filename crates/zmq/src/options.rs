@@ -5,6 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tamtam_zmtp::Version;
 
+use crate::endpoint::{Endpoint, TcpAddress};
+use crate::filter::{IpRange, IpcFilter};
+use crate::secret::Secret;
+
 /// Whether a thread that waits for a message burns CPU for a moment before it sleeps.
 ///
 /// Waking a sleeping thread costs several microseconds (20 to 30 on a virtual machine); a thread that is still awake
@@ -137,6 +141,13 @@ options! {
     xpub_manual, set_xpub_manual: bool = false;
     /// Sets whether a PUB or XPUB waits (or refuses) instead of dropping when a subscriber's queue is full. Default false, live.
     xpub_nodrop, set_xpub_nodrop: bool = false;
+    /// Sets whether calls that do not wait count every message of the last millisecond as queued, also if it is written
+    /// already, where that decides about being refused (XPUB with `xpub_nodrop`, ROUTER with `router_mandatory`): a burst
+    /// beyond the mark is then refused even if the system would take it, as programs for libzmq expect. Default false, live.
+    strict_marks, set_strict_marks: bool = false;
+    /// Sets whether sockets of one context may be connected whatever their types are, as libzmq lets them: a PAIR with a PULL,
+    /// for example. To be set at both ends. Default false, later.
+    inproc_any_types, set_inproc_any_types: bool = false;
     /// Sets a message for every new subscriber of an XPUB or PUB. Default none, later.
     xpub_welcome_message, set_xpub_welcome_message: Option<Bytes> = None;
     /// Sets whether PUB, XPUB and SUB deliver what does *not* match. To be set at both ends. Default false, live.
@@ -169,6 +180,20 @@ options! {
     priority, set_priority: Option<u32> = None;
     /// Sets the network interface to use (`SO_BINDTODEVICE`; may need a privilege). Default none, later.
     bind_to_device, set_bind_to_device: Option<String> = None;
+    /// Sets from which addresses `tcp://` and `ws://` connections are accepted; others are closed at once. Default empty:
+    /// from everywhere. Later.
+    tcp_accept_filters, set_tcp_accept_filters: Vec<IpRange> = Vec::new();
+    /// Sets whose `ipc://` connections are accepted: those that one of the filters lets in; others are closed at once.
+    /// Default empty: everybody's. Later.
+    ipc_accept_filters, set_ipc_accept_filters: Vec<IpcFilter> = Vec::new();
+    /// Sets the SOCKS 5 proxy, as `host:port`, through which `tcp://` endpoints are connected; the proxy looks their host
+    /// names up. `source:port;host:port` chooses where to leave from. Default none, later. RFC 1928.
+    socks_proxy, set_socks_proxy: Option<String> = None;
+    /// Sets the user name for the SOCKS proxy, 1 to 255 bytes; without one (or with an empty one) nobody logs in. Default
+    /// none, later. RFC 1929.
+    socks_username, set_socks_username: Option<String> = None;
+    /// Sets the password for the SOCKS proxy, at most 255 bytes. It goes over the network unencrypted. Default empty, later.
+    socks_password, set_socks_password: Secret = Secret::default();
     /// Sets additional properties that are announced to peers; names begin with `X-`. Default none, later.
     metadata, set_metadata: Vec<(String, Bytes)> = Vec::new();
     /// Sets the spin policy. Default adaptive, live.
@@ -187,6 +212,18 @@ impl Options {
     pub fn add_metadata(&mut self, name: impl Into<String>, value: impl Into<Bytes>) -> &mut Self {
         self.metadata.push((name.into(), value.into()));
         self
+    }
+
+    /// Returns where the SOCKS proxy is, if there is one.
+    pub(crate) fn socks_address(&self) -> Result<Option<TcpAddress>, OptionError> {
+        let Some(proxy) = &self.socks_proxy else { return Ok(None) };
+        match Endpoint::parse_connect(&format!("tcp://{proxy}")) {
+            Ok(Endpoint::Tcp(address)) => Ok(Some(address)),
+            _ => {
+                let why = format!("{proxy:?} is not the host:port of a proxy");
+                Err(OptionError::Invalid { option: "socks_proxy", why })
+            }
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), OptionError> {
@@ -213,6 +250,13 @@ impl Options {
                     format!("value of {name} has {} bytes, at most 16384", value.len()),
                 );
             }
+        }
+        self.socks_address()?;
+        if self.socks_username.as_ref().is_some_and(|name| name.len() > 255) {
+            return invalid("socks_username", "it has at most 255 bytes".into());
+        }
+        if self.socks_password.expose().len() > 255 {
+            return invalid("socks_password", "it has at most 255 bytes".into());
         }
         if self.bind_to_device.as_ref().is_some_and(|device| device.len() > 15) {
             return invalid("bind_to_device", "an interface name has at most 15 bytes".into());

@@ -358,7 +358,8 @@ impl<'a> Way<'a> {
                 result = Err(to.refuse_receive().into());
                 break;
             }
-            self.blocked = !to.is_writable(kind);
+            // A socket that is proxied to itself (REP) may have to receive before it can send.
+            self.blocked = !std::ptr::eq(self.from, self.to) && !to.is_writable(kind);
             drop(to);
             if self.blocked {
                 break;

@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tamtam_zmtp::{Message, PeerId, PeerInfo, SocketType};
 
 use crate::context::Context;
 use crate::engine::core::{Core, ReadySet, Who};
+use crate::engine::pattern::Pattern;
 use crate::engine::wait::Patience;
 use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, Undelivered,
@@ -104,7 +106,22 @@ impl Socket {
     /// [`BindError`] naming the endpoint: malformed, in use, not permitted.
     pub fn bind(&self, endpoint: &str) -> Result<String, BindError> {
         match self.core.operate() {
-            Some(mut locked) => locked.bind(endpoint),
+            Some(mut locked) => locked.bind(endpoint, None),
+            None => Err(BindError::Closed { endpoint: endpoint.to_owned() }),
+        }
+    }
+
+    /// Binds by taking over a descriptor that is bound already, as a service manager passes it, or whoever had to know the
+    /// port first. Of the endpoint only the transport counts; the one that is returned is the descriptor's.
+    ///
+    /// The descriptor is closed with the endpoint. The file of an `ipc://` one stays behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind), and when the descriptor does not fit the transport.
+    pub fn bind_fd(&self, endpoint: &str, fd: OwnedFd) -> Result<String, BindError> {
+        match self.core.operate() {
+            Some(mut locked) => locked.bind(endpoint, Some(fd)),
             None => Err(BindError::Closed { endpoint: endpoint.to_owned() }),
         }
     }
@@ -151,7 +168,28 @@ impl Socket {
     /// [`EndpointNotFound`] when the socket is not connected there.
     pub fn disconnect(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
         let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
-        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint)
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint, false)
+    }
+
+    /// Ends a connection made by [`connect`](Self::connect), and drops (and counts) what was received over it and not taken
+    /// yet, as libzmq does.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointNotFound`] when the socket is not connected there.
+    pub fn disconnect_and_discard(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
+        let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint, true)
+    }
+
+    /// Returns the routing id that was given to a peer last: how a STREAM that has just connected addresses the other end.
+    /// `None` for types that give none, and before the first. (ROUTER, STREAM)
+    #[must_use]
+    pub fn last_routing_id(&self) -> Option<Bytes> {
+        match &self.core.inspect()?.pattern {
+            Pattern::Route(identities) => identities.last().cloned(),
+            _ => None,
+        }
     }
 
     /// Returns the endpoint of the last `bind` (wildcards resolved) or `connect`.

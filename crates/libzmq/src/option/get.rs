@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tamtam_zmq::Spin;
+use tamtam_zmq::{SocketType, Spin};
 
 use super::Value;
 use super::numbers::*;
@@ -77,6 +77,10 @@ pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value,
         TYPE => number(handle.kind().number()),
         THREAD_SAFE => yes(handle.kind().is_thread_safe()),
         LAST_ENDPOINT => Value::Text(handle.socket.last_endpoint().unwrap_or_default().into_bytes()),
+        // A STREAM has none of its own: it says how the peer of the last connection is addressed.
+        ROUTING_ID if handle.kind() == SocketType::Stream => {
+            Value::Octets(handle.socket.last_routing_id().unwrap_or_default().to_vec())
+        }
         ROUTING_ID => Value::Octets(options.routing_id().to_vec()),
         SNDHWM => number(*options.send_hwm()),
         RCVHWM => number(*options.receive_hwm()),
@@ -122,7 +126,7 @@ trait ThreadSafe {
     fn is_thread_safe(self) -> bool;
 }
 
-impl ThreadSafe for tamtam_zmq::SocketType {
+impl ThreadSafe for SocketType {
     fn is_thread_safe(self) -> bool {
         // CLIENT, SERVER, RADIO, DISH, GATHER, SCATTER, PEER, CHANNEL.
         matches!(self.number(), 12..=17 | 19 | 20)

@@ -43,7 +43,9 @@ pub(crate) fn set_defaults(options: &mut Options, kind: SocketType) {
         .set_reconnect_interval_max(None)
         .set_router_handover(false)
         .set_backlog(100)
-        .set_interruptible(true);
+        .set_interruptible(true)
+        .set_strict_marks(true)
+        .set_inproc_any_types(true);
     if kind.subscribes() {
         options.set_linger(Some(Duration::ZERO));
     }

@@ -1,25 +1,29 @@
 //! What a socket is bound and connected to.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version};
+use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version, WsRole};
 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
 use super::outbox::Outbox;
 use super::pattern::takes_turns;
-use super::peer::{Conn, Home, Link, Net, Peer, Phase};
+use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};
+use super::socks::{Login, Socks, SocksError};
 use crate::endpoint::{Endpoint, Host, TcpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
+use crate::filter::IpcFilter;
 use crate::monitor::EventKind;
 use crate::options::Options;
 use crate::resolver;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::{self, IpcListener, Progress, TcpOptions};
+use crate::sys::stream;
 
 /// How many connections are accepted before the background thread looks at the rest of the world.
 const ACCEPT_TURN: usize = 64;
@@ -62,6 +66,9 @@ pub(crate) struct Listener {
     fd: ListenerFd,
     config: Arc<Config>,
     tcp: TcpOptions,
+    options: Arc<Options>,
+    /// Its connections begin with the upgrade to a WebSocket.
+    ws: bool,
     paused: bool,
     /// When the shortage of descriptors was last told: not more often than once a second.
     complained: Option<Instant>,
@@ -71,12 +78,47 @@ pub(crate) struct Listener {
 pub(crate) struct Dialer {
     pub(crate) endpoint: Arc<str>,
     target: Endpoint,
+    /// The SOCKS proxy to go through.
+    proxy: Option<TcpAddress>,
     pub(crate) peer: PeerId,
     config: Arc<Config>,
     tcp: TcpOptions,
     options: Arc<Options>,
     /// Failures since the last success.
     failures: u32,
+}
+
+impl Listener {
+    /// Judges by the filters whoever has just connected.
+    fn lets_in(&self, fd: BorrowedFd<'_>, is_tcp: bool) -> Result<(), String> {
+        if is_tcp {
+            let filters = &self.options.tcp_accept_filters;
+            if filters.is_empty() {
+                return Ok(());
+            }
+            return match socket::remote_tcp(fd) {
+                Ok(remote) if filters.iter().any(|range| range.contains(remote.ip())) => Ok(()),
+                Ok(remote) => Err(format!("connections from {} are filtered out", remote.ip())),
+                Err(error) => Err(format!("where it comes from cannot be told: {error}")),
+            };
+        }
+        let filters = &self.options.ipc_accept_filters;
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let Some((process, user, group)) = stream::peer_credentials(fd) else {
+            return Err("whose process it is cannot be told".to_owned());
+        };
+        let lets_in = |filter: &IpcFilter| match *filter {
+            IpcFilter::User(wanted) => wanted == user,
+            IpcFilter::Group(wanted) => wanted == group || stream::peer_has_group(fd, wanted),
+            IpcFilter::Process(wanted) => wanted == process,
+        };
+        if filters.iter().any(lets_in) {
+            return Ok(());
+        }
+        Err(format!("process {process} of user {user} is filtered out"))
+    }
 }
 
 impl Attachment {
@@ -86,6 +128,31 @@ impl Attachment {
             Self::Dialer(dialer) => &dialer.endpoint,
             Self::Name { endpoint } | Self::Pipe { endpoint, .. } => endpoint,
         }
+    }
+}
+
+/// A byte stream that a peer is to get, standing or being made.
+struct Stream {
+    fd: OwnedFd,
+    config: Arc<Config>,
+    /// Our side of the WebSocket, if it is to be one.
+    ws: Option<WsRole>,
+    remote: String,
+    /// Addresses to try when this one fails.
+    alternatives: Vec<SocketAddr>,
+    socks: Option<Box<Socks>>,
+    phase: Phase,
+}
+
+impl Dialer {
+    /// Begins the conversation with the proxy, if there is one to go through.
+    fn socks(&self) -> Option<Result<Socks, SocksError>> {
+        let Endpoint::Tcp(target) = &self.target else { return None };
+        self.proxy.as_ref()?;
+        let username = self.options.socks_username.as_deref().filter(|name| !name.is_empty());
+        let login =
+            username.map(|username| Login { username, password: self.options.socks_password.expose() });
+        Some(Socks::new(&target.host, target.port, login))
     }
 }
 
@@ -130,10 +197,10 @@ fn first_framing(options: &Options) -> Framing {
 }
 
 impl Locked<'_> {
-    fn new_net(&mut self, options: &Options, dialed: bool) -> Net {
+    fn new_net(&mut self, framing: Framing, dialed: bool) -> Net {
         let born = self.next_epoch();
-        let framing = first_framing(options);
-        Net { outbox: Outbox::default(), framing, conn: None, dialed, batch_out: false, born }
+        let (conn, burst) = (None, Burst::default());
+        Net { outbox: Outbox::default(), framing, conn, dialed, batch_out: false, burst, born }
     }
 
     fn add_attachment(&mut self, attachment: Attachment) -> u32 {
@@ -144,9 +211,9 @@ impl Locked<'_> {
         id
     }
 
-    /// Binds; returns the endpoint with wildcards resolved.
-    pub(crate) fn bind(&mut self, text: &str) -> Result<String, BindError> {
-        let bound = self.try_bind(text);
+    /// Binds, or takes over what is bound; returns the endpoint with wildcards resolved.
+    pub(crate) fn bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
+        let bound = self.try_bind(text, adopted);
         if let Err(BindError::Io { source, .. }) = &bound {
             let kind = EventKind::BindFailed { error: source.to_string(), code: source.raw_os_error() };
             self.tell(&text.into(), None, kind);
@@ -154,36 +221,59 @@ impl Locked<'_> {
         bound
     }
 
-    fn try_bind(&mut self, text: &str) -> Result<String, BindError> {
+    fn try_bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
         if !self.is_open() {
             return Err(BindError::Closed { endpoint: text.to_owned() });
         }
         let endpoint = Endpoint::parse_bind(text)?;
         let failed = |source| BindError::Io { endpoint: text.to_owned(), source };
         let tcp = tcp_options(&self.options);
+        let ws = matches!(endpoint, Endpoint::Ws(_));
+        if ws && self.core.kind == SocketType::Stream {
+            return Err(failed(raw_websocket()));
+        }
         let (fd, resolved) = match &endpoint {
             Endpoint::Inproc(_) => {
+                if adopted.is_some() {
+                    let why = "an inproc name has no descriptor";
+                    return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
+                }
                 self.bind_inproc(text)?;
                 self.last_endpoint = Some(text.to_owned());
                 return Ok(text.to_owned());
             }
             Endpoint::Tcp(address) => {
-                let mut local = resolver::resolve_local(&address.host, self.options.ipv6).map_err(failed)?;
-                local.set_port(address.port.number());
-                let fd = socket::listen_tcp(local, &tcp).map_err(failed)?;
+                let fd = self.listen_tcp(address, adopted, &tcp).map_err(failed)?;
                 let resolved = socket::endpoint_text(&socket::local_tcp(fd.as_fd()).map_err(failed)?);
                 (ListenerFd::Tcp(fd), resolved)
             }
+            Endpoint::Ws(address) => {
+                let fd = self.listen_tcp(&address.tcp(), adopted, &tcp).map_err(failed)?;
+                let local = socket::local_tcp(fd.as_fd()).map_err(failed)?;
+                (ListenerFd::Tcp(fd), format!("ws://{local}{}", address.path))
+            }
             Endpoint::Ipc(address) => {
-                let listener = socket::listen_ipc(address, tcp.backlog).map_err(failed)?;
+                let listener = match adopted {
+                    Some(fd) => socket::adopt_ipc(fd, tcp.backlog),
+                    None => socket::listen_ipc(address, tcp.backlog),
+                }
+                .map_err(failed)?;
                 let resolved = listener.address().to_string();
                 (ListenerFd::Ipc(listener), resolved)
             }
         };
         let config = config(self.core.kind, &self.options);
         let endpoint: Arc<str> = resolved.as_str().into();
-        let listener =
-            Listener { endpoint: Arc::clone(&endpoint), fd, config, tcp, paused: false, complained: None };
+        let listener = Listener {
+            endpoint: Arc::clone(&endpoint),
+            fd,
+            config,
+            tcp,
+            options: Arc::clone(&self.options),
+            ws,
+            paused: false,
+            complained: None,
+        };
         let id = self.add_attachment(Attachment::Listener(listener));
         let core = Arc::clone(self.core);
         if let Some(Attachment::Listener(listener)) = self.attachments.get(&id)
@@ -196,6 +286,20 @@ impl Locked<'_> {
         self.tell_about(&endpoint, None, fd, EventKind::Listening);
         self.last_endpoint = Some(resolved.clone());
         Ok(resolved)
+    }
+
+    fn listen_tcp(
+        &self,
+        address: &TcpAddress,
+        adopted: Option<OwnedFd>,
+        tcp: &TcpOptions,
+    ) -> io::Result<OwnedFd> {
+        if let Some(fd) = adopted {
+            return socket::adopt_tcp(fd, tcp.backlog);
+        }
+        let mut local = resolver::resolve_local(&address.host, self.options.ipv6)?;
+        local.set_port(address.port.number());
+        socket::listen_tcp(local, tcp)
     }
 
     /// Begins to connect; `routing_id` is how a ROUTER or STREAM will address the peer.
@@ -211,6 +315,10 @@ impl Locked<'_> {
             return self.connect_inproc(text, routing_id);
         }
         let kind = self.core.kind;
+        if kind == SocketType::Stream && matches!(target, Endpoint::Ws(_)) {
+            let source = raw_websocket();
+            return Err(ConnectError::Io { endpoint: text.to_owned(), source });
+        }
         // A second connection to the same place would only double what these types get.
         let once = matches!(kind, SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req);
         if once
@@ -223,7 +331,13 @@ impl Locked<'_> {
         }
         let endpoint: Arc<str> = text.into();
         let options = Arc::clone(&self.options);
-        let net = self.new_net(&options, true);
+        // What does not parse was refused when the option was set.
+        let proxy = options.socks_address().ok().flatten().filter(|_| matches!(target, Endpoint::Tcp(_)));
+        let framing = match target {
+            Endpoint::Ws(_) => Framing::V2,
+            _ => first_framing(&options),
+        };
+        let net = self.new_net(framing, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
             && let super::pattern::Pattern::Route(identities) = &mut self.pattern
@@ -235,6 +349,7 @@ impl Locked<'_> {
         let id = self.add_attachment(Attachment::Dialer(Dialer {
             endpoint,
             target,
+            proxy,
             peer,
             config: config(kind, &options),
             tcp: tcp_options(&options),
@@ -251,10 +366,10 @@ impl Locked<'_> {
                 self.send_turn.activate(peer);
                 self.wake();
             }
-            if routing_id.is_some_and(|_| kind != SocketType::Stream)
+            if routing_id.is_some()
                 && let Some(peer) = self.peer_mut(peer)
             {
-                peer.attached = true;
+                peer.attached = kind != SocketType::Stream;
                 peer.addressed = true;
             }
         }
@@ -270,14 +385,16 @@ impl Locked<'_> {
 
     /// Stops listening there, and ends the connections accepted there.
     pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| {
+        self.detach_endpoint(text, false, |attachment| {
             matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. })
         })
     }
 
     /// Ends a connection made by `connect`.
-    pub(crate) fn disconnect_endpoint(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| {
+    ///
+    /// With `discard`, what was received over it and not taken yet goes too.
+    pub(crate) fn disconnect_endpoint(&mut self, text: &str, discard: bool) -> Result<(), EndpointNotFound> {
+        self.detach_endpoint(text, discard, |attachment| {
             matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })
         })
     }
@@ -285,6 +402,7 @@ impl Locked<'_> {
     fn detach_endpoint(
         &mut self,
         text: &str,
+        discard: bool,
         wanted: impl Fn(&Attachment) -> bool,
     ) -> Result<(), EndpointNotFound> {
         let found: Vec<u32> = self
@@ -297,14 +415,14 @@ impl Locked<'_> {
             return Err(EndpointNotFound { endpoint: text.to_owned() });
         }
         for id in found {
-            self.close_attachment(id);
+            self.close_attachment(id, discard);
         }
         Ok(())
     }
 
     /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
     /// kernel takes it at once.
-    fn close_attachment(&mut self, id: u32) {
+    fn close_attachment(&mut self, id: u32, discard: bool) {
         self.flush_dirty();
         let Some(attachment) = self.attachments.remove(&id) else { return };
         let endpoint = Arc::clone(attachment.endpoint());
@@ -328,6 +446,11 @@ impl Locked<'_> {
         for peer in peers {
             // No attachment any more, so this does not redial.
             self.disconnect(peer, "the endpoint was closed by the application");
+            if discard && let Some(known) = self.peer_mut(peer) {
+                let lost = known.inbox.len() as u64;
+                known.traffic.dropped.disconnected += lost;
+                self.remove_peer(peer);
+            }
         }
         let fd = listener_fd(Some(&attachment));
         self.tell_about(&endpoint, None, fd, EventKind::Closed);
@@ -376,6 +499,10 @@ impl Locked<'_> {
             match socket::accept(listener.fd.as_fd()) {
                 Ok(fd) => {
                     let endpoint = Arc::clone(&listener.endpoint);
+                    if let Err(reason) = listener.lets_in(fd.as_fd(), is_tcp) {
+                        self.tell(&endpoint, None, EventKind::Refused { reason });
+                        continue;
+                    }
                     if let Err(error) = socket::configure_accepted(fd.as_fd(), is_tcp, &listener.tcp) {
                         self.tell(&endpoint, None, EventKind::AcceptFailed { error: error.to_string() });
                         continue;
@@ -385,14 +512,24 @@ impl Locked<'_> {
                             .map(|address| socket::endpoint_text(&address))
                             .unwrap_or_default()
                     } else {
-                        crate::sys::stream::peer_credentials(fd.as_fd())
+                        stream::peer_credentials(fd.as_fd())
                             .map(|(pid, ..)| format!("pid {pid}"))
                             .unwrap_or_default()
                     };
                     let config = Arc::clone(&listener.config);
-                    self.accepted(id, endpoint, fd, config, remote);
+                    let ws = listener.ws.then_some(WsRole::Server);
+                    let stream = Stream {
+                        fd,
+                        config,
+                        ws,
+                        remote,
+                        alternatives: Vec::new(),
+                        socks: None,
+                        phase: Phase::Handshaking,
+                    };
+                    self.accepted(id, endpoint, stream);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     // Out of descriptors or memory: the listener stays readable, so it is not watched for a while.
                     let now = Instant::now();
@@ -431,42 +568,33 @@ impl Locked<'_> {
         }
     }
 
-    fn accepted(
-        &mut self,
-        attachment: u32,
-        endpoint: Arc<str>,
-        fd: OwnedFd,
-        config: Arc<Config>,
-        remote: String,
-    ) {
-        let options = Arc::clone(&self.options);
-        let net = self.new_net(&options, false);
+    fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, stream: Stream) {
+        let framing = if stream.ws.is_some() { Framing::V2 } else { first_framing(&self.options) };
+        let net = self.new_net(framing, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
-        self.tell_about(&endpoint, Some(id), Some(fd.as_fd()), EventKind::Accepted);
-        self.adopt(id, fd, config, remote, Vec::new(), Phase::Handshaking);
+        self.tell_about(&endpoint, Some(id), Some(stream.fd.as_fd()), EventKind::Accepted);
+        self.adopt(id, stream);
     }
 
     /// Gives a peer its connection and has it watched.
-    fn adopt(
-        &mut self,
-        id: PeerId,
-        fd: OwnedFd,
-        config: Arc<Config>,
-        remote: String,
-        alternatives: Vec<SocketAddr>,
-        phase: Phase,
-    ) {
+    fn adopt(&mut self, id: PeerId, stream: Stream) {
+        let Stream { fd, config, ws, remote, alternatives, socks, phase } = stream;
         let core = Arc::clone(self.core);
         let epoch = self.next_epoch();
         let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
         let fd = Arc::new(fd);
-        let protocol = (core.kind != SocketType::Stream).then(|| Connection::new(config));
+        let protocol = (core.kind != SocketType::Stream).then(|| match &ws {
+            None => Connection::new(config),
+            Some(role) => Connection::websocket(config, role),
+        });
         let conn = Conn {
             fd: Arc::clone(&fd),
             phase: Phase::Connecting,
             protocol,
             input: BytesMut::new(),
             control: Vec::new(),
+            seals: false,
+            sealed: Sealed::default(),
             home: Home::Background,
             interest,
             writing: false,
@@ -477,6 +605,7 @@ impl Locked<'_> {
             largest: 0,
             remote,
             epoch,
+            socks,
             alternatives,
         };
         let Some(net) = self.peer_mut(id).and_then(Peer::net_mut) else { return };
@@ -512,13 +641,27 @@ impl Locked<'_> {
                             Progress::Done => Phase::Handshaking,
                             Progress::InProgress => Phase::Connecting,
                         };
-                        self.adopt(peer, fd, config, address.to_string(), Vec::new(), phase);
+                        let remote = address.to_string();
+                        let stream = Stream {
+                            fd,
+                            config,
+                            ws: None,
+                            remote,
+                            alternatives: Vec::new(),
+                            socks: None,
+                            phase,
+                        };
+                        self.adopt(peer, stream);
                     }
                     Err(error) => self.connect_failed(peer, &error.to_string()),
                 }
             }
             Endpoint::Tcp(address) => {
-                let address = address.clone();
+                let address = dialer.proxy.as_ref().unwrap_or(address).clone();
+                self.dial_tcp(attachment, peer, &address);
+            }
+            Endpoint::Ws(address) => {
+                let address = address.tcp();
                 self.dial_tcp(attachment, peer, &address);
             }
             Endpoint::Inproc(_) => {}
@@ -553,7 +696,7 @@ impl Locked<'_> {
     }
 
     /// The name of a dialer has been looked up.
-    pub(crate) fn resolved(&mut self, attachment: u32, result: std::io::Result<Vec<SocketAddr>>) {
+    pub(crate) fn resolved(&mut self, attachment: u32, result: io::Result<Vec<SocketAddr>>) {
         let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
         let peer = dialer.peer;
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
@@ -575,9 +718,23 @@ impl Locked<'_> {
             let address = addresses.remove(0);
             let Some(attachment) = self.peer(peer).map(|peer| peer.attachment) else { return };
             let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
-            let source = match &dialer.target {
-                Endpoint::Tcp(TcpAddress { source: Some(source), .. }) => {
-                    Some(resolver::resolve_source(source, address))
+            let near = match (&dialer.proxy, &dialer.target) {
+                (Some(near), _) | (None, Endpoint::Tcp(near)) => Some(near),
+                _ => None,
+            };
+            let source = near
+                .and_then(|near| near.source.as_ref())
+                .map(|source| resolver::resolve_source(source, address));
+            let socks = match dialer.socks().transpose() {
+                Ok(socks) => socks.map(Box::new),
+                Err(error) => {
+                    self.connect_failed(peer, &error.to_string());
+                    return;
+                }
+            };
+            let ws = match &dialer.target {
+                Endpoint::Ws(address) => {
+                    Some(WsRole::Client { host: address.host_field(), path: address.path.clone() })
                 }
                 _ => None,
             };
@@ -588,14 +745,16 @@ impl Locked<'_> {
             match attempt {
                 Ok((fd, _)) => {
                     // Even a connection that stands at once is confirmed through its first readiness.
-                    self.adopt(
-                        peer,
+                    let stream = Stream {
                         fd,
                         config,
-                        socket::endpoint_text(&address),
-                        addresses,
-                        Phase::Connecting,
-                    );
+                        ws,
+                        remote: socket::endpoint_text(&address),
+                        alternatives: addresses,
+                        socks,
+                        phase: Phase::Connecting,
+                    };
+                    self.adopt(peer, stream);
                     if let (Some(timeout), Some(conn)) = (timeout, self.peer(peer).and_then(Peer::conn)) {
                         let epoch = conn.epoch;
                         self.set_timer(Instant::now() + timeout, Timer::Connect { peer, epoch });
@@ -645,6 +804,11 @@ impl Locked<'_> {
             dialer.failures = 0;
         }
     }
+}
+
+fn raw_websocket() -> io::Error {
+    let why = "a STREAM socket has raw bytes and no WebSocket; use a tcp endpoint";
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {

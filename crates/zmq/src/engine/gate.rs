@@ -47,6 +47,12 @@ impl Core {
                 Gate::Full if patience.is_over() => return Err(SendError::TimedOut(message())),
                 Gate::Full => {}
             }
+            if locked.options.strict_marks {
+                locked.end_bursts();
+                if matches!(locked.gate(first), Gate::Open) {
+                    return Ok(());
+                }
+            }
             let wakes = locked.wakes;
             match locked.park(patience, |state| state.wakes != wakes) {
                 Ok(()) => {}
@@ -83,11 +89,12 @@ impl Locked<'_> {
     /// Whether one peer that was addressed would take a message.
     fn gate_of(&mut self, id: PeerId) -> Gate {
         let hwm = u64::from(self.options.send_hwm);
+        let strict = self.options.strict_marks;
         let Some(peer) = self.peer_mut(id).filter(|peer| peer.can_be_routed()) else {
             return Gate::Unroutable;
         };
         let has_room = match &mut peer.link {
-            Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+            Link::Net(net) => hwm == 0 || net.has_room(hwm, strict),
             Link::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
             Link::Gone => return Gate::Unroutable,
         };
@@ -98,6 +105,6 @@ impl Locked<'_> {
 impl Peer {
     /// Tells whether a message can be queued for it.
     pub(crate) fn can_be_routed(&self) -> bool {
-        self.attached && !matches!(self.link, Link::Gone)
+        (self.attached || self.addressed) && !matches!(self.link, Link::Gone)
     }
 }

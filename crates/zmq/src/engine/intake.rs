@@ -71,8 +71,9 @@ impl Locked<'_> {
             let state = &mut **self;
             match &mut state.pattern {
                 Pattern::Plain => return Ok(message),
+                // An XSUB's application sees all that its peers send.
                 Pattern::Subscribe(topics) => {
-                    if topics.matches(message.as_slice()) != state.options.invert_matching {
+                    if kind == SocketType::XSub || topics.matches(message.as_slice()) != state.options.invert_matching {
                         return Ok(message);
                     }
                     state.retired.dropped.filtered += 1;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
@@ -12,6 +12,7 @@ use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 use super::core::Core;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer};
+use super::socks::Socks;
 use crate::profile::PeerProfile;
 use crate::statistics::{PeerState, Traffic};
 use crate::sys::epoll::Interest;
@@ -65,8 +66,51 @@ pub(crate) struct Net {
     /// The connection was lost while a thread wrote a batch with the lock released: nothing is written until that thread
     /// has put back what is left of it.
     pub(crate) batch_out: bool,
+    /// With `strict_marks`: what was queued in the present burst.
+    pub(crate) burst: Burst,
     /// Distinguishes the peers that have the same number one after the other.
     pub(crate) born: u64,
+}
+
+impl Net {
+    /// Tells whether the queue is below the mark; strictly, with what was queued lately counted as if it were not written.
+    pub(crate) fn has_room(&mut self, mark: u64, strict: bool) -> bool {
+        let waiting = self.outbox.messages();
+        waiting < mark && !(strict && self.burst.is_full(mark, waiting))
+    }
+}
+
+/// Messages that were queued lately, written or not.
+#[derive(Default)]
+pub(crate) struct Burst {
+    count: u64,
+    began: Option<Instant>,
+}
+
+impl Burst {
+    /// How long a message counts at least.
+    const TIME: Duration = Duration::from_millis(1);
+
+    pub(crate) fn queued(&mut self) {
+        if self.count == 0 {
+            self.began = Some(Instant::now());
+        }
+        self.count += 1;
+    }
+
+    /// Only what still waits counts from now on.
+    pub(crate) fn end(&mut self, waiting: u64) {
+        self.count = waiting;
+        self.began = (waiting > 0).then(Instant::now);
+    }
+
+    /// Tells whether the burst is at the mark, of those that wait some may be written by now.
+    pub(crate) fn is_full(&mut self, mark: u64, waiting: u64) -> bool {
+        if self.count >= mark && self.began.is_none_or(|began| began.elapsed() > Self::TIME) {
+            self.end(waiting);
+        }
+        self.count >= mark
+    }
 }
 
 /// Where a connection's descriptor is watched.
@@ -83,6 +127,8 @@ pub(crate) enum Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Connecting,
+    /// The stream leads to a proxy, which is asked to connect it on.
+    Proxying,
     Handshaking,
     Ready,
     /// Everything is written and our end is shut; waiting for the peer's end, so that it loses nothing.
@@ -99,6 +145,9 @@ pub(crate) struct Conn {
     pub(crate) input: BytesMut,
     /// Greeting, commands: written between messages.
     pub(crate) control: Vec<u8>,
+    /// What is written takes another form than the outbox has it in: everything goes through `sealed`.
+    pub(crate) seals: bool,
+    pub(crate) sealed: Sealed,
     pub(crate) home: Home,
     pub(crate) interest: Interest,
     /// A thread is writing with the lock released.
@@ -116,8 +165,30 @@ pub(crate) struct Conn {
     pub(crate) remote: String,
     /// Distinguishes the connections that a peer has one after the other.
     pub(crate) epoch: u64,
+    /// The conversation with the proxy on the way, until that has connected us.
+    pub(crate) socks: Option<Box<Socks>>,
     /// Addresses still to be tried when this attempt fails.
     pub(crate) alternatives: Vec<SocketAddr>,
+}
+
+/// Bytes on their way to the kernel in a form that the outbox does not have them in (encrypted, for example): commands and
+/// messages in the order in which they were sealed, from which no byte may be left out or put in between.
+#[derive(Debug, Default)]
+pub(crate) struct Sealed {
+    pub(crate) bytes: Vec<u8>,
+    /// How many of them are written.
+    pub(crate) written: usize,
+}
+
+impl Sealed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written >= self.bytes.len()
+    }
+
+    /// What is left to write.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
 }
 
 /// The two directions of a pipe inside the process.
@@ -146,6 +217,8 @@ pub(crate) enum Item {
 #[derive(Debug)]
 pub(crate) struct Other {
     pub(crate) core: Arc<Core>,
+    /// Its marks when the pipe was made: sending, receiving.
+    pub(crate) marks: (u32, u32),
     pub(crate) info: Box<PeerInfo>,
 }
 
@@ -185,7 +258,7 @@ impl Peer {
             Link::Gone => PeerState::Gone,
             Link::Net(net) => match net.conn.as_ref().map(|conn| conn.phase) {
                 None => PeerState::Waiting,
-                Some(Phase::Connecting) => PeerState::Connecting,
+                Some(Phase::Connecting | Phase::Proxying) => PeerState::Connecting,
                 Some(Phase::Handshaking) => PeerState::Handshaking,
                 Some(Phase::Ready) => PeerState::Ready,
                 Some(Phase::Draining) => PeerState::Gone,

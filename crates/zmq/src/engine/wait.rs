@@ -90,6 +90,9 @@ impl Core {
             // Room may be a matter of writing, or of reading that an inproc peer has taken something.
             locked.flush_dirty();
             locked.poll_io();
+            if locked.options.strict_marks && !matches!(patience, Patience::None) {
+                locked.end_bursts();
+            }
             let wakes = locked.wakes;
             message = match locked.route(message) {
                 Err(SendError::Full(message)) => message,
