@@ -15,6 +15,7 @@ mod pyzmq;
 mod report;
 mod rust_zmq;
 mod sources;
+mod textbook;
 mod tree;
 mod unity;
 
@@ -31,6 +32,7 @@ Suites:
   libzmq [--draft]   libzmq 4.3.5's own test programs
   pyzmq              pyzmq's own tests, compared with those on the libzmq of its wheel
   rust-zmq           The tests of the Rust binding zmq
+  use                Programs in C++, built on the package, against each other, Python and Rust
 
 Options:
   --only NAME        Only this program or file of tests; may be repeated
@@ -45,6 +47,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
         "libzmq" => libzmq::run(root, &arguments),
         "pyzmq" => pyzmq::run(root, &arguments),
         "rust-zmq" => rust_zmq::run(root, &arguments),
+        "use" => textbook::run(root),
         unknown => Err(format!("no suite {unknown:?}\n{USAGE}")),
     }
 }

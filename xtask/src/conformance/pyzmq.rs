@@ -63,6 +63,11 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<(), String> {
     report(&bundled, &ours, &again, library.ours)
 }
 
+/// A Python that has pyzmq.
+pub(crate) fn python(root: &Path) -> Result<PathBuf, String> {
+    Suite::set_up(&scratch(root).join("pyzmq")).map(|suite| suite.python)
+}
+
 /// Tests that pass on the bundled library, and on the other not.
 fn worse(bundled: &Results, ours: &Results) -> Vec<String> {
     let fails = |name: &String| ours.get(name) != Some(&Outcome::Passed);

@@ -24,13 +24,18 @@ const LINK_NAME: &str = "libzmq.so";
 /// Builds the library, lays it out below the prefix, and checks what has come out.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
     let (prefix, draft) = parse(root, words)?;
-    let built = conformance::build_library(root, draft)?;
-    let archive = built.with_file_name("libzmq.a");
-    layout::install(root, &built, &archive, &prefix, draft)
-        .map_err(|error| format!("cannot lay out {}: {error}", prefix.display()))?;
-    check(&prefix.join("lib").join(FILE), draft)?;
+    lay_out(root, &prefix, draft)?;
     println!("{}", prefix.display());
     Ok(())
+}
+
+/// The same for other tasks.
+pub(crate) fn lay_out(root: &Path, prefix: &Path, draft: bool) -> Result<(), String> {
+    let built = conformance::build_library(root, draft)?;
+    let archive = built.with_file_name("libzmq.a");
+    layout::install(root, &built, &archive, prefix, draft)
+        .map_err(|error| format!("cannot lay out {}: {error}", prefix.display()))?;
+    check(&prefix.join("lib").join(FILE), draft)
 }
 
 fn parse(root: &Path, words: &[&str]) -> Result<(PathBuf, bool), String> {
