@@ -40,7 +40,7 @@ mod pattern;
 mod peer_id;
 mod socket_type;
 
-pub use connection::{Config, Connection, Event, Heartbeat, Mechanism, PeerInfo, SLICE_MIN};
+pub use connection::{Config, Connection, Event, GROUP_LEN_MAX, Heartbeat, Mechanism, PeerInfo, SLICE_MIN};
 pub use error::{Blame, ProtocolError};
 pub use frame::{FRAME_INLINE_MAX, Frame};
 pub use framing::{
@@ -49,7 +49,7 @@ pub use framing::{
 pub use limits::Limits;
 pub use message::{EmptyMessage, Message};
 pub use pattern::{
-    Assigned, Change, Identities, NoticePolicy, OutOfTurn, Reply, ReplyTurn, RequestTurn, Rotation,
+    Assigned, Change, Identities, NoticePolicy, OutOfTurn, Reply, ReplyTurn, RequestTurn, Rotation, RoutingIds,
     Subscriptions, Topics, Verdict,
 };
 pub use peer_id::PeerId;
