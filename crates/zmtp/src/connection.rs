@@ -216,7 +216,9 @@ impl Connection {
     fn put_subscription(&self, name: &[u8], legacy: u8, topic: &[u8], out: &mut Vec<u8>) {
         if self.config.socket_type == SocketType::Dish {
             // Peers older than ZMTP 3.0, which have no commands, cannot be told: no RADIO is that old.
-            if self.framing() == Framing::V2 && self.peer.as_deref().is_none_or(|peer| peer.version >= Version::V3_0) {
+            if self.framing() == Framing::V2
+                && self.peer.as_deref().is_none_or(|peer| peer.version >= Version::V3_0)
+            {
                 let name = if legacy == traffic::LEGACY_SUBSCRIBE { command::JOIN } else { command::LEAVE };
                 put_command(out, name, topic);
             }

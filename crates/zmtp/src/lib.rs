@@ -49,8 +49,8 @@ pub use framing::{
 pub use limits::Limits;
 pub use message::{EmptyMessage, Message};
 pub use pattern::{
-    Assigned, Change, Identities, NoticePolicy, OutOfTurn, Reply, ReplyTurn, RequestTurn, Rotation, RoutingIds,
-    Subscriptions, Topics, Verdict,
+    Assigned, Change, Identities, NoticePolicy, OutOfTurn, Reply, ReplyTurn, RequestTurn, Rotation,
+    RoutingIds, Subscriptions, Topics, Verdict,
 };
 pub use peer_id::PeerId;
 pub use socket_type::{ParseSocketTypeError, SocketType};

@@ -37,9 +37,9 @@ pub enum SocketType {
     Server = 12,
     /// Asynchronous requester of SERVER (41/CLISRV).
     Client = 13,
-    /// Sender to groups (48/RADISH).
+    /// Sender to groups (48/RADIO-DISH).
     Radio = 14,
-    /// Member of groups (48/RADISH).
+    /// Member of groups (48/RADIO-DISH).
     Dish = 15,
     /// Receiving end of a single-part pipeline (49/SCATTERGATHER).
     Gather = 16,
@@ -54,8 +54,8 @@ pub enum SocketType {
 }
 
 use SocketType::{
-    Channel, Client, Dealer, Dgram, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req, Router, Scatter,
-    Server, Stream, Sub, XPub, XSub,
+    Channel, Client, Dealer, Dgram, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req, Router,
+    Scatter, Server, Stream, Sub, XPub, XSub,
 };
 
 /// Says that a text names no [`SocketType`].
@@ -69,8 +69,8 @@ pub struct ParseSocketTypeError;
 impl SocketType {
     /// Every socket type, by number.
     pub const ALL: [Self; 21] = [
-        Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, XPub, XSub, Stream, Server, Client, Radio, Dish, Gather,
-        Scatter, Dgram, Peer, Channel,
+        Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, XPub, XSub, Stream, Server, Client, Radio,
+        Dish, Gather, Scatter, Dgram, Peer, Channel,
     ];
 
     /// Returns the name that goes into the Socket-Type property, such as `"DEALER"`.

@@ -230,8 +230,8 @@ fn ours_limited_to_zmtp_2_0_is_answered_by_a_later_peer() {
     assert_eq!(subscriptions(&side), b"\x00\x02\x01A\x00\x02\x00A");
 }
 
-//= 48/RADISH, the DISH socket type
-//# SHALL send JOIN and LEAVE commands.
+//= 48/RADIO-DISH, the DISH socket type
+//# MAY send join and leave commands to radios depending on the transport protocol used.
 #[test]
 fn groups_are_joined_by_commands_in_zmtp_3_and_nowhere_else() {
     for minor in [0, 1] {

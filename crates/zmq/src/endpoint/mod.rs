@@ -2,9 +2,11 @@
 
 mod ipc;
 mod tcp;
+mod udp;
 
 pub use ipc::IpcAddress;
 pub use tcp::{Host, HostPort, Port, TcpAddress};
+pub use udp::UdpAddress;
 
 use std::fmt;
 
@@ -23,6 +25,8 @@ const INPROC_NAME_MAX: usize = 256;
 /// | `ipc:///run/robot.sock`, `ipc://@name` (abstract, Linux only) | yes | yes |
 /// | `ipc://*` (a fresh path in a private temporary directory) | yes | no |
 /// | `inproc://name` (within one context) | yes | yes |
+/// | `udp://127.0.0.1:5555`, `udp://239.1.1.1:5555`, `udp://eth0;239.1.1.1:5555` | DISH, DGRAM | RADIO |
+/// | `udp://*:5555`, `udp://127.0.0.1:*` | DISH, DGRAM | no |
 ///
 /// Whether a bare word is a host or an interface depends on the direction: binding looks for an interface of
 /// that name, connecting asks DNS. Displaying an endpoint gives text that parses back to the same value.
@@ -35,6 +39,8 @@ pub enum Endpoint {
     Ipc(IpcAddress),
     /// A name within the context, 1 to 256 bytes, `inproc://…`.
     Inproc(String),
+    /// A UDP address or multicast group, `udp://…`: for RADIO, DISH and DGRAM.
+    Udp(UdpAddress),
 }
 
 impl Endpoint {
@@ -68,6 +74,7 @@ impl Endpoint {
             Self::Tcp(_) => "tcp",
             Self::Ipc(_) => "ipc",
             Self::Inproc(_) => "inproc",
+            Self::Udp(_) => "udp",
         }
     }
 
@@ -80,9 +87,10 @@ impl Endpoint {
             "tcp" => tcp::parse(address, direction).map(Self::Tcp),
             "ipc" => ipc::parse(address, direction).map(Self::Ipc),
             "inproc" => parse_inproc(address).map(Self::Inproc),
-            "" => {
-                Err(Fault::malformed("nothing stands before `://`; the transports are tcp, ipc and inproc"))
-            }
+            "udp" => udp::parse(address, direction).map(Self::Udp),
+            "" => Err(Fault::malformed(
+                "nothing stands before `://`; the transports are tcp, ipc, inproc and udp",
+            )),
             other => {
                 let (endpoint, transport) = (text.to_owned(), other.to_owned());
                 return Err(EndpointError::UnknownTransport { endpoint, transport });
@@ -98,6 +106,7 @@ impl fmt::Display for Endpoint {
             Self::Tcp(address) => address.fmt(f),
             Self::Ipc(address) => address.fmt(f),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
+            Self::Udp(address) => address.fmt(f),
         }
     }
 }
@@ -125,7 +134,7 @@ pub enum EndpointError {
     /// The part before `://` is not a transport of this build.
     #[error(
         "endpoint {endpoint:?} names the unknown transport {transport:?}; the known ones, in lower case, are tcp, \
-         ipc and inproc"
+         ipc, inproc and udp"
     )]
     UnknownTransport {
         /// The text as it was given.
@@ -223,7 +232,7 @@ mod tests {
             let expected =
                 EndpointError::UnknownTransport { endpoint: text.to_owned(), transport: name.to_owned() };
             assert_eq!(error, expected);
-            assert!(error.to_string().contains("tcp, ipc and inproc"), "{error}");
+            assert!(error.to_string().contains("tcp, ipc, inproc and udp"), "{error}");
         }
     }
 
@@ -251,9 +260,10 @@ mod tests {
     fn texts() -> impl Strategy<Value = String> {
         prop_oneof![
             any::<String>(),
-            "(tcp|ipc|inproc)://[-a-z0-9*@:;%./\\[\\] _]{0,40}",
+            "(tcp|ipc|inproc|udp)://[-a-z0-9*@:;%./\\[\\] _]{0,40}",
             "tcp://[0-9*.]{1,15}:[0-9*]{1,7}",
             "tcp://\\[[0-9a-f:.]{2,30}(%[a-z0-9]{0,5})?\\]:[0-9*]{1,6}",
+            "udp://([a-z0-9.*]{1,9};)?(239|ff02::|[0-9]{1,3})[.0-9]{0,8}:[0-9*]{1,5}",
             "tcp://[a-z0-9.:*-]{1,12}:[0-9*]{1,5};[a-z0-9.-]{1,12}:[0-9]{1,5}",
         ]
     }

@@ -11,9 +11,9 @@ use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Ve
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
 use super::outbox::Outbox;
-use super::pattern::takes_turns;
+use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Conn, Home, Link, Net, Peer, Phase};
-use crate::endpoint::{Endpoint, Host, TcpAddress};
+use crate::endpoint::{Endpoint, Host, TcpAddress, UdpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
 use crate::monitor::EventKind;
 use crate::options::Options;
@@ -38,6 +38,16 @@ pub(crate) enum Attachment {
     Pipe {
         endpoint: Arc<str>,
         peer: PeerId,
+    },
+    /// A UDP endpoint, bound or connected.
+    Datagrams {
+        endpoint: Arc<str>,
+        /// As the application wrote it.
+        given: Arc<str>,
+        bound: bool,
+        peer: PeerId,
+        /// A target that may have to be looked up.
+        name: Option<UdpAddress>,
     },
 }
 
@@ -77,6 +87,8 @@ pub(crate) struct Dialer {
     options: Arc<Options>,
     /// Failures since the last success.
     failures: u32,
+    /// No more attempts, by the `reconnect_stop` options.
+    stopped: bool,
 }
 
 impl Attachment {
@@ -84,8 +96,15 @@ impl Attachment {
         match self {
             Self::Listener(listener) => &listener.endpoint,
             Self::Dialer(dialer) => &dialer.endpoint,
-            Self::Name { endpoint } | Self::Pipe { endpoint, .. } => endpoint,
+            Self::Name { endpoint } | Self::Pipe { endpoint, .. } | Self::Datagrams { endpoint, .. } => {
+                endpoint
+            }
         }
+    }
+
+    /// Tells whether the application means this one.
+    fn is_called(&self, text: &str) -> bool {
+        &**self.endpoint() == text || matches!(self, Self::Datagrams { given, .. } if &**given == text)
     }
 }
 
@@ -119,6 +138,7 @@ fn tcp_options(options: &Options) -> TcpOptions {
         tos: options.tos,
         priority: options.priority,
         bind_to_device: options.bind_to_device.clone(),
+        busy_poll: options.busy_poll,
         max_retransmit: options.tcp_max_retransmit,
         backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
     }
@@ -136,7 +156,7 @@ impl Locked<'_> {
         Net { outbox: Outbox::default(), framing, conn: None, dialed, batch_out: false, born }
     }
 
-    fn add_attachment(&mut self, attachment: Attachment) -> u32 {
+    pub(crate) fn add_attachment(&mut self, attachment: Attachment) -> u32 {
         let id = self.next_attachment;
         // 28 bits stand in the background thread's tokens.
         self.next_attachment = (id + 1) & 0x0FFF_FFFF;
@@ -152,7 +172,11 @@ impl Locked<'_> {
         let endpoint = Endpoint::parse_bind(text)?;
         let failed = |source| BindError::Io { endpoint: text.to_owned(), source };
         let tcp = tcp_options(&self.options);
+        if self.core.kind == SocketType::Dgram && !matches!(endpoint, Endpoint::Udp(_)) {
+            return Err(BindError::WrongTransport { endpoint: text.to_owned(), socket_type: self.core.kind });
+        }
         let (fd, resolved) = match &endpoint {
+            Endpoint::Udp(address) => return self.bind_datagrams(text, address),
             Endpoint::Inproc(_) => {
                 self.bind_inproc(text)?;
                 self.last_endpoint = Some(text.to_owned());
@@ -194,7 +218,16 @@ impl Locked<'_> {
             return Err(ConnectError::Closed { endpoint: text.to_owned() });
         }
         let target = Endpoint::parse_connect(text)?;
-        if self.core.kind == SocketType::Pair && self.iter_peers().any(Peer::takes_the_place) {
+        if let Endpoint::Udp(address) = &target {
+            return self.connect_datagrams(text, address);
+        }
+        if self.core.kind == SocketType::Dgram {
+            return Err(ConnectError::WrongTransport {
+                endpoint: text.to_owned(),
+                socket_type: self.core.kind,
+            });
+        }
+        if is_exclusive(self.core.kind) && self.iter_peers().any(Peer::takes_the_place) {
             return Err(ConnectError::Occupied { endpoint: text.to_owned() });
         }
         if let Endpoint::Inproc(_) = &target {
@@ -216,7 +249,7 @@ impl Locked<'_> {
         let net = self.new_net(&options, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
-            && let super::pattern::Pattern::Route(identities) = &mut self.pattern
+            && let Pattern::Route(identities) = &mut self.pattern
             && !identities.force(peer, id)
         {
             self.remove_peer(peer);
@@ -230,6 +263,7 @@ impl Locked<'_> {
             tcp: tcp_options(&options),
             options: Arc::clone(&options),
             failures: 0,
+            stopped: false,
         }));
         if let Some(peer) = self.peer_mut(peer) {
             peer.attachment = id;
@@ -247,6 +281,13 @@ impl Locked<'_> {
                 peer.attached = true;
                 peer.addressed = true;
             }
+            let state = &mut **self;
+            if let Pattern::Serve(ids) = &mut state.pattern {
+                ids.assign(peer);
+                if let Some(peer) = state.peer_mut(peer) {
+                    peer.attached = true;
+                }
+            }
         }
         self.last_endpoint = Some(text.to_owned());
         let core = Arc::clone(self.core);
@@ -258,18 +299,73 @@ impl Locked<'_> {
         Ok(())
     }
 
+    /// SERVER, PEER: connects; returns the number of the new peer.
+    ///
+    //= 51/P2P, the PEER socket type
+    //# SHALL provide the application with an API to connect and retrieve the "routing id" of the double queue in atomic
+    //# manner.
+    pub(crate) fn connect_peer(&mut self, text: &str) -> Result<u32, ConnectError> {
+        let Pattern::Serve(_) = self.pattern else {
+            return Err(ConnectError::Unnumbered { endpoint: text.to_owned(), socket_type: self.core.kind });
+        };
+        if self.options.immediate {
+            return Err(ConnectError::Immediate { endpoint: text.to_owned() });
+        }
+        // This is the attachment that is made next.
+        let attachment = self.next_attachment;
+        self.connect(text, None)?;
+        let peer = match self.attachments.get(&attachment) {
+            Some(Attachment::Dialer(dialer)) => Some(dialer.peer),
+            Some(Attachment::Pipe { peer, .. }) => Some(*peer),
+            _ => None,
+        };
+        match (&self.pattern, peer) {
+            (Pattern::Serve(ids), Some(peer)) if ids.id(peer) != 0 => Ok(ids.id(peer)),
+            // The bound socket was closed while we connected.
+            _ => Err(ConnectError::Closed { endpoint: text.to_owned() }),
+        }
+    }
+
+    /// SERVER, PEER: ends the connection with that peer, whichever side began it; `false` if there is none.
+    pub(crate) fn disconnect_peer(&mut self, number: u32) -> bool {
+        let Pattern::Serve(ids) = &self.pattern else { return false };
+        let Some(id) = ids.find(number).filter(|&id| self.peer(id).is_some_and(|peer| peer.attached)) else {
+            return false;
+        };
+        let attachment = self.peer(id).map(|peer| peer.attachment);
+        match attachment.and_then(|attachment| Some((attachment, self.attachments.get(&attachment)?))) {
+            Some((attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })) => {
+                self.close_attachment(attachment)
+            }
+            _ => {
+                self.flush(id);
+                self.disconnect(id, "the application has ended it");
+            }
+        }
+        true
+    }
+
     /// Stops listening there, and ends the connections accepted there.
     pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
         self.detach_endpoint(text, |attachment| {
-            matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. })
+            matches!(
+                attachment,
+                Attachment::Listener(_) | Attachment::Name { .. } | Attachment::Datagrams { bound: true, .. }
+            )
         })
     }
 
     /// Ends a connection made by `connect`.
     pub(crate) fn disconnect_endpoint(&mut self, text: &str) -> Result<(), EndpointNotFound> {
         self.detach_endpoint(text, |attachment| {
-            matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })
-        })
+            matches!(
+                attachment,
+                Attachment::Dialer(_) | Attachment::Pipe { .. } | Attachment::Datagrams { bound: false, .. }
+            )
+        })?;
+        // See `reconnect_stop_after_disconnect`.
+        self.has_disconnected = true;
+        Ok(())
     }
 
     fn detach_endpoint(
@@ -280,7 +376,7 @@ impl Locked<'_> {
         let found: Vec<u32> = self
             .attachments
             .iter()
-            .filter(|(_, attachment)| &**attachment.endpoint() == text && wanted(attachment))
+            .filter(|(_, attachment)| attachment.is_called(text) && wanted(attachment))
             .map(|(&id, _)| id)
             .collect();
         if found.is_empty() {
@@ -306,7 +402,7 @@ impl Locked<'_> {
         }
         let peers: Vec<PeerId> = match &attachment {
             Attachment::Dialer(dialer) => vec![dialer.peer],
-            Attachment::Pipe { peer, .. } => vec![*peer],
+            Attachment::Pipe { peer, .. } | Attachment::Datagrams { peer, .. } => vec![*peer],
             Attachment::Listener(_) => self
                 .iter_peers()
                 .filter(|peer| peer.attachment == id && matches!(&peer.link, Link::Net(net) if !net.dialed))
@@ -326,7 +422,9 @@ impl Locked<'_> {
     pub(crate) fn forget_attachment_of(&mut self, peer: &Peer) {
         let stands_for = match self.attachments.get(&peer.attachment) {
             Some(Attachment::Dialer(dialer)) => dialer.peer == peer.id,
-            Some(Attachment::Pipe { peer: id, .. }) => *id == peer.id,
+            Some(Attachment::Pipe { peer: id, .. } | Attachment::Datagrams { peer: id, .. }) => {
+                *id == peer.id
+            }
             _ => false,
         };
         if stands_for {
@@ -483,7 +581,10 @@ impl Locked<'_> {
 
     /// Makes one attempt to connect. Runs on the background thread.
     pub(crate) fn dial(&mut self, attachment: u32) {
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
+            self.dial_datagrams(attachment);
+            return;
+        };
         let (peer, endpoint) = (dialer.peer, Arc::clone(&dialer.endpoint));
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
             return;
@@ -502,14 +603,17 @@ impl Locked<'_> {
                         };
                         self.adopt(peer, fd, config, address.to_string(), Vec::new(), phase);
                     }
-                    Err(error) => self.connect_failed(peer, &error.to_string()),
+                    Err(error) => {
+                        self.refused(peer, &error);
+                        self.connect_failed(peer, &error.to_string());
+                    }
                 }
             }
             Endpoint::Tcp(address) => {
                 let address = address.clone();
                 self.dial_tcp(attachment, peer, &address);
             }
-            Endpoint::Inproc(_) => {}
+            Endpoint::Inproc(_) | Endpoint::Udp(_) => {}
         }
     }
 
@@ -542,7 +646,10 @@ impl Locked<'_> {
 
     /// The name of a dialer has been looked up.
     pub(crate) fn resolved(&mut self, attachment: u32, result: std::io::Result<Vec<SocketAddr>>) {
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
+            self.datagrams_resolved(attachment, result);
+            return;
+        };
         let peer = dialer.peer;
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
             return;
@@ -591,6 +698,7 @@ impl Locked<'_> {
                     return;
                 }
                 Err(error) if addresses.is_empty() => {
+                    self.refused(peer, &error);
                     self.connect_failed(peer, &error.to_string());
                     return;
                 }
@@ -604,8 +712,33 @@ impl Locked<'_> {
         let Some(peer) = self.peer(id) else { return false };
         let Some(Attachment::Dialer(dialer)) = self.attachments.get(&peer.attachment) else { return false };
         dialer.peer == id
+            && !dialer.stopped
+            && !(self.has_disconnected && dialer.options.reconnect_stop_after_disconnect)
             && dialer.options.reconnect_interval.is_some()
             && (self.life == Life::Open || peer.queued_out() > 0)
+    }
+
+    /// An attempt to connect came to nothing, perhaps because nobody listens there; the last address counts.
+    pub(crate) fn refused(&mut self, id: PeerId, error: &std::io::Error) {
+        let is_last = self.peer(id).and_then(Peer::conn).is_none_or(|conn| conn.alternatives.is_empty());
+        if is_last && error.kind() == std::io::ErrorKind::ConnectionRefused {
+            self.stop_dialing_if(id, |options| options.reconnect_stop_refused);
+        }
+    }
+
+    pub(crate) fn stop_dialing_if(&mut self, id: PeerId, wanted: impl Fn(&Options) -> bool) {
+        let Some(attachment) = self.peer(id).map(|peer| peer.attachment) else { return };
+        if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
+            && dialer.peer == id
+        {
+            dialer.stopped |= wanted(&dialer.options);
+        }
+    }
+
+    /// Tells whether a connection is given up for good by the `reconnect_stop` options.
+    pub(crate) fn has_stopped_dialing(&self, id: PeerId) -> bool {
+        let Some(peer) = self.peer(id) else { return false };
+        matches!(self.attachments.get(&peer.attachment), Some(Attachment::Dialer(dialer)) if dialer.stopped)
     }
 
     pub(crate) fn schedule_redial(&mut self, id: PeerId, reason: &str) {

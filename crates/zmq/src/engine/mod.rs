@@ -3,12 +3,15 @@
 pub(crate) mod attachment;
 pub(crate) mod background;
 pub(crate) mod core;
+mod datagrams;
 mod inproc;
 mod inspect;
 mod intake;
 mod io;
 mod lifecycle;
 mod link;
+mod membership;
+mod notices;
 mod outbox;
 mod pattern;
 pub(crate) mod peer;
@@ -19,3 +22,4 @@ pub(crate) mod wait;
 mod write_policy;
 
 pub(crate) use self::inproc::{Lookup, PipeEnd};
+pub(crate) use self::route::is_group;

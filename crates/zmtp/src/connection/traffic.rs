@@ -15,7 +15,9 @@ use crate::framing::{FrameHeader, Framing, Version, parse_header};
 use crate::message::Message;
 use crate::socket_type::SocketType;
 
-/// Octets of the longest group that a DISH joins and a RADIO sends to (48/RADISH, one octet holds the length).
+//= 48/RADIO-DISH, group
+//# Length MUST be between 0 to 255 bytes.
+/// Octets of the longest group that a DISH joins and a RADIO sends to.
 pub const GROUP_LEN_MAX: usize = 255;
 
 /// Shortest body, in octets, that is split off the input instead of copied. Below, a copy costs less than the shared

@@ -25,8 +25,9 @@ impl RoutingIds {
     ///
     /// Returns 0, and gives none, in the unreachable case that four billion are in use.
     pub fn assign(&mut self, peer: PeerId) -> u32 {
-        //= 41/CLISRV, The SERVER Socket Type
-        //# SHALL generate a unique 32-bit number for each connected peer
+        //= 41/CLISRV, the SERVER socket type
+        //# SHALL identify each double queue using a unique "routing id", which is a non-zero 32-bit unsigned integer
+        //# value.
         let known = self.id(peer);
         if known != 0 {
             return known;
