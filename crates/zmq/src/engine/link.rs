@@ -121,6 +121,7 @@ impl Locked<'_> {
         let endpoint = Arc::clone(&peer.endpoint);
         peer.since = Some(now);
         peer.info.clone_from(&info);
+        peer.profile = None;
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.as_mut() else { return };
         if conn.home == Home::Background {
@@ -323,12 +324,12 @@ impl Locked<'_> {
         }
     }
 
-    /// Adds a subscription and tells all publishers if it is new.
+    /// Adds a subscription and tells all publishers, also if it is not new: whether they want to hear it again is theirs to
+    /// say (`xpub_verbose`).
     pub(crate) fn subscribe(&mut self, topic: &[u8]) {
         let Pattern::Subscribe(topics) = &mut self.pattern else { return };
-        if topics.subscribe(topic) {
-            self.tell_publishers(topic, true);
-        }
+        let _is_new = topics.subscribe(topic);
+        self.tell_publishers(topic, true);
     }
 
     /// Takes one reference of a subscription away; `false` if there was none.
@@ -408,6 +409,7 @@ impl Locked<'_> {
         let endpoint = Arc::clone(&peer.endpoint);
         let was_ready = peer.is_ready();
         let attached = peer.attached;
+        let fd = peer.conn().map(|conn| Arc::clone(&conn.fd));
         if let Link::Inproc(_) = peer.link {
             self.remove_peer(id);
             return;
@@ -418,7 +420,8 @@ impl Locked<'_> {
         }
         self.drop_connection(id);
         if was_ready {
-            self.tell(&endpoint, Some(id), EventKind::Disconnected { reason: reason.to_owned() });
+            let fd = fd.as_ref().map(|fd| fd.as_fd());
+            self.tell_about(&endpoint, Some(id), fd, EventKind::Disconnected { reason: reason.to_owned() });
         }
         if was_ready && attached {
             self.say_farewell(id);

@@ -4,13 +4,6 @@ use super::core::Locked;
 use super::pattern::Pattern;
 
 impl Locked<'_> {
-    /// XSUB: adds a subscription and tells all publishers, also if it is not new.
-    pub(crate) fn subscribe_again(&mut self, topic: &[u8]) {
-        let Pattern::Subscribe(topics) = &mut self.pattern else { return };
-        topics.subscribe(topic);
-        self.tell_publishers(topic, true);
-    }
-
     /// XSUB: takes one reference of a subscription away and tells all publishers, also if others are left or none was
     /// there.
     pub(crate) fn unsubscribe_again(&mut self, topic: &[u8]) {

@@ -5,7 +5,6 @@ use tamtam_zmtp::{
 };
 
 /// The pattern's state machine.
-#[expect(clippy::large_enum_variant, reason = "one per socket, which is never moved")]
 pub(crate) enum Pattern {
     /// PAIR, PUSH, PULL, DEALER: the turns of sending and receiving are all.
     Plain,

@@ -96,6 +96,7 @@ impl Locked<'_> {
         let state = &mut **self;
         let hwm = u64::from(state.options.send_hwm);
         let conflate = state.options.conflate;
+        let strict = state.options.strict_marks;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return Offered::Gone(message) };
         let bytes = message.byte_len() as u64;
         match &mut peer.link {
@@ -105,6 +106,9 @@ impl Locked<'_> {
                     peer.traffic.dropped.conflated += old;
                 } else if hwm != 0 && net.outbox.messages() >= hwm {
                     return Offered::Full(message);
+                }
+                if strict {
+                    net.burst.queued();
                 }
                 let before = net.outbox.bytes();
                 net.outbox.append(net.framing, message, &mut state.pool);
@@ -284,6 +288,7 @@ impl Locked<'_> {
         let end = chunk.bytes.len();
         let bytes = message.byte_len() as u64;
         let hwm = u64::from(state.options.send_hwm);
+        let strict = state.options.strict_marks;
         let mut first_before = None;
         let mut full_batch = false;
         let mut newly_dirty = false;
@@ -294,6 +299,9 @@ impl Locked<'_> {
                     if hwm != 0 && net.outbox.messages() >= hwm {
                         peer.traffic.dropped.full += 1;
                         continue;
+                    }
+                    if strict {
+                        net.burst.queued();
                     }
                     let before = net.outbox.bytes();
                     if net.framing == tamtam_zmtp::Framing::V2 {
@@ -463,6 +471,15 @@ impl Locked<'_> {
             self.retired.dropped.unroutable += 1;
             return Ok(());
         };
+        if mandatory && self.options.strict_marks {
+            let hwm = u64::from(self.options.send_hwm);
+            if let Some(net) = self.peer_mut(peer).and_then(Peer::net_mut)
+                && hwm != 0
+                && !net.has_room(hwm, true)
+            {
+                return Err(SendError::Full(message));
+            }
+        }
         let (address, rest) = message.split_first();
         let Some(rest) = rest else { return Ok(()) };
         let offered = if mandatory { self.offer_or_ask(peer, rest) } else { self.offer(peer, rest) };
@@ -539,7 +556,11 @@ impl Locked<'_> {
             return Err(SendError::Unroutable(message));
         };
         let hwm = u64::from(self.options.send_hwm);
-        let Some(net) = self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some()) else {
+        // To a peer whose address was chosen before there is a connection, bytes may be sent at once.
+        let addressed = self.peer(id).is_some_and(|peer| peer.addressed);
+        let Some(net) =
+            self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some() || addressed)
+        else {
             return Err(SendError::Unroutable(message));
         };
         if hwm != 0 && net.outbox.messages() >= hwm {
@@ -567,10 +588,9 @@ impl Locked<'_> {
     fn route_upstream(&mut self, message: Message) -> Result<(), SendError> {
         if !message.is_multipart() {
             match message.as_slice().split_first() {
-                // Publishers hear of each one, for those that pass on duplicates.
                 Some((1, topic)) => {
                     let topic = topic.to_vec();
-                    self.subscribe_again(&topic);
+                    self.subscribe(&topic);
                     return Ok(());
                 }
                 Some((0, topic)) => {
@@ -600,18 +620,11 @@ pub(crate) fn is_group(group: &[u8]) -> bool {
     group.len() <= GROUP_LEN_MAX && !group.contains(&0)
 }
 
-impl Peer {
-    /// Tells whether a message can be queued for it.
-    fn can_be_routed(&self) -> bool {
-        self.attached && !matches!(self.link, Link::Gone)
-    }
-}
-
 impl Link {
     /// Tells whether its queue has room; has an inproc peer tell when it has if not.
-    fn has_room(&mut self, hwm: u64) -> bool {
+    fn has_room(&mut self, hwm: u64, strict: bool) -> bool {
         match self {
-            Self::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+            Self::Net(net) => hwm == 0 || net.has_room(hwm, strict),
             Self::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
             Self::Datagrams(_) => true,
             Self::Gone => false,
@@ -620,13 +633,14 @@ impl Link {
 }
 
 impl State {
-    fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
+    pub(crate) fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
         let hwm = u64::from(self.options.send_hwm);
+        let strict = self.options.strict_marks;
         let Pattern::Publish(publishing) = &mut self.pattern else { return true };
         publishing.matching(topic).iter().all(|id| {
             let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) else { return true };
             match &mut peer.link {
-                Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                Link::Net(net) => hwm == 0 || net.has_room(hwm, strict),
                 Link::Inproc(inproc) => {
                     inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
                 }
@@ -635,8 +649,18 @@ impl State {
         })
     }
 
+    /// Whoever waits or polls has let time pass: with `strict_marks`, bursts are over.
+    pub(crate) fn end_bursts(&mut self) {
+        for net in self.peers.iter_mut().flatten().filter_map(|peer| peer.net_mut()) {
+            net.burst.end(net.outbox.messages());
+        }
+    }
+
     /// Tells whether `send` would find room now.
     pub(crate) fn is_writable(&mut self, kind: SocketType) -> bool {
+        if self.options.strict_marks {
+            self.end_bursts();
+        }
         match kind {
             SocketType::Push
             | SocketType::Dealer
@@ -658,11 +682,17 @@ impl State {
             }
             SocketType::Pub | SocketType::XPub | SocketType::Radio if self.options.xpub_nodrop => {
                 let hwm = u64::from(self.options.send_hwm);
-                hwm == 0 || self.iter_peers().all(|peer| peer.queued_out() < hwm)
+                self.peers.iter_mut().flatten().all(|peer| match &mut peer.link {
+                    Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                    Link::Inproc(inproc) => {
+                        inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
+                    }
+                    Link::Datagrams(_) | Link::Gone => true,
+                })
             }
             SocketType::Router if self.options.router_mandatory => {
                 let hwm = u64::from(self.options.send_hwm);
-                self.peers.iter_mut().flatten().any(|peer| peer.attached && peer.link.has_room(hwm))
+                self.peers.iter_mut().flatten().any(|peer| peer.attached && peer.link.has_room(hwm, false))
             }
             SocketType::Dgram => self.iter_peers().any(|peer| matches!(peer.link, Link::Datagrams(_))),
             _ => kind.can_send(),
@@ -671,8 +701,8 @@ impl State {
 
     /// Tells whether a message would be taken for this peer now.
     pub(crate) fn peer_has_room(&mut self, id: PeerId) -> bool {
-        let hwm = u64::from(self.options.send_hwm);
-        self.peer_mut(id).is_some_and(|peer| peer.attached && peer.link.has_room(hwm))
+        let (hwm, strict) = (u64::from(self.options.send_hwm), self.options.strict_marks);
+        self.peer_mut(id).is_some_and(|peer| peer.attached && peer.link.has_room(hwm, strict))
     }
 
     fn turn_has_room(&mut self) -> bool {
