@@ -64,6 +64,15 @@ macro_rules! face {
                 self.0.bind(endpoint)
             }
 
+            /// As [`Socket::bind_fd`].
+            ///
+            /// # Errors
+            ///
+            /// [`BindError`] naming the endpoint.
+            pub fn bind_fd(&self, endpoint: &str, fd: std::os::fd::OwnedFd) -> Result<String, BindError> {
+                self.0.bind_fd(endpoint, fd)
+            }
+
             /// As [`Socket::connect`].
             ///
             /// # Errors

@@ -16,8 +16,9 @@
 //! | raw byte streams | [`Stream`] | – |
 //! | raw datagrams | [`Dgram`] | – |
 //!
-//! Sockets bind and connect to `tcp://`, `ipc://` and `inproc://` endpoints, RADIO, DISH and DGRAM also to `udp://`
-//! ([`Endpoint`]); they may be used from several threads; the thread that waits does the input and output, and one background thread per context covers while the
+//! Sockets bind and connect to `tcp://`, `ws://`, `ipc://` and `inproc://` endpoints, RADIO, DISH and DGRAM also to `udp://`
+//! ([`Endpoint`]); they may be used from several threads; the thread that waits does the input and output, and one background
+//! thread per context covers while the
 //! application is away. Every queue is bounded ([`Options::set_send_hwm`]); what is dropped is counted by reason
 //! ([`Socket::statistics`]).
 //!
@@ -49,6 +50,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod faces;
+mod filter;
 mod monitor;
 mod options;
 mod poll;
@@ -56,6 +58,7 @@ mod poller;
 mod profile;
 mod proxy;
 mod resolver;
+mod secret;
 mod socket;
 mod statistics;
 mod sys;
@@ -65,7 +68,7 @@ pub use tamtam_zmtp::{Frame, Message, PeerId, PeerInfo, SocketType, Version};
 
 pub use crate::context::Context;
 pub use crate::endpoint::{
-    Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress, UdpAddress,
+    Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress, UdpAddress, WsAddress,
 };
 pub use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, GroupError, NoSuchPeer, NotSubscribed,
@@ -75,11 +78,13 @@ pub use crate::faces::{
     Channel, Client, Dealer, Dgram, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req, Router,
     Scatter, Server, Stream, Sub, XPub, XSub,
 };
+pub use crate::filter::{IpRange, IpcFilter, ParseIpRangeError};
 pub use crate::monitor::{EventKind, Monitor, MonitorEvent};
 pub use crate::options::{Driver, OptionError, Options, Spin};
 pub use crate::poll::{PollItem, poll, poll_masked};
 pub use crate::poller::{Interest, PollEvent, Poller};
 pub use crate::profile::PeerProfile;
 pub use crate::proxy::{Proxy, ProxyControl, ProxyError, ProxyStatistics, proxy};
+pub use crate::secret::Secret;
 pub use crate::socket::{Readiness, Socket};
 pub use crate::statistics::{Dropped, PeerState, PeerStatistics, SocketStatistics, Traffic};

@@ -5,6 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tamtam_zmtp::Version;
 
+use crate::endpoint::{Endpoint, TcpAddress};
+use crate::filter::{IpRange, IpcFilter};
+use crate::secret::Secret;
+
 /// Whether a thread that waits for a message burns CPU for a moment before it sleeps.
 ///
 /// Waking a sleeping thread costs several microseconds (20 to 30 on a virtual machine); a thread that is still awake
@@ -210,6 +214,20 @@ options! {
     multicast_hops, set_multicast_hops: u32 = 1;
     /// Sets whether this host gets the multicast datagrams that it sends itself. Default true, later.
     multicast_loop, set_multicast_loop: bool = true;
+    /// Sets from which addresses `tcp://` and `ws://` connections are accepted; others are closed at once. Default empty:
+    /// from everywhere. Later.
+    tcp_accept_filters, set_tcp_accept_filters: Vec<IpRange> = Vec::new();
+    /// Sets whose `ipc://` connections are accepted: those that one of the filters lets in; others are closed at once.
+    /// Default empty: everybody's. Later.
+    ipc_accept_filters, set_ipc_accept_filters: Vec<IpcFilter> = Vec::new();
+    /// Sets the SOCKS 5 proxy, as `host:port`, through which `tcp://` endpoints are connected; the proxy looks their host
+    /// names up. `source:port;host:port` chooses where to leave from. Default none, later. RFC 1928.
+    socks_proxy, set_socks_proxy: Option<String> = None;
+    /// Sets the user name for the SOCKS proxy, 1 to 255 bytes; without one (or with an empty one) nobody logs in. Default
+    /// none, later. RFC 1929.
+    socks_username, set_socks_username: Option<String> = None;
+    /// Sets the password for the SOCKS proxy, at most 255 bytes. It goes over the network unencrypted. Default empty, later.
+    socks_password, set_socks_password: Secret = Secret::default();
     /// Sets additional properties that are announced to peers; names begin with `X-`. Default none, later.
     metadata, set_metadata: Vec<(String, Bytes)> = Vec::new();
     /// Sets the spin policy. Default adaptive, live.
@@ -228,6 +246,18 @@ impl Options {
     pub fn add_metadata(&mut self, name: impl Into<String>, value: impl Into<Bytes>) -> &mut Self {
         self.metadata.push((name.into(), value.into()));
         self
+    }
+
+    /// Returns where the SOCKS proxy is, if there is one.
+    pub(crate) fn socks_address(&self) -> Result<Option<TcpAddress>, OptionError> {
+        let Some(proxy) = &self.socks_proxy else { return Ok(None) };
+        match Endpoint::parse_connect(&format!("tcp://{proxy}")) {
+            Ok(Endpoint::Tcp(address)) => Ok(Some(address)),
+            _ => {
+                let why = format!("{proxy:?} is not the host:port of a proxy");
+                Err(OptionError::Invalid { option: "socks_proxy", why })
+            }
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), OptionError> {
@@ -257,6 +287,13 @@ impl Options {
         }
         if !(1..=255).contains(&self.multicast_hops) {
             return invalid("multicast_hops", format!("{}, must be 1 to 255", self.multicast_hops));
+        }
+        self.socks_address()?;
+        if self.socks_username.as_ref().is_some_and(|name| name.len() > 255) {
+            return invalid("socks_username", "it has at most 255 bytes".into());
+        }
+        if self.socks_password.expose().len() > 255 {
+            return invalid("socks_password", "it has at most 255 bytes".into());
         }
         if self.bind_to_device.as_ref().is_some_and(|device| device.len() > 15) {
             return invalid("bind_to_device", "an interface name has at most 15 bytes".into());

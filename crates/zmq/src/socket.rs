@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -108,7 +108,22 @@ impl Socket {
     /// [`BindError`] naming the endpoint: malformed, in use, not permitted.
     pub fn bind(&self, endpoint: &str) -> Result<String, BindError> {
         match self.core.operate() {
-            Some(mut locked) => locked.bind(endpoint),
+            Some(mut locked) => locked.bind(endpoint, None),
+            None => Err(BindError::Closed { endpoint: endpoint.to_owned() }),
+        }
+    }
+
+    /// Binds by taking over a descriptor that is bound already, as a service manager passes it, or whoever had to know the
+    /// port first. Of the endpoint only the transport counts; the one that is returned is the descriptor's.
+    ///
+    /// The descriptor is closed with the endpoint. The file of an `ipc://` one stays behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind), and when the descriptor does not fit the transport.
+    pub fn bind_fd(&self, endpoint: &str, fd: OwnedFd) -> Result<String, BindError> {
+        match self.core.operate() {
+            Some(mut locked) => locked.bind(endpoint, Some(fd)),
             None => Err(BindError::Closed { endpoint: endpoint.to_owned() }),
         }
     }

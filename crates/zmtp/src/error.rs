@@ -110,6 +110,43 @@ pub enum ProtocolError {
         /// The peer's reason, as far as it is printable.
         reason: String,
     },
+    /// The HTTP request or response that was to open a WebSocket is not one.
+    #[error("cannot open the WebSocket: {0}")]
+    MalformedUpgrade(&'static str),
+    /// The server did not open a WebSocket.
+    #[error("peer refused to open a WebSocket: {status}")]
+    UpgradeRefused {
+        /// The status of its response, as far as it is printable.
+        status: String,
+    },
+    /// The peer ended the connection by a WebSocket's Close frame.
+    #[error("peer closed the WebSocket{}", closing_words(*code, reason))]
+    PeerClosed {
+        /// The peer's code for the reason, if it gave one: 1000 is a normal end.
+        code: Option<u16>,
+        /// The peer's words, as far as they are printable.
+        reason: String,
+    },
+    /// A frame of an encrypted connection is not what was sent: it was changed on its way, or sealed with another key.
+    #[error("{what}")]
+    Cryptographic {
+        /// What could not be opened, and what that may mean.
+        what: &'static str,
+    },
+    /// A frame of an encrypted connection does not come after the one before it: replayed, or out of order.
+    #[error("encrypted frame number {nonce} after number {last}")]
+    InvalidSequence {
+        /// The frame's number.
+        nonce: u64,
+        /// The number of the frame before it.
+        last: u64,
+    },
+    /// A frame on an encrypted connection is not an encrypted one.
+    #[error("a frame that is not encrypted on an encrypted connection")]
+    Unencrypted,
+    /// The operating system has no random octets.
+    #[error("the operating system gives no random octets")]
+    NoRandomness,
     /// Nothing came from the peer for the whole timeout after our PING.
     #[error("peer did not answer the heartbeat in time")]
     HeartbeatTimeout,
@@ -134,11 +171,12 @@ impl ProtocolError {
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::PeerError { .. } => Blame::Ours,
+            Self::PeerError { .. } | Self::UpgradeRefused { .. } => Blame::Ours,
             Self::MechanismMismatch { .. }
             | Self::SocketTypeMismatch { .. }
             | Self::UnknownSocketType { .. }
             | Self::HeartbeatTimeout
+            | Self::PeerClosed { .. }
             | Self::PeerTtlExpired => Blame::World,
             _ => Blame::Peer,
         }
@@ -152,6 +190,8 @@ impl ProtocolError {
             self,
             Self::ForeignProtocol { .. }
                 | Self::MalformedGreeting(_)
+                | Self::MalformedUpgrade(_)
+                | Self::UpgradeRefused { .. }
                 | Self::UnsupportedVersion { .. }
                 | Self::MechanismMismatch { .. }
                 | Self::UnexpectedCommand { .. }
@@ -169,6 +209,14 @@ impl ProtocolError {
     #[must_use]
     pub const fn retryable(&self) -> bool {
         true
+    }
+}
+
+fn closing_words(code: Option<u16>, reason: &str) -> String {
+    match (code, reason) {
+        (None, _) => String::new(),
+        (Some(code), "") => format!(" (code {code})"),
+        (Some(code), reason) => format!(" (code {code}): {reason}"),
     }
 }
 

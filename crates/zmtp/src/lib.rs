@@ -31,6 +31,8 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+#[allow(dead_code)]
+mod crypto;
 mod error;
 mod frame;
 mod framing;
@@ -40,7 +42,9 @@ mod pattern;
 mod peer_id;
 mod socket_type;
 
-pub use connection::{Config, Connection, Event, GROUP_LEN_MAX, Heartbeat, Mechanism, PeerInfo, SLICE_MIN};
+pub use connection::{
+    Config, Connection, Event, GROUP_LEN_MAX, Heartbeat, Mechanism, PeerInfo, SLICE_MIN, WsRole,
+};
 pub use error::{Blame, ProtocolError};
 pub use frame::{FRAME_INLINE_MAX, Frame};
 pub use framing::{

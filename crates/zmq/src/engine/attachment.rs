@@ -1,25 +1,29 @@
 //! What a socket is bound and connected to.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version};
+use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version, WsRole};
 
 use super::background::{Command, Timer};
-use super::core::{Life, Locked};
+use super::core::Locked;
 use super::outbox::Outbox;
 use super::pattern::{Pattern, is_exclusive, takes_turns};
-use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase};
+use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};
+use super::socks::{Login, Socks, SocksError};
 use crate::endpoint::{Endpoint, Host, TcpAddress, UdpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
+use crate::filter::IpcFilter;
 use crate::monitor::EventKind;
 use crate::options::Options;
 use crate::resolver;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::{self, IpcListener, Progress, TcpOptions};
+use crate::sys::stream;
 
 /// How many connections are accepted before the background thread looks at the rest of the world.
 const ACCEPT_TURN: usize = 64;
@@ -72,6 +76,9 @@ pub(crate) struct Listener {
     fd: ListenerFd,
     config: Arc<Config>,
     tcp: TcpOptions,
+    options: Arc<Options>,
+    /// Its connections begin with the upgrade to a WebSocket.
+    ws: bool,
     paused: bool,
     /// When the shortage of descriptors was last told: not more often than once a second.
     complained: Option<Instant>,
@@ -81,14 +88,49 @@ pub(crate) struct Listener {
 pub(crate) struct Dialer {
     pub(crate) endpoint: Arc<str>,
     target: Endpoint,
+    /// The SOCKS proxy to go through.
+    proxy: Option<TcpAddress>,
     pub(crate) peer: PeerId,
     config: Arc<Config>,
     tcp: TcpOptions,
-    options: Arc<Options>,
+    pub(crate) options: Arc<Options>,
     /// Failures since the last success.
-    failures: u32,
+    pub(crate) failures: u32,
     /// No more attempts, by the `reconnect_stop` options.
-    stopped: bool,
+    pub(crate) stopped: bool,
+}
+
+impl Listener {
+    /// Judges by the filters whoever has just connected.
+    fn lets_in(&self, fd: BorrowedFd<'_>, is_tcp: bool) -> Result<(), String> {
+        if is_tcp {
+            let filters = &self.options.tcp_accept_filters;
+            if filters.is_empty() {
+                return Ok(());
+            }
+            return match socket::remote_tcp(fd) {
+                Ok(remote) if filters.iter().any(|range| range.contains(remote.ip())) => Ok(()),
+                Ok(remote) => Err(format!("connections from {} are filtered out", remote.ip())),
+                Err(error) => Err(format!("where it comes from cannot be told: {error}")),
+            };
+        }
+        let filters = &self.options.ipc_accept_filters;
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let Some((process, user, group)) = stream::peer_credentials(fd) else {
+            return Err("whose process it is cannot be told".to_owned());
+        };
+        let lets_in = |filter: &IpcFilter| match *filter {
+            IpcFilter::User(wanted) => wanted == user,
+            IpcFilter::Group(wanted) => wanted == group || stream::peer_has_group(fd, wanted),
+            IpcFilter::Process(wanted) => wanted == process,
+        };
+        if filters.iter().any(lets_in) {
+            return Ok(());
+        }
+        Err(format!("process {process} of user {user} is filtered out"))
+    }
 }
 
 impl Attachment {
@@ -105,6 +147,31 @@ impl Attachment {
     /// Tells whether the application means this one.
     fn is_called(&self, text: &str) -> bool {
         &**self.endpoint() == text || matches!(self, Self::Datagrams { given, .. } if &**given == text)
+    }
+}
+
+/// A byte stream that a peer is to get, standing or being made.
+struct Stream {
+    fd: OwnedFd,
+    config: Arc<Config>,
+    /// Our side of the WebSocket, if it is to be one.
+    ws: Option<WsRole>,
+    remote: String,
+    /// Addresses to try when this one fails.
+    alternatives: Vec<SocketAddr>,
+    socks: Option<Box<Socks>>,
+    phase: Phase,
+}
+
+impl Dialer {
+    /// Begins the conversation with the proxy, if there is one to go through.
+    fn socks(&self) -> Option<Result<Socks, SocksError>> {
+        let Endpoint::Tcp(target) = &self.target else { return None };
+        self.proxy.as_ref()?;
+        let username = self.options.socks_username.as_deref().filter(|name| !name.is_empty());
+        let login =
+            username.map(|username| Login { username, password: self.options.socks_password.expose() });
+        Some(Socks::new(&target.host, target.port, login))
     }
 }
 
@@ -150,18 +217,10 @@ fn first_framing(options: &Options) -> Framing {
 }
 
 impl Locked<'_> {
-    fn new_net(&mut self, options: &Options, dialed: bool) -> Net {
+    fn new_net(&mut self, framing: Framing, dialed: bool) -> Net {
         let born = self.next_epoch();
-        let framing = first_framing(options);
-        Net {
-            outbox: Outbox::default(),
-            framing,
-            conn: None,
-            dialed,
-            batch_out: false,
-            burst: Burst::default(),
-            born,
-        }
+        let (conn, burst) = (None, Burst::default());
+        Net { outbox: Outbox::default(), framing, conn, dialed, batch_out: false, burst, born }
     }
 
     pub(crate) fn add_attachment(&mut self, attachment: Attachment) -> u32 {
@@ -172,9 +231,9 @@ impl Locked<'_> {
         id
     }
 
-    /// Binds; returns the endpoint with wildcards resolved.
-    pub(crate) fn bind(&mut self, text: &str) -> Result<String, BindError> {
-        let bound = self.try_bind(text);
+    /// Binds, or takes over what is bound; returns the endpoint with wildcards resolved.
+    pub(crate) fn bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
+        let bound = self.try_bind(text, adopted);
         if let Err(BindError::Io { source, .. }) = &bound {
             let kind = EventKind::BindFailed { error: source.to_string(), code: source.raw_os_error() };
             self.tell(&text.into(), None, kind);
@@ -182,7 +241,7 @@ impl Locked<'_> {
         bound
     }
 
-    fn try_bind(&mut self, text: &str) -> Result<String, BindError> {
+    fn try_bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
         if !self.is_open() {
             return Err(BindError::Closed { endpoint: text.to_owned() });
         }
@@ -192,7 +251,15 @@ impl Locked<'_> {
         if self.core.kind == SocketType::Dgram && !matches!(endpoint, Endpoint::Udp(_)) {
             return Err(BindError::WrongTransport { endpoint: text.to_owned(), socket_type: self.core.kind });
         }
+        let ws = matches!(endpoint, Endpoint::Ws(_));
+        if ws && self.core.kind == SocketType::Stream {
+            return Err(failed(raw_websocket()));
+        }
         let (fd, resolved) = match &endpoint {
+            Endpoint::Udp(_) | Endpoint::Inproc(_) if adopted.is_some() => {
+                let why = "only listening descriptors of tcp, ws and ipc are taken over";
+                return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
+            }
             Endpoint::Udp(address) => return self.bind_datagrams(text, address),
             Endpoint::Inproc(_) => {
                 self.bind_inproc(text)?;
@@ -200,22 +267,37 @@ impl Locked<'_> {
                 return Ok(text.to_owned());
             }
             Endpoint::Tcp(address) => {
-                let mut local = resolver::resolve_local(&address.host, self.options.ipv6).map_err(failed)?;
-                local.set_port(address.port.number());
-                let fd = socket::listen_tcp(local, &tcp).map_err(failed)?;
+                let fd = self.listen_tcp(address, adopted, &tcp).map_err(failed)?;
                 let resolved = socket::endpoint_text(&socket::local_tcp(fd.as_fd()).map_err(failed)?);
                 (ListenerFd::Tcp(fd), resolved)
             }
+            Endpoint::Ws(address) => {
+                let fd = self.listen_tcp(&address.tcp(), adopted, &tcp).map_err(failed)?;
+                let local = socket::local_tcp(fd.as_fd()).map_err(failed)?;
+                (ListenerFd::Tcp(fd), format!("ws://{local}{}", address.path))
+            }
             Endpoint::Ipc(address) => {
-                let listener = socket::listen_ipc(address, tcp.backlog).map_err(failed)?;
+                let listener = match adopted {
+                    Some(fd) => socket::adopt_ipc(fd, tcp.backlog),
+                    None => socket::listen_ipc(address, tcp.backlog),
+                }
+                .map_err(failed)?;
                 let resolved = listener.address().to_string();
                 (ListenerFd::Ipc(listener), resolved)
             }
         };
         let config = config(self.core.kind, &self.options);
         let endpoint: Arc<str> = resolved.as_str().into();
-        let listener =
-            Listener { endpoint: Arc::clone(&endpoint), fd, config, tcp, paused: false, complained: None };
+        let listener = Listener {
+            endpoint: Arc::clone(&endpoint),
+            fd,
+            config,
+            tcp,
+            options: Arc::clone(&self.options),
+            ws,
+            paused: false,
+            complained: None,
+        };
         let id = self.add_attachment(Attachment::Listener(listener));
         let core = Arc::clone(self.core);
         if let Some(Attachment::Listener(listener)) = self.attachments.get(&id)
@@ -228,6 +310,20 @@ impl Locked<'_> {
         self.tell_about(&endpoint, None, fd, EventKind::Listening);
         self.last_endpoint = Some(resolved.clone());
         Ok(resolved)
+    }
+
+    fn listen_tcp(
+        &self,
+        address: &TcpAddress,
+        adopted: Option<OwnedFd>,
+        tcp: &TcpOptions,
+    ) -> io::Result<OwnedFd> {
+        if let Some(fd) = adopted {
+            return socket::adopt_tcp(fd, tcp.backlog);
+        }
+        let mut local = resolver::resolve_local(&address.host, self.options.ipv6)?;
+        local.set_port(address.port.number());
+        socket::listen_tcp(local, tcp)
     }
 
     /// Begins to connect; `routing_id` is how a ROUTER or STREAM will address the peer.
@@ -252,6 +348,10 @@ impl Locked<'_> {
             return self.connect_inproc(text, routing_id);
         }
         let kind = self.core.kind;
+        if kind == SocketType::Stream && matches!(target, Endpoint::Ws(_)) {
+            let source = raw_websocket();
+            return Err(ConnectError::Io { endpoint: text.to_owned(), source });
+        }
         // A second connection to the same place would only double what these types get.
         let once = matches!(kind, SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req);
         if once
@@ -264,7 +364,13 @@ impl Locked<'_> {
         }
         let endpoint: Arc<str> = text.into();
         let options = Arc::clone(&self.options);
-        let net = self.new_net(&options, true);
+        // What does not parse was refused when the option was set.
+        let proxy = options.socks_address().ok().flatten().filter(|_| matches!(target, Endpoint::Tcp(_)));
+        let framing = match target {
+            Endpoint::Ws(_) => Framing::V2,
+            _ => first_framing(&options),
+        };
+        let net = self.new_net(framing, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
             && let Pattern::Route(identities) = &mut self.pattern
@@ -276,6 +382,7 @@ impl Locked<'_> {
         let id = self.add_attachment(Attachment::Dialer(Dialer {
             endpoint,
             target,
+            proxy,
             peer,
             config: config(kind, &options),
             tcp: tcp_options(&options),
@@ -315,52 +422,6 @@ impl Locked<'_> {
         }
         self.submit(Command::Dial { socket: core.id, attachment: id });
         Ok(())
-    }
-
-    /// SERVER, PEER: connects; returns the number of the new peer.
-    ///
-    //= 51/P2P, the PEER socket type
-    //# SHALL provide the application with an API to connect and retrieve the "routing id" of the double queue in atomic
-    //# manner.
-    pub(crate) fn connect_peer(&mut self, text: &str) -> Result<u32, ConnectError> {
-        let Pattern::Serve(_) = self.pattern else {
-            return Err(ConnectError::Unnumbered { endpoint: text.to_owned(), socket_type: self.core.kind });
-        };
-        if self.options.immediate {
-            return Err(ConnectError::Immediate { endpoint: text.to_owned() });
-        }
-        // This is the attachment that is made next.
-        let attachment = self.next_attachment;
-        self.connect(text, None)?;
-        let peer = match self.attachments.get(&attachment) {
-            Some(Attachment::Dialer(dialer)) => Some(dialer.peer),
-            Some(Attachment::Pipe { peer, .. }) => Some(*peer),
-            _ => None,
-        };
-        match (&self.pattern, peer) {
-            (Pattern::Serve(ids), Some(peer)) if ids.id(peer) != 0 => Ok(ids.id(peer)),
-            // The bound socket was closed while we connected.
-            _ => Err(ConnectError::Closed { endpoint: text.to_owned() }),
-        }
-    }
-
-    /// SERVER, PEER: ends the connection with that peer, whichever side began it; `false` if there is none.
-    pub(crate) fn disconnect_peer(&mut self, number: u32) -> bool {
-        let Pattern::Serve(ids) = &self.pattern else { return false };
-        let Some(id) = ids.find(number).filter(|&id| self.peer(id).is_some_and(|peer| peer.attached)) else {
-            return false;
-        };
-        let attachment = self.peer(id).map(|peer| peer.attachment);
-        match attachment.and_then(|attachment| Some((attachment, self.attachments.get(&attachment)?))) {
-            Some((attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })) => {
-                self.close_attachment(attachment, false)
-            }
-            _ => {
-                self.flush(id);
-                self.disconnect(id, "the application has ended it");
-            }
-        }
-        true
     }
 
     /// Stops listening there, and ends the connections accepted there.
@@ -411,7 +472,7 @@ impl Locked<'_> {
 
     /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
     /// kernel takes it at once.
-    fn close_attachment(&mut self, id: u32, discard: bool) {
+    pub(crate) fn close_attachment(&mut self, id: u32, discard: bool) {
         self.flush_dirty();
         let Some(attachment) = self.attachments.remove(&id) else { return };
         let endpoint = Arc::clone(attachment.endpoint());
@@ -490,6 +551,10 @@ impl Locked<'_> {
             match socket::accept(listener.fd.as_fd()) {
                 Ok(fd) => {
                     let endpoint = Arc::clone(&listener.endpoint);
+                    if let Err(reason) = listener.lets_in(fd.as_fd(), is_tcp) {
+                        self.tell(&endpoint, None, EventKind::Refused { reason });
+                        continue;
+                    }
                     if let Err(error) = socket::configure_accepted(fd.as_fd(), is_tcp, &listener.tcp) {
                         self.tell(&endpoint, None, EventKind::AcceptFailed { error: error.to_string() });
                         continue;
@@ -499,14 +564,24 @@ impl Locked<'_> {
                             .map(|address| socket::endpoint_text(&address))
                             .unwrap_or_default()
                     } else {
-                        crate::sys::stream::peer_credentials(fd.as_fd())
+                        stream::peer_credentials(fd.as_fd())
                             .map(|(pid, ..)| format!("pid {pid}"))
                             .unwrap_or_default()
                     };
                     let config = Arc::clone(&listener.config);
-                    self.accepted(id, endpoint, fd, config, remote);
+                    let ws = listener.ws.then_some(WsRole::Server);
+                    let stream = Stream {
+                        fd,
+                        config,
+                        ws,
+                        remote,
+                        alternatives: Vec::new(),
+                        socks: None,
+                        phase: Phase::Handshaking,
+                    };
+                    self.accepted(id, endpoint, stream);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     // Out of descriptors or memory: the listener stays readable, so it is not watched for a while.
                     let now = Instant::now();
@@ -545,42 +620,33 @@ impl Locked<'_> {
         }
     }
 
-    fn accepted(
-        &mut self,
-        attachment: u32,
-        endpoint: Arc<str>,
-        fd: OwnedFd,
-        config: Arc<Config>,
-        remote: String,
-    ) {
-        let options = Arc::clone(&self.options);
-        let net = self.new_net(&options, false);
+    fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, stream: Stream) {
+        let framing = if stream.ws.is_some() { Framing::V2 } else { first_framing(&self.options) };
+        let net = self.new_net(framing, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
-        self.tell_about(&endpoint, Some(id), Some(fd.as_fd()), EventKind::Accepted);
-        self.adopt(id, fd, config, remote, Vec::new(), Phase::Handshaking);
+        self.tell_about(&endpoint, Some(id), Some(stream.fd.as_fd()), EventKind::Accepted);
+        self.adopt(id, stream);
     }
 
     /// Gives a peer its connection and has it watched.
-    fn adopt(
-        &mut self,
-        id: PeerId,
-        fd: OwnedFd,
-        config: Arc<Config>,
-        remote: String,
-        alternatives: Vec<SocketAddr>,
-        phase: Phase,
-    ) {
+    fn adopt(&mut self, id: PeerId, stream: Stream) {
+        let Stream { fd, config, ws, remote, alternatives, socks, phase } = stream;
         let core = Arc::clone(self.core);
         let epoch = self.next_epoch();
         let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
         let fd = Arc::new(fd);
-        let protocol = (core.kind != SocketType::Stream).then(|| Connection::new(config));
+        let protocol = (core.kind != SocketType::Stream).then(|| match &ws {
+            None => Connection::new(config),
+            Some(role) => Connection::websocket(config, role),
+        });
         let conn = Conn {
             fd: Arc::clone(&fd),
             phase: Phase::Connecting,
             protocol,
             input: BytesMut::new(),
             control: Vec::new(),
+            seals: false,
+            sealed: Sealed::default(),
             home: Home::Background,
             interest,
             writing: false,
@@ -591,6 +657,7 @@ impl Locked<'_> {
             largest: 0,
             remote,
             epoch,
+            socks,
             alternatives,
         };
         let Some(net) = self.peer_mut(id).and_then(Peer::net_mut) else { return };
@@ -629,7 +696,17 @@ impl Locked<'_> {
                             Progress::Done => Phase::Handshaking,
                             Progress::InProgress => Phase::Connecting,
                         };
-                        self.adopt(peer, fd, config, address.to_string(), Vec::new(), phase);
+                        let remote = address.to_string();
+                        let stream = Stream {
+                            fd,
+                            config,
+                            ws: None,
+                            remote,
+                            alternatives: Vec::new(),
+                            socks: None,
+                            phase,
+                        };
+                        self.adopt(peer, stream);
                     }
                     Err(error) => {
                         self.refused(peer, &error);
@@ -638,7 +715,11 @@ impl Locked<'_> {
                 }
             }
             Endpoint::Tcp(address) => {
-                let address = address.clone();
+                let address = dialer.proxy.as_ref().unwrap_or(address).clone();
+                self.dial_tcp(attachment, peer, &address);
+            }
+            Endpoint::Ws(address) => {
+                let address = address.tcp();
                 self.dial_tcp(attachment, peer, &address);
             }
             Endpoint::Inproc(_) | Endpoint::Udp(_) => {}
@@ -673,7 +754,7 @@ impl Locked<'_> {
     }
 
     /// The name of a dialer has been looked up.
-    pub(crate) fn resolved(&mut self, attachment: u32, result: std::io::Result<Vec<SocketAddr>>) {
+    pub(crate) fn resolved(&mut self, attachment: u32, result: io::Result<Vec<SocketAddr>>) {
         let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
             self.datagrams_resolved(attachment, result);
             return;
@@ -698,9 +779,23 @@ impl Locked<'_> {
             let address = addresses.remove(0);
             let Some(attachment) = self.peer(peer).map(|peer| peer.attachment) else { return };
             let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
-            let source = match &dialer.target {
-                Endpoint::Tcp(TcpAddress { source: Some(source), .. }) => {
-                    Some(resolver::resolve_source(source, address))
+            let near = match (&dialer.proxy, &dialer.target) {
+                (Some(near), _) | (None, Endpoint::Tcp(near)) => Some(near),
+                _ => None,
+            };
+            let source = near
+                .and_then(|near| near.source.as_ref())
+                .map(|source| resolver::resolve_source(source, address));
+            let socks = match dialer.socks().transpose() {
+                Ok(socks) => socks.map(Box::new),
+                Err(error) => {
+                    self.connect_failed(peer, &error.to_string());
+                    return;
+                }
+            };
+            let ws = match &dialer.target {
+                Endpoint::Ws(address) => {
+                    Some(WsRole::Client { host: address.host_field(), path: address.path.clone() })
                 }
                 _ => None,
             };
@@ -711,14 +806,16 @@ impl Locked<'_> {
             match attempt {
                 Ok((fd, _)) => {
                     // Even a connection that stands at once is confirmed through its first readiness.
-                    self.adopt(
-                        peer,
+                    let stream = Stream {
                         fd,
                         config,
-                        socket::endpoint_text(&address),
-                        addresses,
-                        Phase::Connecting,
-                    );
+                        ws,
+                        remote: socket::endpoint_text(&address),
+                        alternatives: addresses,
+                        socks,
+                        phase: Phase::Connecting,
+                    };
+                    self.adopt(peer, stream);
                     if let (Some(timeout), Some(conn)) = (timeout, self.peer(peer).and_then(Peer::conn)) {
                         let epoch = conn.epoch;
                         self.set_timer(Instant::now() + timeout, Timer::Connect { peer, epoch });
@@ -734,66 +831,11 @@ impl Locked<'_> {
             }
         }
     }
+}
 
-    /// Tells whether a lost connection is tried again: it was not taken back, and closing still has something to send.
-    pub(crate) fn keeps_dialing(&self, id: PeerId) -> bool {
-        let Some(peer) = self.peer(id) else { return false };
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&peer.attachment) else { return false };
-        dialer.peer == id
-            && !dialer.stopped
-            && !(self.has_disconnected && dialer.options.reconnect_stop_after_disconnect)
-            && dialer.options.reconnect_interval.is_some()
-            && (self.life == Life::Open || peer.queued_out() > 0)
-    }
-
-    /// An attempt to connect came to nothing, perhaps because nobody listens there; the last address counts.
-    pub(crate) fn refused(&mut self, id: PeerId, error: &std::io::Error) {
-        let is_last = self.peer(id).and_then(Peer::conn).is_none_or(|conn| conn.alternatives.is_empty());
-        if is_last && error.kind() == std::io::ErrorKind::ConnectionRefused {
-            self.stop_dialing_if(id, |options| options.reconnect_stop_refused);
-        }
-    }
-
-    pub(crate) fn stop_dialing_if(&mut self, id: PeerId, wanted: impl Fn(&Options) -> bool) {
-        let Some(attachment) = self.peer(id).map(|peer| peer.attachment) else { return };
-        if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
-            && dialer.peer == id
-        {
-            dialer.stopped |= wanted(&dialer.options);
-        }
-    }
-
-    /// Tells whether a connection is given up for good by the `reconnect_stop` options.
-    pub(crate) fn has_stopped_dialing(&self, id: PeerId) -> bool {
-        let Some(peer) = self.peer(id) else { return false };
-        matches!(self.attachments.get(&peer.attachment), Some(Attachment::Dialer(dialer)) if dialer.stopped)
-    }
-
-    pub(crate) fn schedule_redial(&mut self, id: PeerId, reason: &str) {
-        let Some(peer) = self.peer(id) else { return };
-        let attachment = peer.attachment;
-        let endpoint = Arc::clone(&peer.endpoint);
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment) else { return };
-        let Some(base) = dialer.options.reconnect_interval else { return };
-        let mut delay = base;
-        if let Some(max) = dialer.options.reconnect_interval_max {
-            delay = base.saturating_mul(1 << dialer.failures.min(16)).min(max.max(base));
-        }
-        dialer.failures = dialer.failures.saturating_add(1);
-        // Between half and one and a half: clients of one server do not come back in step.
-        let after = delay / 2 + delay.mul_f64(jitter());
-        self.tell(&endpoint, Some(id), EventKind::ConnectRetried { after, reason: reason.to_owned() });
-        self.set_timer(Instant::now() + after, Timer::Redial { attachment });
-    }
-
-    pub(crate) fn reset_backoff(&mut self, id: PeerId) {
-        let Some(attachment) = self.peer(id).map(|peer| peer.attachment) else { return };
-        if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
-            && dialer.peer == id
-        {
-            dialer.failures = 0;
-        }
-    }
+fn raw_websocket() -> io::Error {
+    let why = "a STREAM socket has raw bytes and no WebSocket; use a tcp endpoint";
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {
@@ -801,13 +843,6 @@ fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {
         Some(Attachment::Listener(listener)) => Some(listener.fd.as_fd()),
         _ => None,
     }
-}
-
-/// A number from 0 up to 1, different in each process and each time: the standard library's hasher is seeded randomly.
-fn jitter() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let bits = u32::try_from(RandomState::new().hash_one(Instant::now()) >> 32).unwrap_or(0);
-    f64::from(bits) / f64::from(u32::MAX)
 }
 
 // The tokens of the background thread have room for this many peers and sockets.

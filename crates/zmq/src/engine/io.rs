@@ -27,6 +27,16 @@ const GROWTH: usize = 16;
 /// Raw bytes per message on a STREAM socket.
 const RAW_BYTES: usize = 8192;
 
+/// How far one write of sealed bytes got.
+enum Flushed {
+    /// There is nothing to write.
+    All,
+    /// Something is written.
+    Some,
+    /// The connection takes nothing now, or is gone.
+    Stopped,
+}
+
 impl Locked<'_> {
     /// Writes what waits for one peer, as far as the kernel takes it.
     pub(crate) fn flush(&mut self, id: PeerId) {
@@ -41,6 +51,13 @@ impl Locked<'_> {
             let Some(conn) = &mut net.conn else { return };
             if batch_out || conn.writing || conn.blocked || conn.phase == Phase::Connecting {
                 return;
+            }
+            if conn.seals {
+                match self.flush_sealed(id) {
+                    Flushed::All => break,
+                    Flushed::Some => continue,
+                    Flushed::Stopped => return,
+                }
             }
             if !conn.control.is_empty() && net.outbox.is_at_boundary() {
                 match stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(&conn.control)]) {
@@ -76,6 +93,98 @@ impl Locked<'_> {
             }
         }
         self.after_flush(id);
+    }
+
+    /// One write of a connection that seals: what is sealed already, or else the commands and the next batch of messages.
+    ///
+    /// Sealed bytes are numbered, so they are written in the order in which they were sealed: commands that come up
+    /// meanwhile have later numbers and follow. At most one batch (or one larger message) is sealed ahead of the kernel.
+    fn flush_sealed(&mut self, id: PeerId) -> Flushed {
+        let state = &mut **self;
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return Flushed::Stopped };
+        let Link::Net(net) = &mut peer.link else { return Flushed::Stopped };
+        let Some(conn) = &mut net.conn else { return Flushed::Stopped };
+        if conn.sealed.is_empty() {
+            let mut bytes = std::mem::take(&mut conn.sealed.bytes);
+            bytes.clear();
+            conn.sealed.written = 0;
+            bytes.append(&mut conn.control);
+            if let Some(protocol) = conn.protocol.as_mut().filter(|_| conn.phase == Phase::Ready) {
+                if bytes.capacity() == 0 && !net.outbox.is_empty() {
+                    bytes = state.pool.take();
+                }
+                net.outbox.seal_into(protocol, &mut bytes, BATCH_BYTES, &mut state.pool);
+            }
+            if bytes.is_empty() {
+                // An idle connection keeps no buffer.
+                state.pool.give(bytes);
+                return Flushed::All;
+            }
+            conn.sealed.bytes = bytes;
+        }
+        if conn.sealed.rest().len() >= UNLOCKED_BYTES {
+            return self.write_sealed_unlocked(id);
+        }
+        let before = Instant::now();
+        match stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(conn.sealed.rest())]) {
+            Ok(written) => {
+                state.policy.wrote(written, before.elapsed());
+                conn.sealed.written += written;
+                self.sealed_progress(id)
+            }
+            Err(error) => {
+                self.write_failed(id, &error);
+                Flushed::Stopped
+            }
+        }
+    }
+
+    /// A long write of sealed bytes, with the lock released.
+    fn write_sealed_unlocked(&mut self, id: PeerId) -> Flushed {
+        let Some(conn) = self.peer_mut(id).and_then(|peer| peer.conn_mut()) else { return Flushed::Stopped };
+        conn.writing = true;
+        let (fd, epoch) = (Arc::clone(&conn.fd), conn.epoch);
+        let mut sealed = std::mem::take(&mut conn.sealed);
+        let (error, took) = self.unlocked(|| {
+            let before = Instant::now();
+            let mut turn = 0;
+            while !sealed.is_empty() && turn < WRITE_TURN {
+                match stream::send_vectored(fd.as_fd(), &[io::IoSlice::new(sealed.rest())]) {
+                    Ok(written) => {
+                        sealed.written += written;
+                        turn += written;
+                    }
+                    Err(error) => return (Some(error), before.elapsed()),
+                }
+            }
+            (None, before.elapsed())
+        });
+        let state = &mut **self;
+        state.policy.wrote(sealed.written, took);
+        // If the connection is gone meanwhile, what was sealed for it is gone, and counted.
+        let conn = state.peer_mut(id).and_then(|peer| peer.conn_mut()).filter(|conn| conn.epoch == epoch);
+        let Some(conn) = conn else { return Flushed::Stopped };
+        conn.writing = false;
+        conn.sealed = sealed;
+        match error {
+            None => self.sealed_progress(id),
+            Some(error) => {
+                self.write_failed(id, &error);
+                Flushed::Stopped
+            }
+        }
+    }
+
+    /// Sealed bytes were written: once all are, the messages in them are.
+    fn sealed_progress(&mut self, id: PeerId) -> Flushed {
+        let Some(net) = self.peer_mut(id).and_then(|peer| peer.net_mut()) else { return Flushed::Stopped };
+        if net.conn.as_ref().is_some_and(|conn| conn.sealed.is_empty()) {
+            net.outbox.sealed_written();
+            if self.made_room(id) {
+                self.wake();
+            }
+        }
+        Flushed::Some
     }
 
     /// A long write: the queue is taken out and written with the lock released; others append behind it.
@@ -223,6 +332,9 @@ impl Locked<'_> {
                     conn.input.clear();
                     return true;
                 }
+                if conn.phase == Phase::Proxying {
+                    return true;
+                }
                 if raw {
                     self.raw_received(id);
                 } else if self.recv_turn.contains(id) {
@@ -250,9 +362,12 @@ impl Locked<'_> {
     }
 
     /// STREAM: what was read becomes messages.
-    fn raw_received(&mut self, id: PeerId) {
+    pub(crate) fn raw_received(&mut self, id: PeerId) {
         let Some(peer) = self.peer_mut(id) else { return };
         let Some(conn) = peer.conn_mut() else { return };
+        if conn.protocol.is_some() || conn.input.is_empty() {
+            return;
+        }
         let mut parts: Vec<Bytes> = Vec::new();
         while !conn.input.is_empty() {
             let len = conn.input.len().min(RAW_BYTES);
@@ -305,8 +420,9 @@ impl Locked<'_> {
         let handshaking = state.peer(id).is_some_and(|peer| peer.state() == PeerState::Handshaking);
         // What we have to say about it goes out first (ERROR), as far as the kernel takes it.
         if let Some(conn) = state.peer_mut(id).and_then(|peer| peer.conn_mut())
-            && let Some(last_words) = conn.protocol.as_mut().and_then(tamtam_zmtp::Connection::transmit)
             && !conn.writing
+            && conn.sealed.is_empty()
+            && let Some(last_words) = conn.protocol.as_mut().and_then(tamtam_zmtp::Connection::transmit)
         {
             let _ = stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(&last_words)]);
         }
@@ -321,6 +437,11 @@ impl Locked<'_> {
     /// The end of the byte stream: everything that was read is parsed, then the connection goes.
     pub(crate) fn end_of_stream(&mut self, id: PeerId, reason: &str) {
         match self.peer(id).map(super::peer::Peer::state) {
+            Some(PeerState::Connecting)
+                if self.peer(id).and_then(super::peer::Peer::conn).is_some_and(|c| c.socks.is_some()) =>
+            {
+                self.connect_failed(id, &format!("{reason} while the SOCKS proxy was to connect"));
+            }
             Some(PeerState::Handshaking | PeerState::Connecting) => {
                 self.handshake_failed(id, format!("{reason} during the handshake"));
             }

@@ -30,7 +30,17 @@ impl Locked<'_> {
                     self.connect_failed(id, &error.to_string());
                     return;
                 }
-                self.connected(id);
+                self.stream_stands(id);
+            }
+            Phase::Proxying => {
+                if writable && conn.blocked {
+                    conn.blocked = false;
+                }
+                if self.read(id) {
+                    self.proxying(id);
+                }
+                self.flush(id);
+                self.update_interest(id);
             }
             Phase::Handshaking => {
                 if writable && conn.blocked {
@@ -49,6 +59,49 @@ impl Locked<'_> {
         }
     }
 
+    /// The kernel has connected us: to the peer, or to the proxy that is to connect us on.
+    fn stream_stands(&mut self, id: PeerId) {
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        let Some(socks) = conn.socks.as_mut() else {
+            self.connected(id);
+            return;
+        };
+        conn.control = socks.transmit();
+        conn.phase = Phase::Proxying;
+        let epoch = conn.epoch;
+        // One bound for what the proxy and the handshake take together.
+        self.start_handshake_timer(id, epoch);
+        self.flush(id);
+        self.update_interest(id);
+    }
+
+    fn start_handshake_timer(&mut self, peer: PeerId, epoch: u64) {
+        if let Some(interval) = self.options.handshake_interval {
+            self.set_timer(Instant::now() + interval, Timer::Handshake { peer, epoch });
+        }
+    }
+
+    /// Goes on with the proxy, as far as the bytes reach.
+    fn proxying(&mut self, id: PeerId) {
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        if conn.phase != Phase::Proxying {
+            return;
+        }
+        let Some(socks) = conn.socks.as_mut() else { return };
+        let outcome = socks.receive(&mut conn.input);
+        conn.control.extend_from_slice(&socks.transmit());
+        match outcome {
+            Ok(false) => {}
+            Ok(true) => {
+                self.connected(id);
+                // What the peer has sent already came with the proxy's last word.
+                self.handshake(id);
+                self.raw_received(id);
+            }
+            Err(error) => self.connect_failed(id, &error.to_string()),
+        }
+    }
+
     /// The byte stream is there.
     pub(crate) fn connected(&mut self, id: PeerId) {
         let state = &mut **self;
@@ -58,6 +111,7 @@ impl Locked<'_> {
         let is_raw = conn.protocol.is_none();
         conn.phase = Phase::Handshaking;
         let epoch = conn.epoch;
+        let proxied = conn.socks.take().is_some();
         if let Some(greeting) = conn.protocol.as_mut().and_then(Connection::transmit) {
             conn.control.extend_from_slice(&greeting);
         }
@@ -66,9 +120,8 @@ impl Locked<'_> {
             self.established(id, None);
             return;
         }
-        if let Some(interval) = self.options.handshake_interval {
-            let timer = Timer::Handshake { peer: id, epoch };
-            self.set_timer(Instant::now() + interval, timer);
+        if !proxied {
+            self.start_handshake_timer(id, epoch);
         }
         self.flush(id);
         self.update_interest(id);
@@ -138,6 +191,7 @@ impl Locked<'_> {
         let epoch = conn.epoch;
         let mut timer = None;
         if let Some(protocol) = &mut conn.protocol {
+            conn.seals = protocol.seals();
             protocol.start_timers(now);
             timer = protocol.timeout();
             conn.heartbeat_at = timer;
@@ -307,7 +361,7 @@ impl Locked<'_> {
             Link::Net(net) => {
                 // Without a connection nothing needs to be said: the next one is told everything.
                 let Some(conn) = net.conn.as_mut().filter(|conn| conn.phase == Phase::Ready) else { return };
-                let Some(protocol) = &conn.protocol else { return };
+                let Some(protocol) = &mut conn.protocol else { return };
                 if subscribe {
                     protocol.put_subscribe(topic, &mut conn.control);
                 } else {
@@ -487,7 +541,9 @@ impl Locked<'_> {
         }
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.take() else { return };
-        net.batch_out |= conn.writing;
+        // What was sealed for this connection no other one can use.
+        let lost = net.outbox.give_up_sealed();
+        net.batch_out |= conn.writing && !conn.seals;
         match conn.home {
             Home::Nowhere => {}
             Home::Background => core.context.background.unwatch(conn.fd.as_fd()),
@@ -500,6 +556,26 @@ impl Locked<'_> {
         state.net_peers.retain(|&peer| peer != id);
         // A thread that writes at the moment holds the descriptor too: it is closed when that one lets go.
         stream::shutdown(conn.fd.as_fd());
+        self.lost_in_sealing(id, lost);
+    }
+
+    /// Counts messages that were sealed for a connection and lost with it.
+    fn lost_in_sealing(&mut self, id: PeerId, lost: u64) {
+        if lost == 0 {
+            return;
+        }
+        let closing = self.life != Life::Open;
+        if closing {
+            self.lost_at_close.0 += lost;
+        }
+        if let Some(peer) = self.peer_mut(id) {
+            let dropped = &mut peer.traffic.dropped;
+            if closing {
+                dropped.lingered += lost;
+            } else {
+                dropped.disconnected += lost;
+            }
+        }
     }
 
     /// No connection any more and none to come: the peer stays only until its last message is taken.
@@ -611,22 +687,27 @@ impl Locked<'_> {
     pub(crate) fn timer(&mut self, timer: Timer, now: Instant) {
         match timer {
             Timer::Handshake { peer, epoch } => {
-                let waiting = self
+                let phase = self
                     .peer(peer)
                     .and_then(Peer::conn)
-                    .is_some_and(|conn| conn.epoch == epoch && matches!(conn.phase, Phase::Handshaking));
-                if waiting {
-                    self.handshake_failed(
+                    .filter(|conn| conn.epoch == epoch)
+                    .map(|conn| conn.phase);
+                match phase {
+                    Some(Phase::Handshaking) => self.handshake_failed(
                         peer,
                         "no complete handshake within the handshake interval".to_owned(),
-                    );
+                    ),
+                    Some(Phase::Proxying) => self.connect_failed(
+                        peer,
+                        "the SOCKS proxy did not connect within the handshake interval",
+                    ),
+                    _ => {}
                 }
             }
             Timer::Connect { peer, epoch } => {
-                let waiting = self
-                    .peer(peer)
-                    .and_then(Peer::conn)
-                    .is_some_and(|conn| conn.epoch == epoch && matches!(conn.phase, Phase::Connecting));
+                let waiting = self.peer(peer).and_then(Peer::conn).is_some_and(|conn| {
+                    conn.epoch == epoch && matches!(conn.phase, Phase::Connecting | Phase::Proxying)
+                });
                 if waiting {
                     self.connect_failed(peer, "no connection within the connect timeout");
                 }
@@ -708,8 +789,9 @@ impl Locked<'_> {
         let has_waiting = match &peer.link {
             Link::Net(net) => {
                 !net.outbox.is_empty()
-                    || net.conn.as_ref().is_some_and(|conn| conn.writing || !conn.control.is_empty())
-                        && net.outbox.messages() > 0
+                    || net.conn.as_ref().is_some_and(|conn| {
+                        conn.writing || !conn.control.is_empty() || !conn.sealed.is_empty()
+                    }) && net.outbox.messages() > 0
             }
             _ => false,
         };

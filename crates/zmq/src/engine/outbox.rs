@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes};
-use tamtam_zmtp::{Framing, Message, parse_header, transcode_v2_to_v1};
+use tamtam_zmtp::{Connection, Framing, Message, parse_header, transcode_v2_to_v1};
 
 /// Bodies from this size on are queued by reference, smaller ones are copied behind their header.
 pub(crate) const REFERENCE_MIN: usize = 8 * 1024;
@@ -128,7 +128,10 @@ pub(crate) struct Outbox {
     offset: usize,
     /// Written segments of a message that is not written to its end: to send it again on the next connection.
     begun: Vec<Segment>,
+    /// Messages not yet written to their end, those that were taken out to be sealed included.
     messages: u64,
+    /// Messages that were taken out to be sealed and are not written yet.
+    sealed: u64,
     bytes: usize,
     /// Which chunk (its address, as a name only) the last message from a chunk stood in, and where it ended.
     chunk_end: (usize, usize),
@@ -270,8 +273,8 @@ impl Outbox {
             self.messages -= dropped;
             return dropped;
         }
-        let dropped = self.messages;
-        *self = Self::default();
+        let (sealed, dropped) = (self.sealed, self.messages - self.sealed);
+        *self = Self { sealed, messages: sealed, ..Self::default() };
         dropped
     }
 
@@ -315,6 +318,72 @@ impl Outbox {
             last.messages += 1;
             last.complete = true;
         }
+    }
+
+    /// Takes messages off the front and appends them to `out` in the form in which the connection writes them, until `out`
+    /// has `enough` bytes or nothing is left. They stay counted until [`sealed_written`](Self::sealed_written).
+    ///
+    /// For connections that seal: they begin at a message's start, and nothing is written past this.
+    pub(crate) fn seal_into(
+        &mut self,
+        connection: &mut Connection,
+        out: &mut Vec<u8>,
+        enough: usize,
+        pool: &mut BufferPool,
+    ) {
+        let mut within = false;
+        while (within || out.len() < enough)
+            && let Some(front) = self.segments.front()
+        {
+            let bytes = front.as_slice().get(self.offset..).unwrap_or_default();
+            let Ok(Some(header)) = parse_header(Framing::V2, bytes) else { break };
+            let Ok(body_len) = usize::try_from(header.body_len) else { break };
+            let rest = bytes.get(header.header_len..).unwrap_or_default();
+            let body = if rest.is_empty() && body_len > 0 {
+                // A body that is queued by reference is a segment of its own.
+                self.segments.get(1).map(Segment::as_slice).filter(|body| body.len() == body_len)
+            } else {
+                rest.get(..body_len)
+            };
+            let Some(body) = body else { break };
+            connection.seal_frame(header.more, body, out);
+            within = header.more;
+            self.sealed += u64::from(!header.more);
+            self.take_off(header.header_len + body_len, pool);
+        }
+    }
+
+    /// Takes whole frames off the front that were sealed.
+    fn take_off(&mut self, mut count: usize, pool: &mut BufferPool) {
+        self.bytes = self.bytes.saturating_sub(count);
+        while let Some(front) = self.segments.front() {
+            let left = front.len() - self.offset;
+            if count < left {
+                self.offset += count;
+                return;
+            }
+            count -= left;
+            self.offset = 0;
+            if let Some(segment) = self.segments.pop_front() {
+                recycle(segment, pool);
+            }
+            if count == 0 {
+                return;
+            }
+        }
+    }
+
+    /// What was sealed is written.
+    pub(crate) fn sealed_written(&mut self) {
+        self.messages -= self.sealed;
+        self.sealed = 0;
+    }
+
+    /// What was sealed will never be written; returns how many messages that were.
+    pub(crate) fn give_up_sealed(&mut self) -> u64 {
+        let lost = self.sealed;
+        self.sealed_written();
+        lost
     }
 
     /// Calls `write` with the front of the queue as slices; takes away what it wrote.

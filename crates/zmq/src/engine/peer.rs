@@ -13,6 +13,7 @@ use super::core::Core;
 use super::datagrams::Datagrams;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer};
+use super::socks::Socks;
 use crate::profile::PeerProfile;
 use crate::statistics::{PeerState, Traffic};
 use crate::sys::epoll::Interest;
@@ -129,6 +130,8 @@ pub(crate) enum Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Connecting,
+    /// The stream leads to a proxy, which is asked to connect it on.
+    Proxying,
     Handshaking,
     Ready,
     /// Everything is written and our end is shut; waiting for the peer's end, so that it loses nothing.
@@ -145,6 +148,9 @@ pub(crate) struct Conn {
     pub(crate) input: BytesMut,
     /// Greeting, commands: written between messages.
     pub(crate) control: Vec<u8>,
+    /// What is written takes another form than the outbox has it in: everything goes through `sealed`.
+    pub(crate) seals: bool,
+    pub(crate) sealed: Sealed,
     pub(crate) home: Home,
     pub(crate) interest: Interest,
     /// A thread is writing with the lock released.
@@ -162,8 +168,30 @@ pub(crate) struct Conn {
     pub(crate) remote: String,
     /// Distinguishes the connections that a peer has one after the other.
     pub(crate) epoch: u64,
+    /// The conversation with the proxy on the way, until that has connected us.
+    pub(crate) socks: Option<Box<Socks>>,
     /// Addresses still to be tried when this attempt fails.
     pub(crate) alternatives: Vec<SocketAddr>,
+}
+
+/// Bytes on their way to the kernel in a form that the outbox does not have them in (encrypted, for example): commands and
+/// messages in the order in which they were sealed, from which no byte may be left out or put in between.
+#[derive(Debug, Default)]
+pub(crate) struct Sealed {
+    pub(crate) bytes: Vec<u8>,
+    /// How many of them are written.
+    pub(crate) written: usize,
+}
+
+impl Sealed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written >= self.bytes.len()
+    }
+
+    /// What is left to write.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
 }
 
 /// The two directions of a pipe inside the process.
@@ -233,7 +261,7 @@ impl Peer {
             Link::Gone => PeerState::Gone,
             Link::Net(net) => match net.conn.as_ref().map(|conn| conn.phase) {
                 None => PeerState::Waiting,
-                Some(Phase::Connecting) => PeerState::Connecting,
+                Some(Phase::Connecting | Phase::Proxying) => PeerState::Connecting,
                 Some(Phase::Handshaking) => PeerState::Handshaking,
                 Some(Phase::Ready) => PeerState::Ready,
                 Some(Phase::Draining) => PeerState::Gone,

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use socket2::{SockAddr, SockRef};
 
-pub(crate) use super::ipc::{IpcListener, connect_ipc, listen_ipc};
-pub(crate) use super::tcp::{TcpOptions, connect_tcp, listen_tcp, local_tcp, remote_tcp};
+pub(crate) use super::ipc::{IpcListener, adopt_ipc, connect_ipc, listen_ipc};
+pub(crate) use super::tcp::{TcpOptions, adopt_tcp, connect_tcp, listen_tcp, local_tcp, remote_tcp};
 use super::{stream, tcp};
 
 /// How far a call to connect has come.

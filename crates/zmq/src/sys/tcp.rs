@@ -93,6 +93,22 @@ pub(crate) fn listen_tcp(address: SocketAddr, options: &TcpOptions) -> io::Resul
     Ok(socket.into())
 }
 
+/// Takes over a TCP socket that somebody else has bound, and has it listen.
+///
+/// # Errors
+///
+/// `InvalidInput` when it is no TCP socket of IPv4 or IPv6; else what the system says, for example to one that is not bound.
+pub(crate) fn adopt_tcp(fd: OwnedFd, backlog: i32) -> io::Result<OwnedFd> {
+    let socket = Socket::from(fd);
+    if socket.local_addr()?.as_socket().is_none() || socket.r#type()? != Type::STREAM {
+        return Err(not_tcp());
+    }
+    socket.set_cloexec(true)?;
+    socket.set_nonblocking(true)?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
 /// Starts connecting to the address, from the source if one is given.
 ///
 /// # Errors

@@ -39,6 +39,8 @@ pub(super) struct Traffic {
     /// Whether a short last frame is a message as it stands: no parts are held, none is a subscription, and the framing
     /// is that of ZMTP 2.0 and later.
     direct: bool,
+    /// The frames come within other ones, which the connection's shortest way does not know.
+    enclosed: bool,
     /// Octets up to which such a frame is held in place, and within `max_message_size`.
     inline_max: u8,
     /// The frames so far of a multipart message.
@@ -47,12 +49,13 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn new(config: &Config, version: Version) -> Self {
+    pub(super) fn new(config: &Config, version: Version, enclosed: bool) -> Self {
         let inline_max = config.max_message_size.and_then(|max| u8::try_from(max).ok()).unwrap_or(u8::MAX);
         let heartbeat = config.heartbeat.filter(|_| version >= Version::V3_0);
         Self {
             version,
-            direct: is_direct(config, version),
+            direct: is_direct(config, version) && !enclosed,
+            enclosed,
             // Lossless: see the assertion beside the constant.
             inline_max: inline_max.min(FRAME_INLINE_MAX as u8),
             parts: VecDeque::new(),
@@ -144,7 +147,7 @@ impl Traffic {
         }
         self.parts.push_back(frame);
         let message = Message::try_from(mem::take(&mut self.parts)).ok();
-        self.direct = is_direct(config, self.version);
+        self.direct = is_direct(config, self.version) && !self.enclosed;
         message
     }
 
