@@ -33,7 +33,15 @@ impl MonitorEvent {
     /// The last event of a monitor.
     pub(crate) fn stopped() -> Self {
         let (fd, local, remote) = (None, None, None);
-        Self { at: Instant::now(), endpoint: "".into(), peer: None, fd, local, remote, kind: EventKind::Stopped }
+        Self {
+            at: Instant::now(),
+            endpoint: "".into(),
+            peer: None,
+            fd,
+            local,
+            remote,
+            kind: EventKind::Stopped,
+        }
     }
 }
 

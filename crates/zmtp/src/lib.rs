@@ -42,7 +42,9 @@ mod pattern;
 mod peer_id;
 mod socket_type;
 
-pub use connection::{Config, Connection, Event, Heartbeat, Mechanism, PeerInfo, SLICE_MIN, WsRole};
+pub use connection::{
+    Config, Connection, Event, GROUP_LEN_MAX, Heartbeat, Mechanism, PeerInfo, SLICE_MIN, WsRole,
+};
 pub use error::{Blame, ProtocolError};
 pub use frame::{FRAME_INLINE_MAX, Frame};
 pub use framing::{
@@ -52,7 +54,7 @@ pub use limits::Limits;
 pub use message::{EmptyMessage, Message};
 pub use pattern::{
     Assigned, Change, Identities, NoticePolicy, OutOfTurn, Reply, ReplyTurn, RequestTurn, Rotation,
-    Subscriptions, Topics, Verdict,
+    RoutingIds, Subscriptions, Topics, Verdict,
 };
 pub use peer_id::PeerId;
 pub use socket_type::{ParseSocketTypeError, SocketType};

@@ -96,7 +96,7 @@ impl Locked<'_> {
         let has_room = match &mut peer.link {
             Link::Net(net) => hwm == 0 || net.has_room(hwm, strict),
             Link::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
-            Link::Gone => return Gate::Unroutable,
+            Link::Datagrams(_) | Link::Gone => return Gate::Unroutable,
         };
         if has_room { Gate::Open } else { Gate::Full }
     }

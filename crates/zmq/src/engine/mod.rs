@@ -3,6 +3,7 @@
 pub(crate) mod attachment;
 pub(crate) mod background;
 pub(crate) mod core;
+mod datagrams;
 mod gate;
 mod inproc;
 mod inspect;
@@ -10,10 +11,14 @@ mod intake;
 mod io;
 mod lifecycle;
 mod link;
+mod membership;
+mod notices;
+mod numbered;
 mod outbox;
 pub(crate) mod pattern;
-mod profile;
 pub(crate) mod peer;
+mod profile;
+mod redial;
 mod ring;
 mod route;
 mod socks;
@@ -22,3 +27,4 @@ pub(crate) mod wait;
 mod write_policy;
 
 pub(crate) use self::inproc::{Lookup, PipeEnd};
+pub(crate) use self::route::is_group;
