@@ -69,6 +69,8 @@ fn info(kind: SocketType, options: &Options) -> Box<PeerInfo> {
         identity,
         metadata,
         mechanism: "NULL",
+        user_id: None,
+        auth_metadata: Vec::new(),
     })
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Ws {
     upgrade: Option<Upgrade>,
     /// The frame that is coming in.
     incoming: Option<Incoming>,
-    /// What was unwrapped and not looked at yet: at most one frame.
+    /// What was unwrapped and not looked at yet: at most one frame, or what the handshake leaves lying while it waits.
     pub(super) inner: BytesMut,
     writer: Writer,
     /// Wrapped: heads, control frames. What waits for [`Connection::transmit`](super::Connection::transmit).
@@ -77,7 +77,7 @@ impl Ws {
         let Some(protocol) = upgrade.step(config, input, &mut self.out)? else { return Ok(None) };
         self.upgrade = None;
         Ok(Some(match protocol {
-            Protocol::Mechanism => State::Handshake(Handshake::begin(config, VERSION, control)),
+            Protocol::Mechanism => State::Handshake(Handshake::begin(config, VERSION, control)?),
             Protocol::Bare => {
                 identity::put_bare(config, control);
                 State::AwaitIdentity(AwaitIdentity::new(VERSION))
