@@ -62,8 +62,15 @@ fuzz_target!(|input: Input<'_>| {
     stream.extend_from_slice(input.octets);
     let server = || Connection::websocket(input.setup.shared(), &WsRole::Server);
     let outcome = converse_with(server(), &stream, &[]);
-    assert_eq!(outcome, converse_with(server(), &stream, &input.cuts), "how the stream is cut changes nothing");
+    assert_eq!(
+        outcome,
+        converse_with(server(), &stream, &input.cuts),
+        "how the stream is cut changes nothing"
+    );
     let readies = outcome.events.iter().filter(|event| matches!(event, Event::Ready(_))).count();
     assert_eq!(readies, usize::from(outcome.peer.is_some()));
-    assert!(readies <= 1 && (readies == 1 || outcome.events.is_empty()), "Ready comes once, before all others");
+    assert!(
+        readies <= 1 && (readies == 1 || outcome.events.is_empty()),
+        "Ready comes once, before all others"
+    );
 });

@@ -177,12 +177,12 @@ impl Connection {
                 }
                 continue;
             }
-            let mut inner = mem::take(&mut ws.inner);
+            let mut inner = ws.take_inner();
             // A handshake may have something to say without any octet more.
             let idle = inner.is_empty() && matches!(self.state, State::Traffic(_));
             let event = if idle { Ok(None) } else { self.advance(&mut inner) };
             let Some(ws) = &mut self.ws else { return Ok(None) };
-            ws.inner = inner;
+            ws.give_back(inner);
             if let Some(event) = event? {
                 return Ok(Some(event));
             }

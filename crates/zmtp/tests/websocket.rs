@@ -189,10 +189,8 @@ fn without_a_mechanism_identities_are_exchanged() {
 #[test]
 fn mechanisms_shake_hands_and_encrypt_within() {
     let keys = CurveKeyPair::generate().expect("randomness");
-    let curve = Mechanism::CurveClient {
-        keys: CurveKeyPair::generate().expect("randomness"),
-        server: keys.public.clone(),
-    };
+    let curve =
+        Mechanism::CurveClient { keys: CurveKeyPair::generate().expect("randomness"), server: keys.public };
     let plain = PlainCredentials::new("user", "word").expect("short");
     for (ours, theirs, asks, encrypts) in [
         (Mechanism::Null, Mechanism::Null, true, false),
