@@ -10,6 +10,7 @@ use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Ve
 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
+use super::gate::Gate;
 use super::outbox::Outbox;
 use super::pattern::takes_turns;
 use super::peer::{Conn, Home, Link, Net, Peer, Phase, Sealed};
@@ -56,11 +57,22 @@ impl AsFd for ListenerFd {
     }
 }
 
+/// What the connections of a listener or dialer are told.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    config: Arc<Config>,
+    /// Who says whether a peer is let in, if anybody does.
+    gate: Option<Arc<Gate>>,
+}
+
 /// A bound endpoint of a network transport.
 pub(crate) struct Listener {
     pub(crate) endpoint: Arc<str>,
     fd: ListenerFd,
-    config: Arc<Config>,
+    setup: Setup,
+    /// Connections that shake hands at the moment, and how many may.
+    shaking_hands: u32,
+    max_handshakes: u32,
     tcp: TcpOptions,
     paused: bool,
     /// When the shortage of descriptors was last told: not more often than once a second.
@@ -72,7 +84,7 @@ pub(crate) struct Dialer {
     pub(crate) endpoint: Arc<str>,
     target: Endpoint,
     pub(crate) peer: PeerId,
-    config: Arc<Config>,
+    setup: Setup,
     tcp: TcpOptions,
     options: Arc<Options>,
     /// Failures since the last success.
@@ -89,8 +101,7 @@ impl Attachment {
     }
 }
 
-/// What a connection is told of the socket.
-fn config(kind: SocketType, options: &Options) -> Arc<Config> {
+fn setup(kind: SocketType, options: &Options) -> Setup {
     let mut config = Config::new(kind);
     config.identity = options.routing_id.clone();
     config.metadata.clone_from(&options.metadata);
@@ -104,7 +115,10 @@ fn config(kind: SocketType, options: &Options) -> Arc<Config> {
             timeout: options.heartbeat_timeout.unwrap_or(interval),
         });
     }
-    Arc::new(config)
+    config.mechanism.clone_from(&options.security.mechanism);
+    let gate = Gate::new(options);
+    config.authenticate = gate.is_some();
+    Setup { config: Arc::new(config), gate }
 }
 
 fn tcp_options(options: &Options) -> TcpOptions {
@@ -171,10 +185,18 @@ impl Locked<'_> {
                 (ListenerFd::Ipc(listener), resolved)
             }
         };
-        let config = config(self.core.kind, &self.options);
+        let setup = setup(self.core.kind, &self.options);
         let endpoint: Arc<str> = resolved.as_str().into();
-        let listener =
-            Listener { endpoint: Arc::clone(&endpoint), fd, config, tcp, paused: false, complained: None };
+        let listener = Listener {
+            endpoint: Arc::clone(&endpoint),
+            fd,
+            setup,
+            shaking_hands: 0,
+            max_handshakes: self.options.max_handshakes,
+            tcp,
+            paused: false,
+            complained: None,
+        };
         let id = self.add_attachment(Attachment::Listener(listener));
         let core = Arc::clone(self.core);
         if let Some(Attachment::Listener(listener)) = self.attachments.get(&id)
@@ -198,7 +220,7 @@ impl Locked<'_> {
             return Err(ConnectError::Occupied { endpoint: text.to_owned() });
         }
         if let Endpoint::Inproc(_) = &target {
-            return self.connect_inproc(text, routing_id);
+            return self.connect_inproc(text, routing_id).map(|_| ());
         }
         let kind = self.core.kind;
         // A second connection to the same place would only double what these types get.
@@ -226,7 +248,7 @@ impl Locked<'_> {
             endpoint,
             target,
             peer,
-            config: config(kind, &options),
+            setup: setup(kind, &options),
             tcp: tcp_options(&options),
             options: Arc::clone(&options),
             failures: 0,
@@ -377,8 +399,16 @@ impl Locked<'_> {
                             .map(|(pid, ..)| format!("pid {pid}"))
                             .unwrap_or_default()
                     };
-                    let config = Arc::clone(&listener.config);
-                    self.accepted(id, endpoint, fd, config, remote);
+                    if listener.max_handshakes > 0 && listener.shaking_hands >= listener.max_handshakes {
+                        // Whoever comes again later may find room: those who only hold places lose them in time.
+                        let reason =
+                            format!("{remote}: {} others are shaking hands already", listener.shaking_hands);
+                        self.tell(&endpoint, None, EventKind::Refused { reason });
+                        continue;
+                    }
+                    listener.shaking_hands += 1;
+                    let setup = listener.setup.clone();
+                    self.accepted(id, endpoint, fd, setup, remote);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -419,19 +449,19 @@ impl Locked<'_> {
         }
     }
 
-    fn accepted(
-        &mut self,
-        attachment: u32,
-        endpoint: Arc<str>,
-        fd: OwnedFd,
-        config: Arc<Config>,
-        remote: String,
-    ) {
+    fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, fd: OwnedFd, setup: Setup, remote: String) {
         let options = Arc::clone(&self.options);
         let net = self.new_net(&options, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
         self.tell(&endpoint, Some(id), EventKind::Accepted);
-        self.adopt(id, fd, config, remote, Vec::new(), Phase::Handshaking);
+        self.adopt(id, fd, setup, remote, Vec::new(), Phase::Handshaking);
+    }
+
+    /// A connection that was accepted there shakes hands no longer.
+    pub(crate) fn handshake_over(&mut self, attachment: u32) {
+        if let Some(Attachment::Listener(listener)) = self.attachments.get_mut(&attachment) {
+            listener.shaking_hands = listener.shaking_hands.saturating_sub(1);
+        }
     }
 
     /// Gives a peer its connection and has it watched.
@@ -439,7 +469,7 @@ impl Locked<'_> {
         &mut self,
         id: PeerId,
         fd: OwnedFd,
-        config: Arc<Config>,
+        setup: Setup,
         remote: String,
         alternatives: Vec<SocketAddr>,
         phase: Phase,
@@ -448,13 +478,15 @@ impl Locked<'_> {
         let epoch = self.next_epoch();
         let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
         let fd = Arc::new(fd);
-        let protocol = (core.kind != SocketType::Stream).then(|| Connection::new(config));
+        let protocol = (core.kind != SocketType::Stream).then(|| Connection::new(setup.config));
         let conn = Conn {
             fd: Arc::clone(&fd),
             phase: Phase::Connecting,
             protocol,
             input: BytesMut::new(),
             control: Vec::new(),
+            gate: setup.gate,
+            asking: false,
             seals: false,
             sealed: Sealed::default(),
             home: Home::Background,
@@ -495,14 +527,14 @@ impl Locked<'_> {
         match &dialer.target {
             Endpoint::Ipc(address) => {
                 let address = address.clone();
-                let config = Arc::clone(&dialer.config);
+                let setup = dialer.setup.clone();
                 match socket::connect_ipc(&address) {
                     Ok((fd, progress)) => {
                         let phase = match progress {
                             Progress::Done => Phase::Handshaking,
                             Progress::InProgress => Phase::Connecting,
                         };
-                        self.adopt(peer, fd, config, address.to_string(), Vec::new(), phase);
+                        self.adopt(peer, fd, setup, address.to_string(), Vec::new(), phase);
                     }
                     Err(error) => self.connect_failed(peer, &error.to_string()),
                 }
@@ -572,7 +604,7 @@ impl Locked<'_> {
                 _ => None,
             };
             let timeout = dialer.options.connect_timeout;
-            let config = Arc::clone(&dialer.config);
+            let setup = dialer.setup.clone();
             let attempt =
                 source.transpose().and_then(|source| socket::connect_tcp(address, source, &dialer.tcp));
             match attempt {
@@ -581,7 +613,7 @@ impl Locked<'_> {
                     self.adopt(
                         peer,
                         fd,
-                        config,
+                        setup,
                         socket::endpoint_text(&address),
                         addresses,
                         Phase::Connecting,
