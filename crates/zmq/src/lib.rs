@@ -50,12 +50,16 @@ mod poller;
 mod proxy;
 mod resolver;
 mod secret;
+mod security;
 mod socket;
 mod statistics;
 mod sys;
 
 pub use bytes::Bytes;
-pub use tamtam_zmtp::{Frame, Message, PeerId, PeerInfo, SocketType, Version};
+pub use tamtam_zmtp::{
+    CurveKeyPair, CurvePublicKey, CurveSecretKey, Frame, KeyError, Message, PeerId, PeerInfo, ProtocolCode,
+    SocketType, Version, z85_decode, z85_encode,
+};
 
 pub use crate::context::Context;
 pub use crate::endpoint::{Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress, WsAddress};
@@ -65,10 +69,13 @@ pub use crate::error::{
 };
 pub use crate::faces::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, XPub, XSub};
 pub use crate::filter::{IpRange, IpcFilter, ParseIpRangeError};
-pub use crate::monitor::{EventKind, Monitor, MonitorEvent};
+pub use crate::monitor::{EventKind, HandshakeCause, Monitor, MonitorEvent};
 pub use crate::options::{Driver, OptionError, Options, Spin};
 pub use crate::poller::{Interest, PollEvent, Poller};
 pub use crate::proxy::{Proxy, ProxyControl, ProxyError, ProxyStatistics, proxy};
 pub use crate::secret::Secret;
+pub use crate::security::{
+    AllowList, CredentialsTooLong, KeyFileError, KeyFileFault, Security, read_key_file,
+};
 pub use crate::socket::{Readiness, Socket};
 pub use crate::statistics::{Dropped, PeerState, PeerStatistics, SocketStatistics, Traffic};

@@ -147,17 +147,18 @@ impl CurveKeyPair {
     }
 
     /// Reads a key file's text: a line `secret-key = "…"` (and, to be checked, one `public-key = "…"`), as the certificates of
-    /// CZMQ and pyzmq have them, or a line that is the secret key alone. Lines that begin with `#` are passed over.
+    /// CZMQ and pyzmq have them, or a line that is the secret key alone. Other lines are passed over.
     ///
     /// # Errors
     ///
     /// What is wrong with it; no part of the text is repeated.
     pub fn from_text(text: &str) -> Result<Self, KeyError> {
         let (mut public, mut secret) = (None, None);
-        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+        for line in text.lines().map(str::trim) {
             match line.split_once('=') {
                 Some((name, value)) if name.trim() == "public-key" => public = Some(unquoted(value).parse()?),
                 Some((name, value)) if name.trim() == "secret-key" => secret = Some(unquoted(value).parse()?),
+                // A key may begin with `#`, as a comment does.
                 _ if secret.is_none() && line.len() == KEY_LEN / 4 * 5 => secret = line.parse().ok(),
                 _ => {}
             }

@@ -126,7 +126,7 @@ impl Locked<'_> {
         &mut self,
         text: &str,
         routing_id: Option<&[u8]>,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<PeerId, ConnectError> {
         let core = Arc::clone(self.core);
         let kind = core.kind;
         let endpoint: Arc<str> = text.into();
@@ -191,7 +191,7 @@ impl Locked<'_> {
                 other.adopt_pipe(&endpoint, attachment, end);
             });
         }
-        Ok(())
+        Ok(peer)
     }
 
     /// A peer has bound the name: takes note of who it is.

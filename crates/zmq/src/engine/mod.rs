@@ -3,6 +3,7 @@
 pub(crate) mod attachment;
 pub(crate) mod background;
 pub(crate) mod core;
+mod gate;
 mod inproc;
 mod inspect;
 mod intake;
@@ -12,6 +13,7 @@ mod link;
 mod outbox;
 mod pattern;
 pub(crate) mod peer;
+mod porter;
 mod ring;
 mod route;
 mod socks;
