@@ -135,6 +135,8 @@ const CAPABILITIES: &[&CStr] = &[
     c"ipc",
     #[cfg(feature = "draft")]
     c"draft",
+    #[cfg(feature = "draft")]
+    c"WS",
 ];
 
 #[unsafe(no_mangle)]

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -182,6 +183,17 @@ fn check_transport(handle: &Handle, endpoint: &str) -> Result<(), c_int> {
     Ok(())
 }
 
+/// Takes the descriptor that `ZMQ_USE_FD` has named for this bind, if it is for one.
+fn adopted(handle: &Handle, endpoint: &str) -> Option<OwnedFd> {
+    let mut settings = handle.settings();
+    if settings.use_fd < 0 || settings.fd_is_used || endpoint.starts_with("inproc:") {
+        return None;
+    }
+    settings.fd_is_used = true;
+    // SAFETY: the caller has given the descriptor away by the option; it is taken once.
+    Some(unsafe { OwnedFd::from_raw_fd(settings.use_fd) })
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_bind(handle: *mut c_void, text: *const c_char) -> c_int {
     guarded(|| {
@@ -191,7 +203,11 @@ pub unsafe extern "C" fn zmq_bind(handle: *mut c_void, text: *const c_char) -> c
         // SAFETY: the caller's string.
         let endpoint = unsafe { endpoint(text) }?;
         check_transport(handle, endpoint)?;
-        handle.socket.bind(endpoint).map_err(|error| of_bind(&error))?;
+        let bound = match adopted(handle, endpoint) {
+            Some(fd) => handle.socket.bind_fd(endpoint, fd),
+            None => handle.socket.bind(endpoint),
+        };
+        bound.map_err(|error| of_bind(&error))?;
         Ok(0)
     })
 }

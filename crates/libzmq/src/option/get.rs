@@ -54,6 +54,9 @@ pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value,
         RATE => Value::Int(settings.rate),
         RECOVERY_IVL => Value::Int(settings.recovery_interval),
         MULTICAST_MAXTPDU => Value::Int(settings.multicast_max_tpdu),
+        USE_FD => Value::Int(settings.use_fd),
+        SOCKS_PROXY => Value::Text(options.socks_proxy().clone().unwrap_or_default().into_bytes()),
+        SOCKS_USERNAME => Value::Text(options.socks_username().clone().unwrap_or_default().into_bytes()),
         RCVMORE => yes(handle.more.load(Ordering::Relaxed)),
         EVENTS => {
             drop(settings);

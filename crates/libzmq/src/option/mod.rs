@@ -22,6 +22,9 @@ pub(crate) struct Settings {
     pub(crate) multicast_max_tpdu: c_int,
     /// For the next call of `zmq_connect`.
     pub(crate) connect_routing_id: Option<Vec<u8>>,
+    /// The bound descriptor that a bind shall take over, -1 for none; once it has, it is only remembered.
+    pub(crate) use_fd: c_int,
+    pub(crate) fd_is_used: bool,
 }
 
 impl Default for Settings {
@@ -32,6 +35,8 @@ impl Default for Settings {
             recovery_interval: 10_000,
             multicast_max_tpdu: 1500,
             connect_routing_id: None,
+            use_fd: -1,
+            fd_is_used: false,
         }
     }
 }

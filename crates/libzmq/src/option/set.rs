@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tamtam_zmq::{Options, SocketType, Spin};
+use tamtam_zmq::{IpRange, IpcFilter, Options, Secret, SocketType, Spin};
 
 use super::numbers::*;
 use crate::errno::{EINVAL, of_option};
@@ -98,6 +98,12 @@ pub(super) fn set(handle: &Handle, option: c_int, value: Option<&[u8]>) -> Resul
             handle.settings().connect_routing_id = Some(id.to_vec());
             return Ok(());
         }
+        USE_FD => {
+            let fd = at_least(-1, value)?;
+            let mut settings = handle.settings();
+            (settings.use_fd, settings.fd_is_used) = (fd, false);
+            return Ok(());
+        }
         _ => {}
     }
     let change = engine_option(option, value)?;
@@ -141,6 +147,23 @@ type Change = Box<dyn FnOnce(&mut Options)>;
 
 fn change(change: impl FnOnce(&mut Options) + 'static) -> Result<Change, c_int> {
     Ok(Box::new(change))
+}
+
+/// Adds a filter of one kind, or takes all of that kind away where no value is given.
+fn ipc_filter(
+    value: Option<&[u8]>,
+    make: impl FnOnce(c_int) -> IpcFilter,
+    is_kind: impl Fn(&IpcFilter) -> bool + 'static,
+) -> Result<Change, c_int> {
+    let added = value.filter(|value| !value.is_empty()).map(|value| int(Some(value)).map(make)).transpose()?;
+    change(move |options| {
+        let mut filters = options.ipc_accept_filters().clone();
+        match added {
+            Some(filter) => filters.push(filter),
+            None => filters.retain(|known| !is_kind(known)),
+        }
+        options.set_ipc_accept_filters(filters);
+    })
 }
 
 /// Reads the value of an option of the engine.
@@ -234,6 +257,43 @@ fn engine_option(option: c_int, value: Option<&[u8]>) -> Result<Change, c_int> {
         BINDTODEVICE => {
             let device = text(value, libc::IFNAMSIZ)?;
             set!(set_bind_to_device, Some(device).filter(|device| !device.is_empty()))
+        }
+        TCP_ACCEPT_FILTER => match text(value, TEXT_MAX)? {
+            none if none.is_empty() => set!(set_tcp_accept_filters, Vec::new()),
+            range => {
+                let range: IpRange = range.parse().map_err(|_| EINVAL)?;
+                change(move |options| {
+                    let mut ranges = options.tcp_accept_filters().clone();
+                    ranges.push(range);
+                    options.set_tcp_accept_filters(ranges);
+                })
+            }
+        },
+        IPC_FILTER_PID => ipc_filter(value, IpcFilter::Process, |known| matches!(known, IpcFilter::Process(_))),
+        IPC_FILTER_UID => ipc_filter(
+            value,
+            |user| IpcFilter::User(user.cast_unsigned()),
+            |known| matches!(known, IpcFilter::User(_)),
+        ),
+        IPC_FILTER_GID => ipc_filter(
+            value,
+            |group| IpcFilter::Group(group.cast_unsigned()),
+            |known| matches!(known, IpcFilter::Group(_)),
+        ),
+        SOCKS_PROXY => {
+            let proxy = text(value, TEXT_MAX)?;
+            if value.is_some() && proxy.is_empty() {
+                return Err(EINVAL);
+            }
+            set!(set_socks_proxy, Some(proxy).filter(|proxy| !proxy.is_empty()))
+        }
+        SOCKS_USERNAME => {
+            let name = text(value, TEXT_MAX)?;
+            set!(set_socks_username, Some(name).filter(|name| !name.is_empty()))
+        }
+        SOCKS_PASSWORD => {
+            let password = text(value, TEXT_MAX)?;
+            set!(set_socks_password, Secret::from(password))
         }
         TAMTAM_SPIN => match int(value)? {
             0 => set!(set_spin, Spin::Off),
