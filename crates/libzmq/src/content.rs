@@ -83,11 +83,7 @@ impl Content {
     /// # Safety
     ///
     /// `data` has as many readable octets as the message says until `free` is called (or for ever, without one).
-    pub(crate) unsafe fn foreign(
-        data: *mut c_void,
-        free: Option<FreeFn>,
-        hint: *mut c_void,
-    ) -> Arc<Self> {
+    pub(crate) unsafe fn foreign(data: *mut c_void, free: Option<FreeFn>, hint: *mut c_void) -> Arc<Self> {
         Arc::new(Self { place: Place::Foreign(Foreign { data, free, hint }) })
     }
 

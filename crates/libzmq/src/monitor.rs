@@ -99,7 +99,9 @@ impl Story {
                 }
             }
             // The descriptor of an attempt that failed is closed before the next one is scheduled.
-            EventKind::ConnectRetried { .. } if self.attempted.remove(&peer) => return vec![(CLOSED, 0), plain],
+            EventKind::ConnectRetried { .. } if self.attempted.remove(&peer) => {
+                return vec![(CLOSED, 0), plain];
+            }
             EventKind::HandshakeFailed { .. } => {
                 let fd = event.fd.and_then(|fd| u64::try_from(fd).ok()).unwrap_or_default();
                 return vec![plain, (DISCONNECTED, fd)];
@@ -204,11 +206,21 @@ unsafe fn optional<'a>(text: *const c_char) -> Option<&'a CStr> {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_socket_monitor(handle: *mut c_void, address: *const c_char, events: c_int) -> c_int {
+pub unsafe extern "C" fn zmq_socket_monitor(
+    handle: *mut c_void,
+    address: *const c_char,
+    events: c_int,
+) -> c_int {
     guarded(|| {
         // SAFETY: the caller's handle and string.
         let (handle, address) = unsafe { (socket(handle)?, optional(address)) };
-        monitor(handle, address, u64::from(events.cast_unsigned()), 1, c_int::from(SocketType::Pair.number()))?;
+        monitor(
+            handle,
+            address,
+            u64::from(events.cast_unsigned()),
+            1,
+            c_int::from(SocketType::Pair.number()),
+        )?;
         Ok(0)
     })
 }

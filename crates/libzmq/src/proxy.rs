@@ -71,8 +71,7 @@ unsafe fn run(
     if !commands.is_null() {
         // SAFETY: the caller's handle.
         let handle = unsafe { socket(commands) }?;
-        proxy = proxy
-            .attend(&handle.socket, move |command, control| obey(handle, &command, control));
+        proxy = proxy.attend(&handle.socket, move |command, control| obey(handle, &command, control));
     }
     proxy.run().map_err(|error| of_proxy(&error))?;
     if front.context.engine.is_shut_down() {

@@ -106,4 +106,3 @@ fn start() {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut()) };
     });
 }
-

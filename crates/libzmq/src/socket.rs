@@ -169,8 +169,8 @@ fn check_transport(handle: &Handle, endpoint: &str) -> Result<(), c_int> {
     if transport.is_empty() || address.is_empty() {
         return Err(EINVAL);
     }
-    let known = matches!(transport, "tcp" | "ipc" | "inproc" | "ws")
-        || cfg!(feature = "draft") && transport == "udp";
+    let known =
+        matches!(transport, "tcp" | "ipc" | "inproc" | "ws") || cfg!(feature = "draft") && transport == "udp";
     if !known {
         return Err(EPROTONOSUPPORT);
     }

@@ -25,7 +25,11 @@ pub struct Statistics {
 
 /// Writes what a socket has done so far to `out`, up to `size` octets.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tamtam_socket_statistics(handle: *mut c_void, out: *mut c_void, size: usize) -> c_int {
+pub unsafe extern "C" fn tamtam_socket_statistics(
+    handle: *mut c_void,
+    out: *mut c_void,
+    size: usize,
+) -> c_int {
     guarded(|| {
         // SAFETY: the caller's handle.
         let handle = unsafe { socket(handle) }?;

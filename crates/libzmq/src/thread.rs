@@ -42,8 +42,7 @@ pub unsafe extern "C" fn zmq_threadclose(thread: *mut c_void) {
     guarded(|| {
         // SAFETY: the caller's handle.
         let thread = unsafe { THREADS.retire(thread) };
-        let handle =
-            thread.and_then(|thread| thread.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let handle = thread.and_then(|thread| thread.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(handle) = handle {
             let _ = handle.join();
         }

@@ -39,8 +39,11 @@ impl Handle {
                 return Err((EINVAL, frame));
             }
             // Whoever cannot send has to learn it with the first part.
-            let timeout =
-                if flags & DONTWAIT != 0 { Some(Duration::ZERO) } else { *self.socket.options().send_timeout() };
+            let timeout = if flags & DONTWAIT != 0 {
+                Some(Duration::ZERO)
+            } else {
+                *self.socket.options().send_timeout()
+            };
             if let Err(error) = self.socket.wait_to_send(&frame, timeout) {
                 return Err((of_send(&error), frame));
             }
@@ -233,7 +236,12 @@ pub unsafe extern "C" fn zmq_send_const(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recv(handle: *mut c_void, data: *mut c_void, size: usize, flags: c_int) -> c_int {
+pub unsafe extern "C" fn zmq_recv(
+    handle: *mut c_void,
+    data: *mut c_void,
+    size: usize,
+    flags: c_int,
+) -> c_int {
     guarded(|| {
         // SAFETY: the caller's handle.
         let handle = unsafe { socket(handle) }?;

@@ -8,6 +8,7 @@ use tamtam_zmtp::Version;
 use crate::endpoint::{Endpoint, TcpAddress};
 use crate::filter::{IpRange, IpcFilter};
 use crate::secret::Secret;
+use crate::security::Security;
 
 /// Whether a thread that waits for a message burns CPU for a moment before it sleeps.
 ///
@@ -108,6 +109,13 @@ options! {
     reconnect_interval, set_reconnect_interval: Option<Duration> = Some(Duration::from_millis(100));
     /// Sets the ceiling up to which the delay doubles after each failure; `None` keeps it constant. Default 5 s, later.
     reconnect_interval_max, set_reconnect_interval_max: Option<Duration> = Some(Duration::from_secs(5));
+    /// Sets whether a connection is given up when nobody listens there (`ConnectionRefused`). Default false, later.
+    reconnect_stop_refused, set_reconnect_stop_refused: bool = false;
+    /// Sets whether a connection is given up when its handshake fails. Default false, later.
+    reconnect_stop_handshake_failed, set_reconnect_stop_handshake_failed: bool = false;
+    /// Sets whether a lost connection is given up once the application has taken back any other of the socket by
+    /// `disconnect`. Default false, later.
+    reconnect_stop_after_disconnect, set_reconnect_stop_after_disconnect: bool = false;
     /// Sets how long one attempt to connect may take; `None` leaves it to the operating system (the default). Later.
     connect_timeout, set_connect_timeout: Option<Duration> = None;
     /// Sets how long greeting and handshake may take; `None` is for ever. Default 30 s, later.
@@ -127,6 +135,20 @@ options! {
     /// Sets whether a new peer takes over a routing id that is in use. Default true (libzmq: false, where the newcomer is
     /// accepted and never heard), live.
     router_handover, set_router_handover: bool = true;
+    /// Sets whether a ROUTER tells of every new connection over the network by a message of two frames: its routing id and
+    /// an empty one. Default false, live.
+    router_notify_connect, set_router_notify_connect: bool = false;
+    /// Sets whether a ROUTER tells of the end of every connection over the network in the same way. Default false, live.
+    router_notify_disconnect, set_router_notify_disconnect: bool = false;
+    /// Sets a message that every new peer gets first, also after a reconnection (ROUTER, DEALER, CLIENT, SERVER, PEER).
+    /// Default none, live.
+    hello_message, set_hello_message: Option<Bytes> = None;
+    /// Sets a message that the application receives in the name of a peer that had connected here and is gone (ROUTER,
+    /// SERVER, PEER). Default none, live.
+    disconnect_message, set_disconnect_message: Option<Bytes> = None;
+    /// Sets a message that the application receives in the name of a peer that was connected to and whose connection is lost
+    /// (DEALER, CLIENT, PEER). Default none, live.
+    hiccup_message, set_hiccup_message: Option<Bytes> = None;
     /// Sets whether an empty message is sent to every new peer (REQ, DEALER, ROUTER). Default false, later.
     probe_router, set_probe_router: bool = false;
     /// Sets whether a REQ may send again without having got a reply. Default false, live.
@@ -139,7 +161,13 @@ options! {
     xpub_verboser, set_xpub_verboser: bool = false;
     /// Sets whether the application of an XPUB decides about subscriptions. Default false, live.
     xpub_manual, set_xpub_manual: bool = false;
-    /// Sets whether a PUB or XPUB waits (or refuses) instead of dropping when a subscriber's queue is full. Default false, live.
+    /// Sets whether the application of an XPUB decides about subscriptions, and the first message sent after one was received
+    /// goes only to the peer that made it: the last value of what it subscribed to. Default false, live.
+    xpub_manual_last_value, set_xpub_manual_last_value: bool = false;
+    /// Sets whether an XSUB passes on every cancellation, also of what others of its subscriptions still want. Default false, live.
+    xsub_verbose_unsubscribe, set_xsub_verbose_unsubscribe: bool = false;
+    /// Sets whether a PUB, XPUB or RADIO waits (or refuses) instead of dropping when a subscriber's queue is full. Datagrams
+    /// are dropped all the same. Default false, live.
     xpub_nodrop, set_xpub_nodrop: bool = false;
     /// Sets whether calls that do not wait count every message of the last millisecond as queued, also if it is written
     /// already, where that decides about being refused (XPUB with `xpub_nodrop`, ROUTER with `router_mandatory`): a burst
@@ -180,6 +208,13 @@ options! {
     priority, set_priority: Option<u32> = None;
     /// Sets the network interface to use (`SO_BINDTODEVICE`; may need a privilege). Default none, later.
     bind_to_device, set_bind_to_device: Option<String> = None;
+    /// Sets how long a read polls the network device before it gives up (`SO_BUSY_POLL`; more than the system's setting needs
+    /// a privilege and is ignored without). Default: the operating system's. Later.
+    busy_poll, set_busy_poll: Option<Duration> = None;
+    /// Sets how far multicast datagrams go: 1 stays in the local network, each router takes 1 off; 1 to 255. Default 1, later.
+    multicast_hops, set_multicast_hops: u32 = 1;
+    /// Sets whether this host gets the multicast datagrams that it sends itself. Default true, later.
+    multicast_loop, set_multicast_loop: bool = true;
     /// Sets from which addresses `tcp://` and `ws://` connections are accepted; others are closed at once. Default empty:
     /// from everywhere. Later.
     tcp_accept_filters, set_tcp_accept_filters: Vec<IpRange> = Vec::new();
@@ -196,6 +231,17 @@ options! {
     socks_password, set_socks_password: Secret = Secret::default();
     /// Sets additional properties that are announced to peers; names begin with `X-`. Default none, later.
     metadata, set_metadata: Vec<(String, Bytes)> = Vec::new();
+    /// Sets the security of network connections. Default [`Security::null`], later.
+    security, set_security: Security = Security::null();
+    /// Sets the domain that a ZAP handler is told (27/ZAP), at most 255 bytes; a handler may have different rules for each.
+    /// With the NULL mechanism a domain is what makes the handler be asked at all. Default empty, later.
+    zap_domain, set_zap_domain: String = String::new();
+    /// Sets whether nobody is let in where a ZAP handler should be asked and there is none. Default false: then NULL and
+    /// CURVE let everybody in. Later.
+    zap_enforce_domain, set_zap_enforce_domain: bool = false;
+    /// Sets how many accepted connections may shake hands at the same time, per bound endpoint; what comes beyond is closed
+    /// at once, and told to the monitor. 0 means no bound. Default 1024 (libzmq: none), later.
+    max_handshakes, set_max_handshakes: u32 = 1024;
     /// Sets the spin policy. Default adaptive, live.
     spin, set_spin: Spin = Spin::Adaptive;
     /// Sets who drives input and output. Default adaptive, live.
@@ -237,6 +283,14 @@ impl Options {
         if self.heartbeat_ttl > Duration::from_millis(6_553_500) {
             return invalid("heartbeat_ttl", format!("{:?}, at most 6553.5 s", self.heartbeat_ttl));
         }
+        if self.zap_domain.len() > 255 {
+            return invalid("zap_domain", format!("{} bytes, at most 255", self.zap_domain.len()));
+        }
+        let mechanism = self.security.mechanism();
+        if mechanism != "NULL" && self.version_max < Version::V3_0 {
+            let why = format!("{}, but {mechanism} needs at least 3.0", self.version_max);
+            return invalid("version_max", why);
+        }
         for (name, value) in &self.metadata {
             if !name.starts_with("X-") || name.len() > 255 {
                 return invalid(
@@ -250,6 +304,9 @@ impl Options {
                     format!("value of {name} has {} bytes, at most 16384", value.len()),
                 );
             }
+        }
+        if !(1..=255).contains(&self.multicast_hops) {
+            return invalid("multicast_hops", format!("{}, must be 1 to 255", self.multicast_hops));
         }
         self.socks_address()?;
         if self.socks_username.as_ref().is_some_and(|name| name.len() > 255) {

@@ -1,5 +1,6 @@
 //! One ZMTP peer, from greeting to close.
 
+mod auth;
 mod command;
 mod config;
 mod event;
@@ -8,7 +9,6 @@ mod handshake;
 mod heartbeat;
 mod identity;
 mod metadata;
-#[allow(dead_code)]
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -21,13 +21,15 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 
-pub use self::config::{Config, Heartbeat, Mechanism};
+pub use self::auth::{AuthReply, Credentials};
+pub use self::config::{Config, Heartbeat, Mechanism, PlainCredentials};
 pub use self::event::{Event, PeerInfo};
-pub use self::traffic::SLICE_MIN;
+pub(crate) use self::metadata::properties as zap_properties;
+pub use self::traffic::{GROUP_LEN_MAX, SLICE_MIN};
 pub use self::ws::WsRole;
 
 use self::greeting::{AwaitGreeting, AwaitRevision, AwaitSignature};
-use self::handshake::Handshake;
+use self::handshake::{Ciphers, Handshake};
 use self::identity::AwaitIdentity;
 use self::seal::Sealer;
 use self::traffic::Traffic;
@@ -36,6 +38,7 @@ use crate::error::ProtocolError;
 use crate::frame::Frame;
 use crate::framing::{Framing, Version, parse_header, put_command};
 use crate::message::Message;
+use crate::socket_type::SocketType;
 
 /// One ZMTP peer, from greeting to close. Reads no clock and owns no socket.
 ///
@@ -87,8 +90,10 @@ enum Step {
     Wait(usize),
     /// To the next state.
     Next(State),
+    /// To the question whether the peer is let in.
+    Ask(Credentials),
     /// To traffic.
-    Established(Box<PeerInfo>),
+    Established(Box<PeerInfo>, Option<Ciphers>),
 }
 
 impl Connection {
@@ -173,10 +178,12 @@ impl Connection {
                 }
                 continue;
             }
-            let mut inner = mem::take(&mut ws.inner);
-            let event = if inner.is_empty() { Ok(None) } else { self.advance(&mut inner) };
+            let mut inner = ws.take_inner();
+            // A handshake may have something to say without any octet more.
+            let idle = inner.is_empty() && matches!(self.state, State::Traffic(_));
+            let event = if idle { Ok(None) } else { self.advance(&mut inner) };
             let Some(ws) = &mut self.ws else { return Ok(None) };
-            ws.inner = inner;
+            ws.give_back(inner);
             if let Some(event) = event? {
                 return Ok(Some(event));
             }
@@ -206,13 +213,40 @@ impl Connection {
                     return Ok(None);
                 }
                 Step::Next(state) => self.state = state,
-                Step::Established(peer) => {
-                    self.state = State::Traffic(Traffic::new(&self.config, peer.version, self.ws.is_some()));
+                Step::Ask(credentials) => return Ok(Some(Event::Authenticate(Box::new(credentials)))),
+                Step::Established(peer, ciphers) => {
+                    let (sealer, opener) = ciphers.map_or((None, None), |ciphers| {
+                        let (sealer, opener) = *ciphers;
+                        (Some(Box::new(sealer)), Some(Box::new(opener)))
+                    });
+                    self.sealer = sealer;
+                    self.plain_control = self.control.len();
+                    self.state =
+                        State::Traffic(Traffic::new(&self.config, peer.version, opener, self.ws.is_some()));
                     self.peer = Some(peer.clone());
                     return Ok(Some(Event::Ready(peer)));
                 }
             }
         }
+    }
+
+    /// Answers [`Event::Authenticate`]. Then call [`transmit`](Self::transmit), and [`receive`](Self::receive): the rest of
+    /// the handshake may have arrived already. Without a question it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The peer was refused, which closes the connection: write what [`transmit`](Self::transmit) gives before closing,
+    /// it tells the peer. On a closed connection, what closed it.
+    pub fn authenticated(&mut self, reply: AuthReply) -> Result<(), ProtocolError> {
+        let result = match &mut self.state {
+            State::Handshake(handshake) => handshake.authenticated(&self.config, reply, &mut self.control),
+            State::Closed(violation) => return Err(violation.clone()),
+            _ => Ok(()),
+        };
+        if let Err(violation) = &result {
+            self.close(violation.clone());
+        }
+        result
     }
 
     fn close(&mut self, violation: ProtocolError) {
@@ -352,12 +386,13 @@ impl Connection {
     }
 
     /// Appends a subscription to `topic`, as this peer understands it: a SUBSCRIBE command for ZMTP 3.1, else the
-    /// message of 29/PUBSUB, which is also right as long as the peer is not known.
+    /// message of 29/PUBSUB, which is also right as long as the peer is not known. A DISH joins the group `topic`.
     pub fn put_subscribe(&mut self, topic: &[u8], out: &mut Vec<u8>) {
         self.put_subscription(command::SUBSCRIBE, traffic::LEGACY_SUBSCRIBE, topic, out);
     }
 
     /// Appends the end of a subscription to `topic`: a CANCEL command for ZMTP 3.1, else the message of 29/PUBSUB.
+    /// A DISH leaves the group `topic`.
     pub fn put_cancel(&mut self, topic: &[u8], out: &mut Vec<u8>) {
         self.put_subscription(command::CANCEL, traffic::LEGACY_CANCEL, topic, out);
     }
@@ -373,6 +408,14 @@ impl Connection {
     }
 
     fn put_plain_subscription(&self, name: &[u8], legacy: u8, topic: &[u8], out: &mut Vec<u8>) {
+        if self.config.socket_type == SocketType::Dish {
+            // Peers older than ZMTP 3.0, which have no commands, cannot be told: no RADIO is that old.
+            if self.peer.as_deref().is_none_or(|peer| peer.version >= Version::V3_0) {
+                let name = if legacy == traffic::LEGACY_SUBSCRIBE { command::JOIN } else { command::LEAVE };
+                put_command(out, name, topic);
+            }
+            return;
+        }
         if self.peer.as_deref().is_some_and(|peer| peer.version >= Version::V3_1) {
             put_command(out, name, topic);
         } else {

@@ -74,9 +74,7 @@ pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value,
             }
             Value::Int(handle.edge.get().ok_or(EINVAL)?.number())
         }
-        TAMTAM_FD_LEVEL => {
-            Value::Int(handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd())
-        }
+        TAMTAM_FD_LEVEL => Value::Int(handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd()),
         TYPE => number(handle.kind().number()),
         THREAD_SAFE => yes(handle.kind().is_thread_safe()),
         LAST_ENDPOINT => Value::Text(handle.socket.last_endpoint().unwrap_or_default().into_bytes()),
@@ -101,9 +99,9 @@ pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value,
         SNDBUF => or_system(*options.send_buffer()),
         RCVBUF => or_system(*options.receive_buffer()),
         BACKLOG => number(*options.backlog()),
-        MAXMSGSIZE => Value::Int64(options.max_message_size().map_or(-1, |size| {
-            i64::try_from(size).unwrap_or(i64::MAX)
-        })),
+        MAXMSGSIZE => Value::Int64(
+            options.max_message_size().map_or(-1, |size| i64::try_from(size).unwrap_or(i64::MAX)),
+        ),
         IPV6 => yes(*options.ipv6()),
         IPV4ONLY => yes(!*options.ipv6()),
         IMMEDIATE => yes(*options.immediate()),

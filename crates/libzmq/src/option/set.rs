@@ -155,7 +155,8 @@ fn ipc_filter(
     make: impl FnOnce(c_int) -> IpcFilter,
     is_kind: impl Fn(&IpcFilter) -> bool + 'static,
 ) -> Result<Change, c_int> {
-    let added = value.filter(|value| !value.is_empty()).map(|value| int(Some(value)).map(make)).transpose()?;
+    let added =
+        value.filter(|value| !value.is_empty()).map(|value| int(Some(value)).map(make)).transpose()?;
     change(move |options| {
         let mut filters = options.ipc_accept_filters().clone();
         match added {
@@ -269,7 +270,9 @@ fn engine_option(option: c_int, value: Option<&[u8]>) -> Result<Change, c_int> {
                 })
             }
         },
-        IPC_FILTER_PID => ipc_filter(value, IpcFilter::Process, |known| matches!(known, IpcFilter::Process(_))),
+        IPC_FILTER_PID => {
+            ipc_filter(value, IpcFilter::Process, |known| matches!(known, IpcFilter::Process(_)))
+        }
         IPC_FILTER_UID => ipc_filter(
             value,
             |user| IpcFilter::User(user.cast_unsigned()),

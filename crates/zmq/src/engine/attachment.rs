@@ -10,12 +10,13 @@ use bytes::BytesMut;
 use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version, WsRole};
 
 use super::background::{Command, Timer};
-use super::core::{Life, Locked};
+use super::core::Locked;
+use super::gate::Gate;
 use super::outbox::Outbox;
-use super::pattern::takes_turns;
+use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};
 use super::socks::{Login, Socks, SocksError};
-use crate::endpoint::{Endpoint, Host, TcpAddress};
+use crate::endpoint::{Endpoint, Host, TcpAddress, UdpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
 use crate::filter::IpcFilter;
 use crate::monitor::EventKind;
@@ -43,6 +44,16 @@ pub(crate) enum Attachment {
         endpoint: Arc<str>,
         peer: PeerId,
     },
+    /// A UDP endpoint, bound or connected.
+    Datagrams {
+        endpoint: Arc<str>,
+        /// As the application wrote it.
+        given: Arc<str>,
+        bound: bool,
+        peer: PeerId,
+        /// A target that may have to be looked up.
+        name: Option<UdpAddress>,
+    },
 }
 
 /// The descriptor of a listener.
@@ -60,11 +71,22 @@ impl AsFd for ListenerFd {
     }
 }
 
+/// What the connections of a listener or dialer are told.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    config: Arc<Config>,
+    /// Who says whether a peer is let in, if anybody does.
+    gate: Option<Arc<Gate>>,
+}
+
 /// A bound endpoint of a network transport.
 pub(crate) struct Listener {
     pub(crate) endpoint: Arc<str>,
     fd: ListenerFd,
-    config: Arc<Config>,
+    setup: Setup,
+    /// Connections that shake hands at the moment, and how many may.
+    shaking_hands: u32,
+    max_handshakes: u32,
     tcp: TcpOptions,
     options: Arc<Options>,
     /// Its connections begin with the upgrade to a WebSocket.
@@ -81,11 +103,13 @@ pub(crate) struct Dialer {
     /// The SOCKS proxy to go through.
     proxy: Option<TcpAddress>,
     pub(crate) peer: PeerId,
-    config: Arc<Config>,
+    setup: Setup,
     tcp: TcpOptions,
-    options: Arc<Options>,
+    pub(crate) options: Arc<Options>,
     /// Failures since the last success.
-    failures: u32,
+    pub(crate) failures: u32,
+    /// No more attempts, by the `reconnect_stop` options.
+    pub(crate) stopped: bool,
 }
 
 impl Listener {
@@ -126,15 +150,22 @@ impl Attachment {
         match self {
             Self::Listener(listener) => &listener.endpoint,
             Self::Dialer(dialer) => &dialer.endpoint,
-            Self::Name { endpoint } | Self::Pipe { endpoint, .. } => endpoint,
+            Self::Name { endpoint } | Self::Pipe { endpoint, .. } | Self::Datagrams { endpoint, .. } => {
+                endpoint
+            }
         }
+    }
+
+    /// Tells whether the application means this one.
+    fn is_called(&self, text: &str) -> bool {
+        &**self.endpoint() == text || matches!(self, Self::Datagrams { given, .. } if &**given == text)
     }
 }
 
 /// A byte stream that a peer is to get, standing or being made.
 struct Stream {
     fd: OwnedFd,
-    config: Arc<Config>,
+    setup: Setup,
     /// Our side of the WebSocket, if it is to be one.
     ws: Option<WsRole>,
     remote: String,
@@ -156,8 +187,7 @@ impl Dialer {
     }
 }
 
-/// What a connection is told of the socket.
-fn config(kind: SocketType, options: &Options) -> Arc<Config> {
+fn setup(kind: SocketType, options: &Options) -> Setup {
     let mut config = Config::new(kind);
     config.identity = options.routing_id.clone();
     config.metadata.clone_from(&options.metadata);
@@ -171,7 +201,10 @@ fn config(kind: SocketType, options: &Options) -> Arc<Config> {
             timeout: options.heartbeat_timeout.unwrap_or(interval),
         });
     }
-    Arc::new(config)
+    config.mechanism.clone_from(&options.security.mechanism);
+    let gate = Gate::new(options);
+    config.authenticate = gate.is_some();
+    Setup { config: Arc::new(config), gate }
 }
 
 fn tcp_options(options: &Options) -> TcpOptions {
@@ -186,6 +219,7 @@ fn tcp_options(options: &Options) -> TcpOptions {
         tos: options.tos,
         priority: options.priority,
         bind_to_device: options.bind_to_device.clone(),
+        busy_poll: options.busy_poll,
         max_retransmit: options.tcp_max_retransmit,
         backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
     }
@@ -203,7 +237,7 @@ impl Locked<'_> {
         Net { outbox: Outbox::default(), framing, conn, dialed, batch_out: false, burst, born }
     }
 
-    fn add_attachment(&mut self, attachment: Attachment) -> u32 {
+    pub(crate) fn add_attachment(&mut self, attachment: Attachment) -> u32 {
         let id = self.next_attachment;
         // 28 bits stand in the background thread's tokens.
         self.next_attachment = (id + 1) & 0x0FFF_FFFF;
@@ -228,16 +262,20 @@ impl Locked<'_> {
         let endpoint = Endpoint::parse_bind(text)?;
         let failed = |source| BindError::Io { endpoint: text.to_owned(), source };
         let tcp = tcp_options(&self.options);
+        if self.core.kind == SocketType::Dgram && !matches!(endpoint, Endpoint::Udp(_)) {
+            return Err(BindError::WrongTransport { endpoint: text.to_owned(), socket_type: self.core.kind });
+        }
         let ws = matches!(endpoint, Endpoint::Ws(_));
         if ws && self.core.kind == SocketType::Stream {
             return Err(failed(raw_websocket()));
         }
         let (fd, resolved) = match &endpoint {
+            Endpoint::Udp(_) | Endpoint::Inproc(_) if adopted.is_some() => {
+                let why = "only listening descriptors of tcp, ws and ipc are taken over";
+                return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
+            }
+            Endpoint::Udp(address) => return self.bind_datagrams(text, address),
             Endpoint::Inproc(_) => {
-                if adopted.is_some() {
-                    let why = "an inproc name has no descriptor";
-                    return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
-                }
                 self.bind_inproc(text)?;
                 self.last_endpoint = Some(text.to_owned());
                 return Ok(text.to_owned());
@@ -262,12 +300,14 @@ impl Locked<'_> {
                 (ListenerFd::Ipc(listener), resolved)
             }
         };
-        let config = config(self.core.kind, &self.options);
+        let setup = setup(self.core.kind, &self.options);
         let endpoint: Arc<str> = resolved.as_str().into();
         let listener = Listener {
             endpoint: Arc::clone(&endpoint),
             fd,
-            config,
+            setup,
+            shaking_hands: 0,
+            max_handshakes: self.options.max_handshakes,
             tcp,
             options: Arc::clone(&self.options),
             ws,
@@ -308,11 +348,20 @@ impl Locked<'_> {
             return Err(ConnectError::Closed { endpoint: text.to_owned() });
         }
         let target = Endpoint::parse_connect(text)?;
-        if self.core.kind == SocketType::Pair && self.iter_peers().any(Peer::takes_the_place) {
+        if let Endpoint::Udp(address) = &target {
+            return self.connect_datagrams(text, address);
+        }
+        if self.core.kind == SocketType::Dgram {
+            return Err(ConnectError::WrongTransport {
+                endpoint: text.to_owned(),
+                socket_type: self.core.kind,
+            });
+        }
+        if is_exclusive(self.core.kind) && self.iter_peers().any(Peer::takes_the_place) {
             return Err(ConnectError::Occupied { endpoint: text.to_owned() });
         }
         if let Endpoint::Inproc(_) = &target {
-            return self.connect_inproc(text, routing_id);
+            return self.connect_inproc(text, routing_id).map(|_| ());
         }
         let kind = self.core.kind;
         if kind == SocketType::Stream && matches!(target, Endpoint::Ws(_)) {
@@ -340,7 +389,7 @@ impl Locked<'_> {
         let net = self.new_net(framing, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
-            && let super::pattern::Pattern::Route(identities) = &mut self.pattern
+            && let Pattern::Route(identities) = &mut self.pattern
             && !identities.force(peer, id)
         {
             self.remove_peer(peer);
@@ -351,10 +400,11 @@ impl Locked<'_> {
             target,
             proxy,
             peer,
-            config: config(kind, &options),
+            setup: setup(kind, &options),
             tcp: tcp_options(&options),
             options: Arc::clone(&options),
             failures: 0,
+            stopped: false,
         }));
         if let Some(peer) = self.peer_mut(peer) {
             peer.attachment = id;
@@ -372,6 +422,13 @@ impl Locked<'_> {
                 peer.attached = kind != SocketType::Stream;
                 peer.addressed = true;
             }
+            let state = &mut **self;
+            if let Pattern::Serve(ids) = &mut state.pattern {
+                ids.assign(peer);
+                if let Some(peer) = state.peer_mut(peer) {
+                    peer.attached = true;
+                }
+            }
         }
         self.last_endpoint = Some(text.to_owned());
         let core = Arc::clone(self.core);
@@ -386,7 +443,10 @@ impl Locked<'_> {
     /// Stops listening there, and ends the connections accepted there.
     pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
         self.detach_endpoint(text, false, |attachment| {
-            matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. })
+            matches!(
+                attachment,
+                Attachment::Listener(_) | Attachment::Name { .. } | Attachment::Datagrams { bound: true, .. }
+            )
         })
     }
 
@@ -395,8 +455,14 @@ impl Locked<'_> {
     /// With `discard`, what was received over it and not taken yet goes too.
     pub(crate) fn disconnect_endpoint(&mut self, text: &str, discard: bool) -> Result<(), EndpointNotFound> {
         self.detach_endpoint(text, discard, |attachment| {
-            matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })
-        })
+            matches!(
+                attachment,
+                Attachment::Dialer(_) | Attachment::Pipe { .. } | Attachment::Datagrams { bound: false, .. }
+            )
+        })?;
+        // See `reconnect_stop_after_disconnect`.
+        self.has_disconnected = true;
+        Ok(())
     }
 
     fn detach_endpoint(
@@ -408,7 +474,7 @@ impl Locked<'_> {
         let found: Vec<u32> = self
             .attachments
             .iter()
-            .filter(|(_, attachment)| &**attachment.endpoint() == text && wanted(attachment))
+            .filter(|(_, attachment)| attachment.is_called(text) && wanted(attachment))
             .map(|(&id, _)| id)
             .collect();
         if found.is_empty() {
@@ -422,7 +488,7 @@ impl Locked<'_> {
 
     /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
     /// kernel takes it at once.
-    fn close_attachment(&mut self, id: u32, discard: bool) {
+    pub(crate) fn close_attachment(&mut self, id: u32, discard: bool) {
         self.flush_dirty();
         let Some(attachment) = self.attachments.remove(&id) else { return };
         let endpoint = Arc::clone(attachment.endpoint());
@@ -434,7 +500,7 @@ impl Locked<'_> {
         }
         let peers: Vec<PeerId> = match &attachment {
             Attachment::Dialer(dialer) => vec![dialer.peer],
-            Attachment::Pipe { peer, .. } => vec![*peer],
+            Attachment::Pipe { peer, .. } | Attachment::Datagrams { peer, .. } => vec![*peer],
             Attachment::Listener(_) => self
                 .iter_peers()
                 .filter(|peer| peer.attachment == id && matches!(&peer.link, Link::Net(net) if !net.dialed))
@@ -460,7 +526,9 @@ impl Locked<'_> {
     pub(crate) fn forget_attachment_of(&mut self, peer: &Peer) {
         let stands_for = match self.attachments.get(&peer.attachment) {
             Some(Attachment::Dialer(dialer)) => dialer.peer == peer.id,
-            Some(Attachment::Pipe { peer: id, .. }) => *id == peer.id,
+            Some(Attachment::Pipe { peer: id, .. } | Attachment::Datagrams { peer: id, .. }) => {
+                *id == peer.id
+            }
             _ => false,
         };
         if stands_for {
@@ -516,11 +584,19 @@ impl Locked<'_> {
                             .map(|(pid, ..)| format!("pid {pid}"))
                             .unwrap_or_default()
                     };
-                    let config = Arc::clone(&listener.config);
+                    if listener.max_handshakes > 0 && listener.shaking_hands >= listener.max_handshakes {
+                        // Whoever comes again later may find room: those who only hold places lose them in time.
+                        let reason =
+                            format!("{remote}: {} others are shaking hands already", listener.shaking_hands);
+                        self.tell(&endpoint, None, EventKind::Refused { reason });
+                        continue;
+                    }
+                    listener.shaking_hands += 1;
+                    let setup = listener.setup.clone();
                     let ws = listener.ws.then_some(WsRole::Server);
                     let stream = Stream {
                         fd,
-                        config,
+                        setup,
                         ws,
                         remote,
                         alternatives: Vec::new(),
@@ -576,16 +652,23 @@ impl Locked<'_> {
         self.adopt(id, stream);
     }
 
+    /// A connection that was accepted there shakes hands no longer.
+    pub(crate) fn handshake_over(&mut self, attachment: u32) {
+        if let Some(Attachment::Listener(listener)) = self.attachments.get_mut(&attachment) {
+            listener.shaking_hands = listener.shaking_hands.saturating_sub(1);
+        }
+    }
+
     /// Gives a peer its connection and has it watched.
     fn adopt(&mut self, id: PeerId, stream: Stream) {
-        let Stream { fd, config, ws, remote, alternatives, socks, phase } = stream;
+        let Stream { fd, setup, ws, remote, alternatives, socks, phase } = stream;
         let core = Arc::clone(self.core);
         let epoch = self.next_epoch();
         let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
         let fd = Arc::new(fd);
         let protocol = (core.kind != SocketType::Stream).then(|| match &ws {
-            None => Connection::new(config),
-            Some(role) => Connection::websocket(config, role),
+            None => Connection::new(setup.config),
+            Some(role) => Connection::websocket(setup.config, role),
         });
         let conn = Conn {
             fd: Arc::clone(&fd),
@@ -593,6 +676,8 @@ impl Locked<'_> {
             protocol,
             input: BytesMut::new(),
             control: Vec::new(),
+            gate: setup.gate,
+            asking: false,
             seals: false,
             sealed: Sealed::default(),
             home: Home::Background,
@@ -624,7 +709,10 @@ impl Locked<'_> {
 
     /// Makes one attempt to connect. Runs on the background thread.
     pub(crate) fn dial(&mut self, attachment: u32) {
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
+            self.dial_datagrams(attachment);
+            return;
+        };
         let (peer, endpoint) = (dialer.peer, Arc::clone(&dialer.endpoint));
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
             return;
@@ -634,7 +722,7 @@ impl Locked<'_> {
         match &dialer.target {
             Endpoint::Ipc(address) => {
                 let address = address.clone();
-                let config = Arc::clone(&dialer.config);
+                let setup = dialer.setup.clone();
                 match socket::connect_ipc(&address) {
                     Ok((fd, progress)) => {
                         let phase = match progress {
@@ -644,7 +732,7 @@ impl Locked<'_> {
                         let remote = address.to_string();
                         let stream = Stream {
                             fd,
-                            config,
+                            setup,
                             ws: None,
                             remote,
                             alternatives: Vec::new(),
@@ -653,7 +741,10 @@ impl Locked<'_> {
                         };
                         self.adopt(peer, stream);
                     }
-                    Err(error) => self.connect_failed(peer, &error.to_string()),
+                    Err(error) => {
+                        self.refused(peer, &error);
+                        self.connect_failed(peer, &error.to_string());
+                    }
                 }
             }
             Endpoint::Tcp(address) => {
@@ -664,7 +755,7 @@ impl Locked<'_> {
                 let address = address.tcp();
                 self.dial_tcp(attachment, peer, &address);
             }
-            Endpoint::Inproc(_) => {}
+            Endpoint::Inproc(_) | Endpoint::Udp(_) => {}
         }
     }
 
@@ -697,7 +788,10 @@ impl Locked<'_> {
 
     /// The name of a dialer has been looked up.
     pub(crate) fn resolved(&mut self, attachment: u32, result: io::Result<Vec<SocketAddr>>) {
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
+            self.datagrams_resolved(attachment, result);
+            return;
+        };
         let peer = dialer.peer;
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
             return;
@@ -739,7 +833,7 @@ impl Locked<'_> {
                 _ => None,
             };
             let timeout = dialer.options.connect_timeout;
-            let config = Arc::clone(&dialer.config);
+            let setup = dialer.setup.clone();
             let attempt =
                 source.transpose().and_then(|source| socket::connect_tcp(address, source, &dialer.tcp));
             match attempt {
@@ -747,7 +841,7 @@ impl Locked<'_> {
                     // Even a connection that stands at once is confirmed through its first readiness.
                     let stream = Stream {
                         fd,
-                        config,
+                        setup,
                         ws,
                         remote: socket::endpoint_text(&address),
                         alternatives: addresses,
@@ -762,46 +856,12 @@ impl Locked<'_> {
                     return;
                 }
                 Err(error) if addresses.is_empty() => {
+                    self.refused(peer, &error);
                     self.connect_failed(peer, &error.to_string());
                     return;
                 }
                 Err(_) => {}
             }
-        }
-    }
-
-    /// Tells whether a lost connection is tried again: it was not taken back, and closing still has something to send.
-    pub(crate) fn keeps_dialing(&self, id: PeerId) -> bool {
-        let Some(peer) = self.peer(id) else { return false };
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&peer.attachment) else { return false };
-        dialer.peer == id
-            && dialer.options.reconnect_interval.is_some()
-            && (self.life == Life::Open || peer.queued_out() > 0)
-    }
-
-    pub(crate) fn schedule_redial(&mut self, id: PeerId, reason: &str) {
-        let Some(peer) = self.peer(id) else { return };
-        let attachment = peer.attachment;
-        let endpoint = Arc::clone(&peer.endpoint);
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment) else { return };
-        let Some(base) = dialer.options.reconnect_interval else { return };
-        let mut delay = base;
-        if let Some(max) = dialer.options.reconnect_interval_max {
-            delay = base.saturating_mul(1 << dialer.failures.min(16)).min(max.max(base));
-        }
-        dialer.failures = dialer.failures.saturating_add(1);
-        // Between half and one and a half: clients of one server do not come back in step.
-        let after = delay / 2 + delay.mul_f64(jitter());
-        self.tell(&endpoint, Some(id), EventKind::ConnectRetried { after, reason: reason.to_owned() });
-        self.set_timer(Instant::now() + after, Timer::Redial { attachment });
-    }
-
-    pub(crate) fn reset_backoff(&mut self, id: PeerId) {
-        let Some(attachment) = self.peer(id).map(|peer| peer.attachment) else { return };
-        if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
-            && dialer.peer == id
-        {
-            dialer.failures = 0;
         }
     }
 }
@@ -816,13 +876,6 @@ fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {
         Some(Attachment::Listener(listener)) => Some(listener.fd.as_fd()),
         _ => None,
     }
-}
-
-/// A number from 0 up to 1, different in each process and each time: the standard library's hasher is seeded randomly.
-fn jitter() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let bits = u32::try_from(RandomState::new().hash_one(Instant::now()) >> 32).unwrap_or(0);
-    f64::from(bits) / f64::from(u32::MAX)
 }
 
 // The tokens of the background thread have room for this many peers and sockets.

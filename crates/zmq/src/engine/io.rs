@@ -11,6 +11,7 @@ use tamtam_zmtp::{Frame, Message, PeerId, ProtocolError};
 use super::core::{Life, Locked, NOTIFY, Who};
 use super::outbox::BATCH_BYTES;
 use super::peer::{Home, Link, Phase};
+use crate::monitor::HandshakeCause;
 use crate::statistics::PeerState;
 use crate::sys::epoll::{Events, Interest};
 use crate::sys::stream;
@@ -252,6 +253,10 @@ impl Locked<'_> {
             0 => false,
             hwm => peer.inbox.len() >= hwm as usize,
         };
+        if let Link::Datagrams(_) = peer.link {
+            self.update_datagrams_interest(id);
+            return;
+        }
         let Some(conn) = peer.conn_mut() else { return };
         let mut wanted = if conn.hangup || paused { Interest::NONE } else { Interest::READ };
         if conn.blocked || conn.phase == Phase::Connecting {
@@ -283,7 +288,9 @@ impl Locked<'_> {
     /// The application has taken enough: reads go on.
     #[inline]
     pub(crate) fn resume_reading(&mut self, id: PeerId) {
-        if let Some(conn) = self.peer(id).and_then(super::peer::Peer::conn)
+        if self.peer(id).is_some_and(|peer| matches!(peer.link, Link::Datagrams(_))) {
+            self.update_datagrams_interest(id);
+        } else if let Some(conn) = self.peer(id).and_then(super::peer::Peer::conn)
             && !conn.hangup
             && (conn.interest == Interest::NONE || conn.interest == Interest::WRITE)
         {
@@ -296,7 +303,11 @@ impl Locked<'_> {
     pub(crate) fn read(&mut self, id: PeerId) -> bool {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return false };
-        let Link::Net(net) = &mut peer.link else { return false };
+        let net = match &mut peer.link {
+            Link::Net(net) => net,
+            Link::Datagrams(_) => return self.read_datagrams(id),
+            _ => return false,
+        };
         let Some(conn) = &mut net.conn else { return false };
         if conn.phase == Phase::Connecting {
             return false;
@@ -414,11 +425,12 @@ impl Locked<'_> {
             && conn.sealed.is_empty()
             && let Some(last_words) = conn.protocol.as_mut().and_then(tamtam_zmtp::Connection::transmit)
         {
+            let last_words = [std::mem::take(&mut conn.control), last_words].concat();
             let _ = stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(&last_words)]);
         }
         let reason = error.to_string();
         if handshaking {
-            self.handshake_failed(id, reason);
+            self.handshake_failed(id, reason, HandshakeCause::from(error));
         } else {
             self.disconnect(id, &reason);
         }
@@ -433,7 +445,7 @@ impl Locked<'_> {
                 self.connect_failed(id, &format!("{reason} while the SOCKS proxy was to connect"));
             }
             Some(PeerState::Handshaking | PeerState::Connecting) => {
-                self.handshake_failed(id, format!("{reason} during the handshake"));
+                self.handshake_failed(id, format!("{reason} during the handshake"), HandshakeCause::Closed);
             }
             _ => self.disconnect(id, reason),
         }
@@ -499,7 +511,7 @@ impl Locked<'_> {
                     true,
                     conn.interest != Interest::READ && conn.interest != (Interest::READ | Interest::WRITE),
                 ),
-                None => (false, false),
+                None => (self.peer(id).is_some_and(|peer| matches!(peer.link, Link::Datagrams(_))), false),
             };
             if !wants_read {
                 continue;

@@ -9,9 +9,10 @@ use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, 
 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
-use super::pattern::{Pattern, takes_turns};
+use super::gate::Asker;
+use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Home, Item, Link, Peer, Phase};
-use crate::monitor::EventKind;
+use crate::monitor::{EventKind, HandshakeCause};
 use crate::sys::epoll::Interest;
 use crate::sys::{socket, stream};
 
@@ -26,6 +27,7 @@ impl Locked<'_> {
         match conn.phase {
             Phase::Connecting => {
                 if let Err(error) = socket::finish_connect(conn.fd.as_fd()) {
+                    self.refused(id, &error);
                     self.connect_failed(id, &error.to_string());
                     return;
                 }
@@ -127,7 +129,7 @@ impl Locked<'_> {
     }
 
     /// Goes on with the greeting and the handshake, as far as the bytes reach.
-    fn handshake(&mut self, id: PeerId) {
+    pub(crate) fn handshake(&mut self, id: PeerId) {
         loop {
             let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
             if conn.phase != Phase::Handshaking {
@@ -147,6 +149,7 @@ impl Locked<'_> {
                     self.established(id, Some(info));
                     return;
                 }
+                Ok(Some(Event::Authenticate(credentials))) => self.ask(id, *credentials),
                 Ok(Some(_)) => {}
                 Ok(None) => return,
                 Err(error) => {
@@ -163,7 +166,7 @@ impl Locked<'_> {
         let set = match self.ready_set() {
             Ok(set) => set,
             Err(error) => {
-                self.handshake_failed(id, error.to_string());
+                self.handshake_failed(id, error.to_string(), HandshakeCause::Ours);
                 return;
             }
         };
@@ -181,13 +184,14 @@ impl Locked<'_> {
         }
         conn.home = Home::Nowhere;
         if let Err(error) = set.epoll.add(conn.fd.as_fd(), u64::from(id.0), Interest::READ) {
-            self.handshake_failed(id, error.to_string());
+            self.handshake_failed(id, error.to_string(), HandshakeCause::Ours);
             return;
         }
         conn.home = Home::Socket;
         conn.interest = Interest::READ;
         conn.phase = Phase::Ready;
         let epoch = conn.epoch;
+        let accepted = !net.dialed;
         let mut timer = None;
         if let Some(protocol) = &mut conn.protocol {
             conn.seals = protocol.seals();
@@ -209,6 +213,9 @@ impl Locked<'_> {
                     net.framing = framing;
                 }
             }
+        }
+        if accepted && let Some(attachment) = self.peer(id).map(|peer| peer.attachment) {
+            self.handshake_over(attachment);
         }
         if !self.net_peers.contains(&id) {
             self.net_peers.push(id);
@@ -240,12 +247,11 @@ impl Locked<'_> {
         let addressed = peer.addressed;
         let announced = peer.info.as_ref().map(|info| info.identity.clone()).unwrap_or_default();
         let endpoint = Arc::clone(&peer.endpoint);
-        if kind == SocketType::Pair && state.iter_peers().any(|peer| peer.id != id && peer.takes_the_place())
-        {
+        if is_exclusive(kind) && state.iter_peers().any(|peer| peer.id != id && peer.takes_the_place()) {
             //= 31/EXPAIR, the PAIR socket type
             //# SHALL consider a peer as available only when it has an outgoing queue that is not full.
             // and takes one peer only.
-            self.refuse(id, "a PAIR socket takes one peer at a time");
+            self.refuse(id, "a PAIR or CHANNEL socket takes one peer at a time");
             return;
         }
         if let Pattern::Route(identities) = &mut state.pattern
@@ -275,8 +281,11 @@ impl Locked<'_> {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         peer.attached = true;
+        if let Pattern::Serve(ids) = &mut state.pattern {
+            ids.assign(id);
+        }
         // A PUSH or PUB has nothing to take; what arrives there is acted on when it is read.
-        if !matches!(kind, SocketType::Push | SocketType::Pub) {
+        if kind.can_receive() {
             state.recv_turn.add(id);
         }
         if takes_turns(kind) {
@@ -286,14 +295,15 @@ impl Locked<'_> {
                 state.send_turn.activate(id);
             }
         }
-        if matches!(state.pattern, Pattern::Subscribe(_)) {
+        self.greet(id);
+        if matches!(self.pattern, Pattern::Subscribe(_) | Pattern::Join(_)) {
             self.send_all_subscriptions(id);
         }
         if options.probe_router && matches!(kind, SocketType::Req | SocketType::Dealer | SocketType::Router) {
             self.send_to(id, Message::new(Frame::new()));
         }
         if kind == SocketType::Stream && options.stream_notify {
-            self.stream_notice(id);
+            self.local_notice(id, Message::new(Frame::new()));
         }
         let has_something = self.peer(id).is_some_and(|peer| peer.queued_in() > 0);
         if has_something && self.recv_turn.contains(id) {
@@ -301,10 +311,10 @@ impl Locked<'_> {
         }
     }
 
-    /// STREAM tells of a connection, and of its end, by an empty frame.
-    fn stream_notice(&mut self, id: PeerId) {
+    /// What the socket itself says to its application in the name of a peer: that it has come or gone.
+    pub(crate) fn local_notice(&mut self, id: PeerId, message: Message) {
         if let Some(peer) = self.peer_mut(id) {
-            peer.inbox.push_back(Message::new(Frame::new()));
+            peer.inbox.push_back(message);
         }
         if self.recv_turn.contains(id) {
             self.recv_turn.activate(id);
@@ -335,13 +345,13 @@ impl Locked<'_> {
                 inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
                 state.after.sockets.extend(inproc.announce());
             }
-            Link::Gone => {}
+            Link::Datagrams(_) | Link::Gone => {}
         }
     }
 
-    /// SUB, XSUB: all topics go to a peer that has just come. They are state, not messages: no mark applies, none is lost.
+    /// SUB, XSUB, DISH: all topics go to a peer that has just come. They are state, not messages: no mark applies, none is lost.
     fn send_all_subscriptions(&mut self, id: PeerId) {
-        let Pattern::Subscribe(topics) = &self.pattern else { return };
+        let (Pattern::Subscribe(topics) | Pattern::Join(topics)) = &self.pattern else { return };
         let topics: Vec<Bytes> = topics.iter().collect();
         for topic in topics {
             self.send_subscription(id, &topic, true);
@@ -370,7 +380,7 @@ impl Locked<'_> {
                 inproc.tx.push_unbounded(Item::Event(event));
                 state.after.sockets.extend(inproc.announce());
             }
-            Link::Gone => {}
+            Link::Datagrams(_) | Link::Gone => {}
         }
     }
 
@@ -396,7 +406,7 @@ impl Locked<'_> {
         }
     }
 
-    fn tell_publishers(&mut self, topic: &[u8], subscribe: bool) {
+    pub(crate) fn tell_publishers(&mut self, topic: &[u8], subscribe: bool) {
         let peers: Vec<PeerId> = self.iter_peers().filter(|peer| peer.attached).map(|peer| peer.id).collect();
         for id in peers {
             self.send_subscription(id, topic, subscribe);
@@ -417,7 +427,8 @@ impl Locked<'_> {
             Pattern::Reply(turn) => turn.peer_lost(id),
             Pattern::Publish(publishing) => {
                 let subscriptions = &mut publishing.subscriptions;
-                if kind == SocketType::Pub {
+                publishing.datagrams.retain(|&peer| peer != id);
+                if kind != SocketType::XPub {
                     subscriptions.forget_peer(id);
                 } else if publishing.policy.manual {
                     gone_topics = publishing.asked.peer_topics(id).collect();
@@ -435,7 +446,7 @@ impl Locked<'_> {
             }
             _ => {}
         }
-        self.notice_cancelled(id, gone_topics);
+        self.notice_cancelled(gone_topics);
     }
 
     /// A connection is over. What it brought is still delivered; what was queued for it stays with the one who connects,
@@ -457,19 +468,23 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let endpoint = Arc::clone(&peer.endpoint);
         let was_ready = peer.is_ready();
+        let attached = peer.attached;
         let fd = peer.conn().map(|conn| Arc::clone(&conn.fd));
         if let Link::Inproc(_) = peer.link {
             self.remove_peer(id);
             return;
         }
-        let notify = self.core.kind == SocketType::Stream && self.options.stream_notify && was_ready;
+        if let Link::Datagrams(_) = peer.link {
+            self.finish_peer(id);
+            return;
+        }
         self.drop_connection(id);
         if was_ready {
             let fd = fd.as_ref().map(|fd| fd.as_fd());
             self.tell_about(&endpoint, Some(id), fd, EventKind::Disconnected { reason: reason.to_owned() });
         }
-        if notify {
-            self.stream_notice(id);
+        if was_ready && attached {
+            self.say_farewell(id);
         }
         let redials = self.peer(id).is_some_and(|peer| match &peer.link {
             Link::Net(net) => net.dialed,
@@ -523,10 +538,22 @@ impl Locked<'_> {
         let core = Arc::clone(self.core);
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        if let Link::Datagrams(datagrams) = &peer.link {
+            if let (Some(set), Some(fd)) = (&state.set, datagrams.fd()) {
+                let _ = set.epoll.remove(fd.as_fd());
+            }
+            state.net_peers.retain(|&peer| peer != id);
+            return;
+        }
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.take() else { return };
         // What was sealed for this connection no other one can use.
         let lost = net.outbox.give_up_sealed();
+        let gives_a_place_back = conn.phase <= Phase::Handshaking && !net.dialed;
+        if conn.asking {
+            let asker = Asker { socket: core.id, peer: id, epoch: conn.epoch };
+            state.after.commands.push(Command::Forget(asker));
+        }
         net.batch_out |= conn.writing && !conn.seals;
         match conn.home {
             Home::Nowhere => {}
@@ -540,6 +567,9 @@ impl Locked<'_> {
         state.net_peers.retain(|&peer| peer != id);
         // A thread that writes at the moment holds the descriptor too: it is closed when that one lets go.
         stream::shutdown(conn.fd.as_fd());
+        if gives_a_place_back && let Some(attachment) = self.peer(id).map(|peer| peer.attachment) {
+            self.handshake_over(attachment);
+        }
         self.lost_in_sealing(id, lost);
     }
 
@@ -597,8 +627,12 @@ impl Locked<'_> {
         state.send_turn.remove(id);
         state.inproc_peers.retain(|&peer| peer != id);
         state.dirty.retain(|&peer| peer != id);
-        if let Pattern::Route(identities) = &mut state.pattern {
-            identities.remove(id);
+        match &mut state.pattern {
+            Pattern::Route(identities) => {
+                identities.remove(id);
+            }
+            Pattern::Serve(ids) => ids.remove(id),
+            _ => {}
         }
         if let Link::Net(net) = &mut peer.link {
             let (messages, bytes) = (net.outbox.messages(), net.outbox.bytes() as u64);
@@ -625,11 +659,12 @@ impl Locked<'_> {
         }
     }
 
-    pub(crate) fn handshake_failed(&mut self, id: PeerId, reason: String) {
+    pub(crate) fn handshake_failed(&mut self, id: PeerId, reason: String, cause: HandshakeCause) {
         let Some(peer) = self.peer_mut(id) else { return };
         peer.traffic.handshake_failures += 1;
         let endpoint = Arc::clone(&peer.endpoint);
-        self.tell(&endpoint, Some(id), EventKind::HandshakeFailed { reason: reason.clone() });
+        self.tell(&endpoint, Some(id), EventKind::HandshakeFailed { reason: reason.clone(), cause });
+        self.stop_dialing_if(id, |options| options.reconnect_stop_handshake_failed);
         self.connect_failed(id, &reason);
     }
 
@@ -648,6 +683,10 @@ impl Locked<'_> {
         } else if self.keeps_dialing(id) {
             self.schedule_redial(id, reason);
         } else {
+            if self.has_stopped_dialing(id) {
+                let endpoint = self.peer(id).map(|peer| Arc::clone(&peer.endpoint));
+                endpoint.iter().for_each(|endpoint| self.tell(endpoint, Some(id), EventKind::Closed));
+            }
             self.finish_peer(id);
         }
         self.wake();
@@ -671,6 +710,7 @@ impl Locked<'_> {
                     Some(Phase::Handshaking) => self.handshake_failed(
                         peer,
                         "no complete handshake within the handshake interval".to_owned(),
+                        HandshakeCause::TimedOut,
                     ),
                     Some(Phase::Proxying) => self.connect_failed(
                         peer,

@@ -10,6 +10,8 @@ use bytes::{Bytes, BytesMut};
 use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 
 use super::core::Core;
+use super::datagrams::Datagrams;
+use super::gate::Gate;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer};
 use super::socks::Socks;
@@ -51,6 +53,8 @@ pub(crate) enum Link {
     Net(Net),
     /// A socket of the same context.
     Inproc(Inproc),
+    /// A UDP socket, with whoever is behind it.
+    Datagrams(Box<Datagrams>),
     /// Not any more; its inbox is still to be delivered.
     Gone,
 }
@@ -124,7 +128,7 @@ pub(crate) enum Home {
 }
 
 /// How far a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Connecting,
     /// The stream leads to a proxy, which is asked to connect it on.
@@ -145,6 +149,9 @@ pub(crate) struct Conn {
     pub(crate) input: BytesMut,
     /// Greeting, commands: written between messages.
     pub(crate) control: Vec<u8>,
+    /// Who says whether the peer is let in, if anybody does, and whether that one was asked and has not answered yet.
+    pub(crate) gate: Option<Arc<Gate>>,
+    pub(crate) asking: bool,
     /// What is written takes another form than the outbox has it in: everything goes through `sealed`.
     pub(crate) seals: bool,
     pub(crate) sealed: Sealed,
@@ -254,7 +261,7 @@ impl Peer {
     pub(crate) fn state(&self) -> PeerState {
         match &self.link {
             Link::Inproc(inproc) if inproc.other.get().is_none() => PeerState::Waiting,
-            Link::Inproc(_) => PeerState::Ready,
+            Link::Inproc(_) | Link::Datagrams(_) => PeerState::Ready,
             Link::Gone => PeerState::Gone,
             Link::Net(net) => match net.conn.as_ref().map(|conn| conn.phase) {
                 None => PeerState::Waiting,
@@ -270,7 +277,7 @@ impl Peer {
         match &self.link {
             Link::Net(net) => net.outbox.messages(),
             Link::Inproc(inproc) => inproc.tx.len(),
-            Link::Gone => 0,
+            Link::Datagrams(_) | Link::Gone => 0,
         }
     }
 
@@ -315,7 +322,7 @@ impl Peer {
         match &self.link {
             Link::Net(net) => net.dialed || self.attached,
             Link::Inproc(_) => self.attached,
-            Link::Gone => false,
+            Link::Datagrams(_) | Link::Gone => false,
         }
     }
 

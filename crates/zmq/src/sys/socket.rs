@@ -96,7 +96,9 @@ fn text_of(address: &SockAddr) -> Option<String> {
         return Some(format!("ipc://@{}", String::from_utf8_lossy(name)));
     }
     // The end that connects has no name.
-    address.as_pathname().map_or_else(|| Some("ipc://".to_owned()), |path| Some(format!("ipc://{}", path.display())))
+    address
+        .as_pathname()
+        .map_or_else(|| Some("ipc://".to_owned()), |path| Some(format!("ipc://{}", path.display())))
 }
 
 #[cfg(test)]
