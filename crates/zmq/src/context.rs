@@ -302,6 +302,11 @@ impl ContextCore {
         Some(tables.pending.remove(name).unwrap_or_default())
     }
 
+    /// Returns who has bound an inproc name.
+    pub(crate) fn bound(&self, name: &str) -> Option<Arc<Core>> {
+        self.tables().names.get(name).cloned()
+    }
+
     pub(crate) fn release_name(&self, name: &Arc<str>, socket: u32) {
         let mut tables = self.tables();
         if tables.names.get(name).is_some_and(|core| core.id == socket) {

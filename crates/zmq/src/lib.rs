@@ -59,12 +59,16 @@ mod profile;
 mod proxy;
 mod resolver;
 mod secret;
+mod security;
 mod socket;
 mod statistics;
 mod sys;
 
 pub use bytes::Bytes;
-pub use tamtam_zmtp::{Frame, Message, PeerId, PeerInfo, SocketType, Version};
+pub use tamtam_zmtp::{
+    CurveKeyPair, CurvePublicKey, CurveSecretKey, Frame, KeyError, Message, PeerId, PeerInfo, ProtocolCode,
+    SocketType, Version, z85_decode, z85_encode,
+};
 
 pub use crate::context::Context;
 pub use crate::endpoint::{
@@ -79,12 +83,15 @@ pub use crate::faces::{
     Scatter, Server, Stream, Sub, XPub, XSub,
 };
 pub use crate::filter::{IpRange, IpcFilter, ParseIpRangeError};
-pub use crate::monitor::{EventKind, Monitor, MonitorEvent};
+pub use crate::monitor::{EventKind, HandshakeCause, Monitor, MonitorEvent};
 pub use crate::options::{Driver, OptionError, Options, Spin};
 pub use crate::poll::{PollItem, poll, poll_masked};
 pub use crate::poller::{Interest, PollEvent, Poller};
 pub use crate::profile::PeerProfile;
 pub use crate::proxy::{Proxy, ProxyControl, ProxyError, ProxyStatistics, proxy};
 pub use crate::secret::Secret;
+pub use crate::security::{
+    AllowList, CredentialsTooLong, KeyFileError, KeyFileFault, Security, read_key_file,
+};
 pub use crate::socket::{Readiness, Socket};
 pub use crate::statistics::{Dropped, PeerState, PeerStatistics, SocketStatistics, Traffic};

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tamtam_zmtp::{PeerId, PeerInfo};
+use tamtam_zmtp::{PeerId, PeerInfo, ProtocolCode, ProtocolError};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -85,6 +85,8 @@ pub enum EventKind {
     HandshakeFailed {
         /// What was wrong.
         reason: String,
+        /// The same for a program.
+        cause: HandshakeCause,
     },
     /// A connection ended.
     Disconnected {
@@ -116,11 +118,43 @@ impl fmt::Display for EventKind {
                 Some(kind) => write!(f, "ready: {kind} peer, ZMTP {}", peer.version),
                 None => write!(f, "ready: ZMTP {}", peer.version),
             },
-            Self::HandshakeFailed { reason } => write!(f, "handshake failed: {reason}"),
+            Self::HandshakeFailed { reason, .. } => write!(f, "handshake failed: {reason}"),
             Self::Disconnected { reason } => write!(f, "disconnected: {reason}"),
             Self::Refused { reason } => write!(f, "refused: {reason}"),
             Self::Closed => f.write_str("closed"),
             Self::Stopped => f.write_str("monitor stopped"),
+        }
+    }
+}
+
+/// Why a handshake failed, for a program. The numbers in it are libzmq's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandshakeCause {
+    /// A rule of the protocol, or of 27/ZAP, was broken.
+    Protocol(ProtocolCode),
+    /// One side did not let the other in, with this status of 27/ZAP: 300, 400 or 500.
+    Authentication(u16),
+    /// There is nobody to ask who is let in.
+    NoHandler,
+    /// The peer closed the connection, or it broke.
+    Closed,
+    /// The handshake interval was over.
+    TimedOut,
+    /// Our own side could not go on: the operating system refused something.
+    Ours,
+    /// Anything else; the text says what.
+    Other,
+}
+
+impl From<&ProtocolError> for HandshakeCause {
+    fn from(error: &ProtocolError) -> Self {
+        match (error, error.authentication_status(), error.code()) {
+            (_, Some(status), _) => Self::Authentication(status),
+            (_, _, Some(code)) => Self::Protocol(code),
+            (ProtocolError::NoAuthenticationHandler, ..) => Self::NoHandler,
+            (ProtocolError::NoRandomness, ..) => Self::Ours,
+            _ => Self::Other,
         }
     }
 }

@@ -8,6 +8,7 @@ use tamtam_zmtp::Version;
 use crate::endpoint::{Endpoint, TcpAddress};
 use crate::filter::{IpRange, IpcFilter};
 use crate::secret::Secret;
+use crate::security::Security;
 
 /// Whether a thread that waits for a message burns CPU for a moment before it sleeps.
 ///
@@ -230,6 +231,17 @@ options! {
     socks_password, set_socks_password: Secret = Secret::default();
     /// Sets additional properties that are announced to peers; names begin with `X-`. Default none, later.
     metadata, set_metadata: Vec<(String, Bytes)> = Vec::new();
+    /// Sets the security of network connections. Default [`Security::null`], later.
+    security, set_security: Security = Security::null();
+    /// Sets the domain that a ZAP handler is told (27/ZAP), at most 255 bytes; a handler may have different rules for each.
+    /// With the NULL mechanism a domain is what makes the handler be asked at all. Default empty, later.
+    zap_domain, set_zap_domain: String = String::new();
+    /// Sets whether nobody is let in where a ZAP handler should be asked and there is none. Default false: then NULL and
+    /// CURVE let everybody in. Later.
+    zap_enforce_domain, set_zap_enforce_domain: bool = false;
+    /// Sets how many accepted connections may shake hands at the same time, per bound endpoint; what comes beyond is closed
+    /// at once, and told to the monitor. 0 means no bound. Default 1024 (libzmq: none), later.
+    max_handshakes, set_max_handshakes: u32 = 1024;
     /// Sets the spin policy. Default adaptive, live.
     spin, set_spin: Spin = Spin::Adaptive;
     /// Sets who drives input and output. Default adaptive, live.
@@ -270,6 +282,14 @@ impl Options {
         }
         if self.heartbeat_ttl > Duration::from_millis(6_553_500) {
             return invalid("heartbeat_ttl", format!("{:?}, at most 6553.5 s", self.heartbeat_ttl));
+        }
+        if self.zap_domain.len() > 255 {
+            return invalid("zap_domain", format!("{} bytes, at most 255", self.zap_domain.len()));
+        }
+        let mechanism = self.security.mechanism();
+        if mechanism != "NULL" && self.version_max < Version::V3_0 {
+            let why = format!("{}, but {mechanism} needs at least 3.0", self.version_max);
+            return invalid("version_max", why);
         }
         for (name, value) in &self.metadata {
             if !name.starts_with("X-") || name.len() > 255 {

@@ -45,7 +45,8 @@ impl House {
         loop {
             let event =
                 self.monitor.recv_timeout(PATIENCE).unwrap_or_else(|| panic!("{case}: no reason is told"));
-            if let EventKind::HandshakeFailed { reason } | EventKind::Disconnected { reason } = event.kind {
+            if let EventKind::HandshakeFailed { reason, .. } | EventKind::Disconnected { reason } = event.kind
+            {
                 assert!(!reason.is_empty(), "{case}");
                 return reason;
             }

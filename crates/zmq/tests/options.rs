@@ -16,7 +16,7 @@ use tamtam_zmq::{
 fn reason_of_the_end(monitor: &Monitor) -> String {
     loop {
         match monitor.recv_timeout(PATIENCE).unwrap().kind {
-            EventKind::Disconnected { reason } | EventKind::HandshakeFailed { reason } => return reason,
+            EventKind::Disconnected { reason } | EventKind::HandshakeFailed { reason, .. } => return reason,
             _ => {}
         }
     }

@@ -333,7 +333,7 @@ fn the_right_peer_is_found_where_a_wrong_one_was() {
 
 fn failed_handshake(monitor: &tamtam_zmq::Monitor) {
     loop {
-        if let EventKind::HandshakeFailed { reason } = monitor.recv_timeout(PATIENCE).unwrap().kind {
+        if let EventKind::HandshakeFailed { reason, .. } = monitor.recv_timeout(PATIENCE).unwrap().kind {
             assert!(!reason.is_empty());
             return;
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::{DRIVERS, PATIENCE, driven_by, eventually, message, reserved, text, texts};
 use tamtam_zmq::{
-    BindError, ConnectError, Context, Dealer, Driver, EventKind, Monitor, Options, PeerState, Pub, Pull,
-    Push, Rep, Req, Router, Stream, Sub, Version, XPub,
+    AllowList, BindError, ConnectError, Context, CurveKeyPair, Dealer, Driver, EventKind, Monitor, Options,
+    PeerState, Pub, Pull, Push, Rep, Req, Router, Security, Stream, Sub, Version, XPub,
 };
 
 const REQUEST: &str = "GET /any HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -77,7 +77,7 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 fn reason(monitor: &Monitor) -> String {
     loop {
         let event = monitor.recv_timeout(PATIENCE).expect("a reason is told");
-        if let EventKind::HandshakeFailed { reason } | EventKind::Disconnected { reason } = event.kind {
+        if let EventKind::HandshakeFailed { reason, .. } | EventKind::Disconnected { reason } = event.kind {
             return reason;
         }
     }
@@ -192,6 +192,55 @@ fn publishers_and_subscribers() {
             let expected = if round % 10 == 9 { &large } else { "Bits" };
             for socket in [&subscriber, &other] {
                 assert!(socket.recv_timeout(PATIENCE).unwrap().as_slice() == expected.as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn security_works_within() {
+    let (server, client, stranger) = (
+        CurveKeyPair::generate().unwrap(),
+        CurveKeyPair::generate().unwrap(),
+        CurveKeyPair::generate().unwrap(),
+    );
+    let public = server.public;
+    let curve_server = Security::curve_server(server).allow(AllowList::keys([client.public]));
+    let curve_client = Security::curve_client(client, public);
+    let plain_server = Security::plain_server([("user", "word")]);
+    let plain_client = Security::plain_client("user", "word").unwrap();
+    for driver in DRIVERS {
+        for (ours, theirs) in
+            [(curve_server.clone(), curve_client.clone()), (plain_server.clone(), plain_client.clone())]
+        {
+            let context = Context::new();
+            let secured = |security: &Security| {
+                let security = security.clone();
+                move |o: &mut Options| {
+                    quickly(driver)(o);
+                    o.set_security(security.clone()).set_heartbeat_interval(Some(Duration::from_millis(10)));
+                }
+            };
+            let publisher = XPub::with(&context, secured(&ours)).unwrap();
+            let endpoint = publisher.bind("ws://127.0.0.1:*/safe").unwrap();
+            let subscriber = Sub::with(&context, secured(&theirs)).unwrap();
+            subscriber.subscribe("A");
+            subscriber.connect(&endpoint).unwrap();
+            assert_eq!(text(&publisher.recv_timeout(PATIENCE).unwrap()), "\u{1}A");
+            publisher.send("B").unwrap();
+            for size in [1, 100, 512, 8192, 65_535, 1 << 20] {
+                let body = [vec![b'A'], vec![7; size]].concat();
+                publisher.send(body.clone()).unwrap();
+                publisher.send(message(&["A", "", "end"])).unwrap();
+                assert!(subscriber.recv_timeout(PATIENCE).unwrap().as_slice() == body, "{size}");
+                assert_eq!(texts(&subscriber.recv_timeout(PATIENCE).unwrap()), ["A", "", "end"]);
+            }
+            // A stranger, and one who wants no security at all, are kept out.
+            let monitor = publisher.monitor(1000);
+            for security in [Security::curve_client(stranger.clone(), public), Security::null()] {
+                let other = Sub::with(&context, secured(&security)).unwrap();
+                other.connect(&endpoint).unwrap();
+                assert!(!reason(&monitor).is_empty());
             }
         }
     }

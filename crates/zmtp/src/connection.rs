@@ -1,5 +1,6 @@
 //! One ZMTP peer, from greeting to close.
 
+mod auth;
 mod command;
 mod config;
 mod event;
@@ -8,7 +9,6 @@ mod handshake;
 mod heartbeat;
 mod identity;
 mod metadata;
-#[allow(dead_code)]
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -21,13 +21,15 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 
-pub use self::config::{Config, Heartbeat, Mechanism};
+pub use self::auth::{AuthReply, Credentials};
+pub use self::config::{Config, Heartbeat, Mechanism, PlainCredentials};
 pub use self::event::{Event, PeerInfo};
+pub(crate) use self::metadata::properties as zap_properties;
 pub use self::traffic::{GROUP_LEN_MAX, SLICE_MIN};
 pub use self::ws::WsRole;
 
 use self::greeting::{AwaitGreeting, AwaitRevision, AwaitSignature};
-use self::handshake::Handshake;
+use self::handshake::{Ciphers, Handshake};
 use self::identity::AwaitIdentity;
 use self::seal::Sealer;
 use self::traffic::Traffic;
@@ -88,8 +90,10 @@ enum Step {
     Wait(usize),
     /// To the next state.
     Next(State),
+    /// To the question whether the peer is let in.
+    Ask(Credentials),
     /// To traffic.
-    Established(Box<PeerInfo>),
+    Established(Box<PeerInfo>, Option<Ciphers>),
 }
 
 impl Connection {
@@ -174,10 +178,12 @@ impl Connection {
                 }
                 continue;
             }
-            let mut inner = mem::take(&mut ws.inner);
-            let event = if inner.is_empty() { Ok(None) } else { self.advance(&mut inner) };
+            let mut inner = ws.take_inner();
+            // A handshake may have something to say without any octet more.
+            let idle = inner.is_empty() && matches!(self.state, State::Traffic(_));
+            let event = if idle { Ok(None) } else { self.advance(&mut inner) };
             let Some(ws) = &mut self.ws else { return Ok(None) };
-            ws.inner = inner;
+            ws.give_back(inner);
             if let Some(event) = event? {
                 return Ok(Some(event));
             }
@@ -207,13 +213,40 @@ impl Connection {
                     return Ok(None);
                 }
                 Step::Next(state) => self.state = state,
-                Step::Established(peer) => {
-                    self.state = State::Traffic(Traffic::new(&self.config, peer.version, self.ws.is_some()));
+                Step::Ask(credentials) => return Ok(Some(Event::Authenticate(Box::new(credentials)))),
+                Step::Established(peer, ciphers) => {
+                    let (sealer, opener) = ciphers.map_or((None, None), |ciphers| {
+                        let (sealer, opener) = *ciphers;
+                        (Some(Box::new(sealer)), Some(Box::new(opener)))
+                    });
+                    self.sealer = sealer;
+                    self.plain_control = self.control.len();
+                    self.state =
+                        State::Traffic(Traffic::new(&self.config, peer.version, opener, self.ws.is_some()));
                     self.peer = Some(peer.clone());
                     return Ok(Some(Event::Ready(peer)));
                 }
             }
         }
+    }
+
+    /// Answers [`Event::Authenticate`]. Then call [`transmit`](Self::transmit), and [`receive`](Self::receive): the rest of
+    /// the handshake may have arrived already. Without a question it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The peer was refused, which closes the connection: write what [`transmit`](Self::transmit) gives before closing,
+    /// it tells the peer. On a closed connection, what closed it.
+    pub fn authenticated(&mut self, reply: AuthReply) -> Result<(), ProtocolError> {
+        let result = match &mut self.state {
+            State::Handshake(handshake) => handshake.authenticated(&self.config, reply, &mut self.control),
+            State::Closed(violation) => return Err(violation.clone()),
+            _ => Ok(()),
+        };
+        if let Err(violation) = &result {
+            self.close(violation.clone());
+        }
+        result
     }
 
     fn close(&mut self, violation: ProtocolError) {

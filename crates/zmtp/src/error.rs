@@ -62,6 +62,14 @@ pub enum ProtocolError {
         /// What is wrong.
         what: &'static str,
     },
+    /// The properties in a handshake command are not as 37/ZMTP has them.
+    #[error("malformed {command} command: {what}")]
+    MalformedMetadata {
+        /// The command's name.
+        command: String,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A command came where the handshake has no place for it.
     #[error("unexpected {name} command in the handshake")]
     UnexpectedCommand {
@@ -133,6 +141,31 @@ pub enum ProtocolError {
         /// What could not be opened, and what that may mean.
         what: &'static str,
     },
+    /// The two sides cannot agree on a key.
+    #[error("{what}")]
+    KeyExchange {
+        /// Why not.
+        what: &'static str,
+    },
+    /// We do not let the peer in.
+    #[error("the peer was refused with status {status}{}{text}", if text.is_empty() { "" } else { ": " })]
+    AuthenticationRefused {
+        /// 300: for now; 400: its credentials are no good; 500: we cannot tell.
+        status: u16,
+        /// Why, as far as it is printable.
+        text: String,
+    },
+    /// There is nobody who could say whether the peer is let in.
+    #[error("there is no authentication handler to ask whether the peer is let in")]
+    NoAuthenticationHandler,
+    /// Whoever was asked whether the peer is let in gave no answer that 27/ZAP knows.
+    #[error("malformed reply of the authentication handler: {what}")]
+    ZapReply {
+        /// Which rule it breaks.
+        code: ProtocolCode,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A frame of an encrypted connection does not come after the one before it: replayed, or out of order.
     #[error("encrypted frame number {nonce} after number {last}")]
     InvalidSequence {
@@ -155,6 +188,9 @@ pub enum ProtocolError {
     PeerTtlExpired,
 }
 
+/// What is wrong with a command whose name cannot be told.
+pub(crate) const NAME_TOO_LONG: &str = "the name is longer than the body";
+
 /// Who has to change something before a connection like the failed one can work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
@@ -164,6 +200,63 @@ pub enum Blame {
     Ours,
     /// Neither: silence on the network, or two sides that are well but were not meant for each other.
     World,
+}
+
+/// What is wrong with a handshake, by libzmq's numbers (`ZMQ_PROTOCOL_ERROR_…`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u32)]
+pub enum ProtocolCode {
+    /// Anything about ZMTP that has no number of its own.
+    ZmtpUnspecified = 0x1000_0000,
+    /// A command where it has no place.
+    ZmtpUnexpectedCommand = 0x1000_0001,
+    /// Encrypted frames out of order.
+    ZmtpInvalidSequence = 0x1000_0002,
+    /// No agreement on a key.
+    ZmtpKeyExchange = 0x1000_0003,
+    /// A malformed command of any name.
+    ZmtpMalformedCommand = 0x1000_0011,
+    /// A malformed MESSAGE.
+    ZmtpMalformedMessage = 0x1000_0012,
+    /// A malformed HELLO.
+    ZmtpMalformedHello = 0x1000_0013,
+    /// A malformed INITIATE.
+    ZmtpMalformedInitiate = 0x1000_0014,
+    /// A malformed ERROR.
+    ZmtpMalformedError = 0x1000_0015,
+    /// A malformed READY.
+    ZmtpMalformedReady = 0x1000_0016,
+    /// A malformed WELCOME.
+    ZmtpMalformedWelcome = 0x1000_0017,
+    /// Metadata that is malformed or does not suit us.
+    ZmtpInvalidMetadata = 0x1000_0018,
+    /// Something that could not be decrypted.
+    ZmtpCryptographic = 0x1100_0001,
+    /// Different security mechanisms.
+    ZmtpMechanismMismatch = 0x1100_0002,
+    /// Anything about ZAP that has no number of its own.
+    ZapUnspecified = 0x2000_0000,
+    /// A reply with too many or too few frames.
+    ZapMalformedReply = 0x2000_0001,
+    /// A reply to another request.
+    ZapBadRequestId = 0x2000_0002,
+    /// A reply of another version.
+    ZapBadVersion = 0x2000_0003,
+    /// A reply with a status that there is not.
+    ZapInvalidStatusCode = 0x2000_0004,
+    /// A reply with malformed metadata.
+    ZapInvalidMetadata = 0x2000_0005,
+    /// No WebSocket was opened.
+    WsUnspecified = 0x3000_0000,
+}
+
+impl ProtocolCode {
+    /// Returns the number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
 }
 
 impl ProtocolError {
@@ -200,7 +293,62 @@ impl ProtocolError {
                 | Self::IdentityTooLong { .. }
                 | Self::SocketTypeMismatch { .. }
                 | Self::UnknownSocketType { .. }
+                | Self::MalformedMetadata { .. }
+                | Self::KeyExchange { .. }
+                | Self::AuthenticationRefused { .. }
+                | Self::NoAuthenticationHandler
+                | Self::ZapReply { .. }
         )
+    }
+
+    /// Returns the number that libzmq's monitor has for this; `None` if it has none.
+    #[must_use]
+    pub fn code(&self) -> Option<ProtocolCode> {
+        Some(match self {
+            Self::UnexpectedCommand { .. } | Self::Unencrypted => ProtocolCode::ZmtpUnexpectedCommand,
+            Self::InvalidSequence { .. } => ProtocolCode::ZmtpInvalidSequence,
+            Self::KeyExchange { .. } => ProtocolCode::ZmtpKeyExchange,
+            Self::Cryptographic { .. } => ProtocolCode::ZmtpCryptographic,
+            Self::MechanismMismatch { .. } => ProtocolCode::ZmtpMechanismMismatch,
+            Self::MalformedMetadata { .. }
+            | Self::MetadataTooLarge { .. }
+            | Self::SocketTypeMismatch { .. }
+            | Self::UnknownSocketType { .. } => ProtocolCode::ZmtpInvalidMetadata,
+            Self::MalformedCommand { what, .. } if *what == NAME_TOO_LONG => {
+                ProtocolCode::ZmtpMalformedCommand
+            }
+            Self::MalformedCommand { command, .. } => match command.as_str() {
+                "MESSAGE" => ProtocolCode::ZmtpMalformedMessage,
+                "HELLO" => ProtocolCode::ZmtpMalformedHello,
+                "INITIATE" => ProtocolCode::ZmtpMalformedInitiate,
+                "ERROR" => ProtocolCode::ZmtpMalformedError,
+                "READY" => ProtocolCode::ZmtpMalformedReady,
+                "WELCOME" => ProtocolCode::ZmtpMalformedWelcome,
+                _ => ProtocolCode::ZmtpMalformedCommand,
+            },
+            Self::MalformedFrame(_)
+            | Self::ReservedFlags { .. }
+            | Self::HandshakeTooLarge { .. }
+            | Self::IdentityTooLong { .. } => ProtocolCode::ZmtpUnspecified,
+            Self::MalformedUpgrade(_) | Self::UpgradeRefused { .. } => ProtocolCode::WsUnspecified,
+            Self::ZapReply { code, .. } => *code,
+            _ => return None,
+        })
+    }
+
+    /// Returns the status of 27/ZAP (300, 400 or 500) with which we refused the peer, or the peer us.
+    #[must_use]
+    pub fn authentication_status(&self) -> Option<u16> {
+        match self {
+            Self::AuthenticationRefused { status, .. } => Some(*status),
+            Self::PeerError { reason } => match reason.as_str() {
+                "300" => Some(300),
+                "400" => Some(400),
+                "500" => Some(500),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Returns whether connecting again, after a growing pause, makes sense: after every error, because the peer's side

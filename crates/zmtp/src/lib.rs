@@ -31,25 +31,29 @@
 #![forbid(unsafe_code)]
 
 mod connection;
-#[allow(dead_code)]
 mod crypto;
 mod error;
 mod frame;
 mod framing;
+mod keys;
 mod limits;
 mod message;
 mod pattern;
 mod peer_id;
 mod socket_type;
+mod z85;
+pub mod zap;
 
 pub use connection::{
-    Config, Connection, Event, GROUP_LEN_MAX, Heartbeat, Mechanism, PeerInfo, SLICE_MIN, WsRole,
+    AuthReply, Config, Connection, Credentials, Event, GROUP_LEN_MAX, Heartbeat, Mechanism, PeerInfo,
+    PlainCredentials, SLICE_MIN, WsRole,
 };
-pub use error::{Blame, ProtocolError};
+pub use error::{Blame, ProtocolCode, ProtocolError};
 pub use frame::{FRAME_INLINE_MAX, Frame};
 pub use framing::{
     FRAME_HEADER_MAX, FrameHeader, Framing, Version, parse_header, put_command, transcode_v2_to_v1,
 };
+pub use keys::{CurveKeyPair, CurvePublicKey, CurveSecretKey, KeyError};
 pub use limits::Limits;
 pub use message::{EmptyMessage, Message};
 pub use pattern::{
@@ -58,3 +62,4 @@ pub use pattern::{
 };
 pub use peer_id::PeerId;
 pub use socket_type::{ParseSocketTypeError, SocketType};
+pub use z85::{z85_decode, z85_encode};

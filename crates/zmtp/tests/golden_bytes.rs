@@ -55,10 +55,18 @@ fn converse(config: &tamtam_zmtp::Config, turns: &[Turn<'_>]) -> (Side, Vec<Even
 }
 
 fn info(version: Version, socket_type: Option<SocketType>, identity: &'static str) -> PeerInfo {
-    PeerInfo { version, socket_type, identity: identity.into(), metadata: Vec::new(), mechanism: "NULL" }
+    PeerInfo {
+        version,
+        socket_type,
+        identity: identity.into(),
+        metadata: Vec::new(),
+        mechanism: "NULL",
+        user_id: None,
+        auth_metadata: Vec::new(),
+    }
 }
 
-fn subscriptions(mut side: Side) -> Vec<u8> {
+fn subscriptions(side: &mut Side) -> Vec<u8> {
     let mut out = Vec::new();
     side.connection.put_subscribe(b"A", &mut out);
     side.connection.put_cancel(b"A", &mut out);
@@ -117,8 +125,8 @@ fn zmtp_3_1_all_at_once_and_from_the_binding_side() {
 
 #[test]
 fn zmtp_3_1_subscriptions_are_commands() {
-    let side = Side::in_traffic(config(SocketType::Sub), 1, "XPUB");
-    assert_eq!(subscriptions(side), b"\x04\x0b\x09SUBSCRIBEA\x04\x08\x06CANCELA");
+    let mut side = Side::in_traffic(config(SocketType::Sub), 1, "XPUB");
+    assert_eq!(subscriptions(&mut side), b"\x04\x0b\x09SUBSCRIBEA\x04\x08\x06CANCELA");
     let mut side = Side::in_traffic(config(SocketType::XPub), 1, "SUB");
     let events = side.feed(b"\x04\x0b\x09SUBSCRIBEA\x04\x08\x06CANCELA\x00\x02\x01B\x00\x01\x00\x00\x01\x02");
     let expected = [
@@ -141,7 +149,7 @@ fn a_multipart_message_to_a_publisher_is_no_subscription() {
 #[test]
 fn zmtp_3_0_peers_get_subscriptions_as_messages() {
     let rest = rest_3(1);
-    let (side, events) = converse(
+    let (mut side, events) = converse(
         &config(SocketType::Sub),
         &[
             Ours(SIGNATURE),
@@ -154,7 +162,7 @@ fn zmtp_3_0_peers_get_subscriptions_as_messages() {
     );
     let [Event::Ready(peer)] = &*events else { panic!("{events:?}") };
     assert_eq!(peer.version, Version::V3_0);
-    assert_eq!(subscriptions(side), b"\x00\x02\x01A\x00\x02\x00A");
+    assert_eq!(subscriptions(&mut side), b"\x00\x02\x01A\x00\x02\x00A");
 }
 
 #[test]
@@ -213,7 +221,7 @@ fn zmtp_2_0_peers() {
 #[test]
 fn ours_limited_to_zmtp_2_0_is_answered_by_a_later_peer() {
     let config = config_up_to(SocketType::XSub, Version::V2_0, "");
-    let (side, events) = converse(
+    let (mut side, events) = converse(
         &config,
         &[
             Ours(SIGNATURE),
@@ -227,7 +235,7 @@ fn ours_limited_to_zmtp_2_0_is_answered_by_a_later_peer() {
         ],
     );
     assert_eq!(events, [Event::Ready(Box::new(info(Version::V2_0, Some(SocketType::XPub), "")))]);
-    assert_eq!(subscriptions(side), b"\x00\x02\x01A\x00\x02\x00A");
+    assert_eq!(subscriptions(&mut side), b"\x00\x02\x01A\x00\x02\x00A");
 }
 
 //= 48/RADIO-DISH, the DISH socket type
@@ -235,8 +243,8 @@ fn ours_limited_to_zmtp_2_0_is_answered_by_a_later_peer() {
 #[test]
 fn groups_are_joined_by_commands_in_zmtp_3_and_nowhere_else() {
     for minor in [0, 1] {
-        let dish = Side::in_traffic(config(SocketType::Dish), minor, "RADIO");
-        assert_eq!(subscriptions(dish), b"\x04\x06\x04JOINA\x04\x07\x05LEAVEA");
+        let mut dish = Side::in_traffic(config(SocketType::Dish), minor, "RADIO");
+        assert_eq!(subscriptions(&mut dish), b"\x04\x06\x04JOINA\x04\x07\x05LEAVEA");
         let mut radio = Side::in_traffic(config(SocketType::Radio), minor, "DISH");
         let octets = b"\x04\x06\x04JOINA\x04\x05\x04JOIN\x04\x07\x05LEAVEA\x00\x02\x01A";
         let events = radio.feed(octets).expect("commands");
@@ -251,7 +259,7 @@ fn groups_are_joined_by_commands_in_zmtp_3_and_nowhere_else() {
     }
     let mut dish = Side::new(config(SocketType::Dish));
     dish.feed(&[SIGNATURE, b"\x01\x0e\x00\x00"].concat()).expect("a RADIO of ZMTP 2.0");
-    assert_eq!(subscriptions(dish), b"");
+    assert_eq!(subscriptions(&mut dish), b"");
 }
 
 #[test]
@@ -302,13 +310,13 @@ fn zmtp_1_0_peers() {
 #[test]
 fn zmtp_1_0_peers_with_long_lengths_and_odd_identity_flags() {
     // An anonymous peer with a long length where a short one would do.
-    let (side, events) = converse(
+    let (mut side, events) = converse(
         &config(SocketType::Sub),
         &[Ours(SIGNATURE), Theirs(b"\xff\0\0\0\0\0\0\0\x01\x00"), Theirs(b"\xff\0\0\0\0\0\0\0\x02\x00x")],
     );
     let ready = Event::Ready(Box::new(info(Version::V1_0, None, "")));
     assert_eq!(events, [ready.clone(), Event::Message("x".into())]);
-    assert_eq!(subscriptions(side), b"\x03\x00\x01A\x03\x00\x00A");
+    assert_eq!(subscriptions(&mut side), b"\x03\x00\x01A\x03\x00\x00A");
 
     // 13/ZMTP: the flags octet of an identity frame SHALL not be validated.
     let (_, events) =

@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use common::{Side, config, encode};
 use proptest::prelude::*;
 use tamtam_zmtp::{
-    Blame, Config, Connection, Event, Framing, Heartbeat, Limits, Message, ProtocolError, SocketType,
-    Version, WsRole,
+    AuthReply, Blame, Config, Connection, CurveKeyPair, Event, Framing, Heartbeat, Limits, Mechanism,
+    Message, PlainCredentials, ProtocolError, SocketType, Version, WsRole,
 };
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -184,6 +184,66 @@ fn without_a_mechanism_identities_are_exchanged() {
     let long = [&[0][..], &[b'x'; 256]].concat();
     let error = side.feed(&[request.as_bytes(), &masked(0x82, &long)].concat()).expect_err("too long");
     assert_eq!(error, ProtocolError::IdentityTooLong { size: 256, limit: 255 });
+}
+
+#[test]
+fn mechanisms_shake_hands_and_encrypt_within() {
+    let keys = CurveKeyPair::generate().expect("randomness");
+    let curve =
+        Mechanism::CurveClient { keys: CurveKeyPair::generate().expect("randomness"), server: keys.public };
+    let plain = PlainCredentials::new("user", "word").expect("short");
+    for (ours, theirs, asks, encrypts) in [
+        (Mechanism::Null, Mechanism::Null, true, false),
+        (Mechanism::PlainClient(plain), Mechanism::PlainServer, true, false),
+        (curve.clone(), Mechanism::CurveServer(keys.clone()), false, true),
+        (curve, Mechanism::CurveServer(keys), true, true),
+    ] {
+        let name = ours.name();
+        let mut here = client(Config { mechanism: ours, ..config(SocketType::Sub) });
+        let mut there = server(Config { mechanism: theirs, authenticate: asks, ..config(SocketType::XPub) });
+        let (mut of_here, mut of_there) = talk(&mut here, &mut there, 3);
+        if asks {
+            assert!(matches!(&*of_there, [Event::Authenticate(_)]), "{name}: {of_there:?}");
+            there.connection.authenticated(AuthReply::accept()).expect("asked");
+            of_there = there.feed(b"").expect("no violation");
+            let (ours, theirs) = talk(&mut here, &mut there, usize::MAX);
+            of_here.extend(ours);
+            of_there.extend(theirs);
+        }
+        let ([Event::Ready(info)], [Event::Ready(_)]) = (&*of_here, &*of_there) else {
+            panic!("{name}: {of_here:?} {of_there:?}")
+        };
+        assert_eq!(info.mechanism, name);
+        for size in [0, 1, 300, 70_000] {
+            let message = Message::from_frames([vec![7; size], b"secret words".to_vec()]).expect("frames");
+            let wire = sealed(&mut there, &message);
+            assert_eq!(wire.windows(12).all(|window| window != b"secret words"), encrypts);
+            let mut events = Vec::new();
+            for piece in wire.chunks(1 + size / 3) {
+                events.extend(here.feed(piece).expect("no violation"));
+            }
+            assert_eq!(events, [Event::Message(message)], "{name} {size}");
+        }
+        let mut wire = Vec::new();
+        here.connection.put_subscribe(b"topic", &mut wire);
+        assert_eq!(there.feed(&wire).expect("no violation"), [Event::Subscribe("topic".into())], "{name}");
+    }
+}
+
+#[test]
+fn whoever_must_be_asked_about_cannot_come_without_a_mechanism() {
+    let mut side = server(Config { authenticate: true, ..config(SocketType::Pull) });
+    let error = side.feed(REQUEST.replace("ZWS2.0/NULL", "ZWS2.0").as_bytes()).expect_err("refused");
+    assert!(matches!(error, ProtocolError::MechanismMismatch { .. }), "{error}");
+    let mut side = client(Config { authenticate: true, ..config(SocketType::Push) });
+    let request = String::from_utf8(side.transmitted()).expect("text");
+    assert!(request.contains("Sec-WebSocket-Protocol: ZWS2.0/NULL\r\n"), "{request}");
+    // While the answer is awaited, what a peer sends ahead is bounded.
+    let mut side = server(Config { authenticate: true, ..config(SocketType::Pull) });
+    let error = side
+        .feed(&[REQUEST.as_bytes(), &masked(0x82, &[2; 65_000]), &masked(0x82, &[2; 2000])].concat())
+        .expect_err("too much");
+    assert!(error.is_handshake() || matches!(error, ProtocolError::MalformedCommand { .. }), "{error}");
 }
 
 #[test]

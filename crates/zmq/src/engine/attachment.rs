@@ -11,6 +11,7 @@ use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Ve
 
 use super::background::{Command, Timer};
 use super::core::Locked;
+use super::gate::Gate;
 use super::outbox::Outbox;
 use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};
@@ -70,11 +71,22 @@ impl AsFd for ListenerFd {
     }
 }
 
+/// What the connections of a listener or dialer are told.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    config: Arc<Config>,
+    /// Who says whether a peer is let in, if anybody does.
+    gate: Option<Arc<Gate>>,
+}
+
 /// A bound endpoint of a network transport.
 pub(crate) struct Listener {
     pub(crate) endpoint: Arc<str>,
     fd: ListenerFd,
-    config: Arc<Config>,
+    setup: Setup,
+    /// Connections that shake hands at the moment, and how many may.
+    shaking_hands: u32,
+    max_handshakes: u32,
     tcp: TcpOptions,
     options: Arc<Options>,
     /// Its connections begin with the upgrade to a WebSocket.
@@ -91,7 +103,7 @@ pub(crate) struct Dialer {
     /// The SOCKS proxy to go through.
     proxy: Option<TcpAddress>,
     pub(crate) peer: PeerId,
-    config: Arc<Config>,
+    setup: Setup,
     tcp: TcpOptions,
     pub(crate) options: Arc<Options>,
     /// Failures since the last success.
@@ -153,7 +165,7 @@ impl Attachment {
 /// A byte stream that a peer is to get, standing or being made.
 struct Stream {
     fd: OwnedFd,
-    config: Arc<Config>,
+    setup: Setup,
     /// Our side of the WebSocket, if it is to be one.
     ws: Option<WsRole>,
     remote: String,
@@ -175,8 +187,7 @@ impl Dialer {
     }
 }
 
-/// What a connection is told of the socket.
-fn config(kind: SocketType, options: &Options) -> Arc<Config> {
+fn setup(kind: SocketType, options: &Options) -> Setup {
     let mut config = Config::new(kind);
     config.identity = options.routing_id.clone();
     config.metadata.clone_from(&options.metadata);
@@ -190,7 +201,10 @@ fn config(kind: SocketType, options: &Options) -> Arc<Config> {
             timeout: options.heartbeat_timeout.unwrap_or(interval),
         });
     }
-    Arc::new(config)
+    config.mechanism.clone_from(&options.security.mechanism);
+    let gate = Gate::new(options);
+    config.authenticate = gate.is_some();
+    Setup { config: Arc::new(config), gate }
 }
 
 fn tcp_options(options: &Options) -> TcpOptions {
@@ -286,12 +300,14 @@ impl Locked<'_> {
                 (ListenerFd::Ipc(listener), resolved)
             }
         };
-        let config = config(self.core.kind, &self.options);
+        let setup = setup(self.core.kind, &self.options);
         let endpoint: Arc<str> = resolved.as_str().into();
         let listener = Listener {
             endpoint: Arc::clone(&endpoint),
             fd,
-            config,
+            setup,
+            shaking_hands: 0,
+            max_handshakes: self.options.max_handshakes,
             tcp,
             options: Arc::clone(&self.options),
             ws,
@@ -345,7 +361,7 @@ impl Locked<'_> {
             return Err(ConnectError::Occupied { endpoint: text.to_owned() });
         }
         if let Endpoint::Inproc(_) = &target {
-            return self.connect_inproc(text, routing_id);
+            return self.connect_inproc(text, routing_id).map(|_| ());
         }
         let kind = self.core.kind;
         if kind == SocketType::Stream && matches!(target, Endpoint::Ws(_)) {
@@ -384,7 +400,7 @@ impl Locked<'_> {
             target,
             proxy,
             peer,
-            config: config(kind, &options),
+            setup: setup(kind, &options),
             tcp: tcp_options(&options),
             options: Arc::clone(&options),
             failures: 0,
@@ -568,11 +584,19 @@ impl Locked<'_> {
                             .map(|(pid, ..)| format!("pid {pid}"))
                             .unwrap_or_default()
                     };
-                    let config = Arc::clone(&listener.config);
+                    if listener.max_handshakes > 0 && listener.shaking_hands >= listener.max_handshakes {
+                        // Whoever comes again later may find room: those who only hold places lose them in time.
+                        let reason =
+                            format!("{remote}: {} others are shaking hands already", listener.shaking_hands);
+                        self.tell(&endpoint, None, EventKind::Refused { reason });
+                        continue;
+                    }
+                    listener.shaking_hands += 1;
+                    let setup = listener.setup.clone();
                     let ws = listener.ws.then_some(WsRole::Server);
                     let stream = Stream {
                         fd,
-                        config,
+                        setup,
                         ws,
                         remote,
                         alternatives: Vec::new(),
@@ -628,16 +652,23 @@ impl Locked<'_> {
         self.adopt(id, stream);
     }
 
+    /// A connection that was accepted there shakes hands no longer.
+    pub(crate) fn handshake_over(&mut self, attachment: u32) {
+        if let Some(Attachment::Listener(listener)) = self.attachments.get_mut(&attachment) {
+            listener.shaking_hands = listener.shaking_hands.saturating_sub(1);
+        }
+    }
+
     /// Gives a peer its connection and has it watched.
     fn adopt(&mut self, id: PeerId, stream: Stream) {
-        let Stream { fd, config, ws, remote, alternatives, socks, phase } = stream;
+        let Stream { fd, setup, ws, remote, alternatives, socks, phase } = stream;
         let core = Arc::clone(self.core);
         let epoch = self.next_epoch();
         let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
         let fd = Arc::new(fd);
         let protocol = (core.kind != SocketType::Stream).then(|| match &ws {
-            None => Connection::new(config),
-            Some(role) => Connection::websocket(config, role),
+            None => Connection::new(setup.config),
+            Some(role) => Connection::websocket(setup.config, role),
         });
         let conn = Conn {
             fd: Arc::clone(&fd),
@@ -645,6 +676,8 @@ impl Locked<'_> {
             protocol,
             input: BytesMut::new(),
             control: Vec::new(),
+            gate: setup.gate,
+            asking: false,
             seals: false,
             sealed: Sealed::default(),
             home: Home::Background,
@@ -689,7 +722,7 @@ impl Locked<'_> {
         match &dialer.target {
             Endpoint::Ipc(address) => {
                 let address = address.clone();
-                let config = Arc::clone(&dialer.config);
+                let setup = dialer.setup.clone();
                 match socket::connect_ipc(&address) {
                     Ok((fd, progress)) => {
                         let phase = match progress {
@@ -699,7 +732,7 @@ impl Locked<'_> {
                         let remote = address.to_string();
                         let stream = Stream {
                             fd,
-                            config,
+                            setup,
                             ws: None,
                             remote,
                             alternatives: Vec::new(),
@@ -800,7 +833,7 @@ impl Locked<'_> {
                 _ => None,
             };
             let timeout = dialer.options.connect_timeout;
-            let config = Arc::clone(&dialer.config);
+            let setup = dialer.setup.clone();
             let attempt =
                 source.transpose().and_then(|source| socket::connect_tcp(address, source, &dialer.tcp));
             match attempt {
@@ -808,7 +841,7 @@ impl Locked<'_> {
                     // Even a connection that stands at once is confirmed through its first readiness.
                     let stream = Stream {
                         fd,
-                        config,
+                        setup,
                         ws,
                         remote: socket::endpoint_text(&address),
                         alternatives: addresses,

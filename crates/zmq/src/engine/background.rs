@@ -14,9 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tamtam_zmtp::PeerId;
+use tamtam_zmtp::{AuthReply, PeerId};
 
 use super::core::{Core, ReadySet, Who};
+use super::gate::{Asker, Question};
+use super::porter::Porter;
 use crate::options::Driver;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd::EventFd;
@@ -50,6 +52,12 @@ pub(crate) enum Command {
     Cork { socket: u32, flushes: u64, after: Duration },
     /// The application drives this socket now: look whether it goes on.
     Tick { socket: u32 },
+    /// Find out whether a peer is let in.
+    Ask(Box<Question>),
+    /// An answer may have come to what was asked.
+    Answers,
+    /// Nobody waits for this answer any more.
+    Forget(Asker),
     /// Call the socket's timer.
     Timer { at: Instant, socket: u32, timer: Timer },
 }
@@ -235,6 +243,7 @@ struct Worker {
     driven: HashMap<u32, Driven>,
     next_tick: Instant,
     corked: HashMap<u32, Corked>,
+    porter: Porter,
 }
 
 impl Worker {
@@ -245,6 +254,7 @@ impl Worker {
             driven: HashMap::new(),
             next_tick: Instant::now(),
             corked: HashMap::new(),
+            porter: Porter::default(),
         }
     }
 
@@ -321,7 +331,26 @@ impl Worker {
                 }
                 self.driven.insert(socket, Driven { drives: u64::MAX, idle: 0 });
             }
+            Command::Ask(question) => {
+                match self.porter.ask(&self.context, &question) {
+                    Some(reply) => self.answer(question.asker, reply),
+                    // The handler may have been quick.
+                    None => self.answers(),
+                }
+            }
+            Command::Answers => self.answers(),
+            Command::Forget(asker) => self.porter.forget(asker),
             Command::Timer { at, socket, timer } => self.timers.push(Reverse((at, socket, timer))),
+        }
+    }
+
+    fn answer(&self, asker: Asker, reply: AuthReply) {
+        self.with(asker.socket, |core| core.lock().authenticated(asker, reply));
+    }
+
+    fn answers(&mut self) {
+        for (asker, reply) in self.porter.answers() {
+            self.answer(asker, reply);
         }
     }
 

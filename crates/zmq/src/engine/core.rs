@@ -93,6 +93,8 @@ pub(crate) enum Life {
 pub(crate) struct Core {
     pub(crate) id: u32,
     pub(crate) kind: SocketType,
+    /// The background thread's own: what inproc peers publish is told to that thread.
+    is_the_backgrounds: bool,
     pub(crate) context: Arc<ContextCore>,
     state: Mutex<State>,
     /// Threads that wait without watching descriptors.
@@ -217,10 +219,20 @@ pub(crate) struct Locked<'a> {
 
 impl Core {
     pub(crate) fn new(context: Arc<ContextCore>, id: u32, kind: SocketType) -> Arc<Self> {
+        Self::make(context, id, kind, false)
+    }
+
+    /// A socket for the background thread: in no table, without descriptors, and with inproc peers only.
+    pub(crate) fn for_the_background(context: Arc<ContextCore>, kind: SocketType) -> Arc<Self> {
+        Self::make(context, 0, kind, true)
+    }
+
+    fn make(context: Arc<ContextCore>, id: u32, kind: SocketType, is_the_backgrounds: bool) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
             id,
             kind,
+            is_the_backgrounds,
             context,
             followers: Condvar::new(),
             attention: Attention::new(),
@@ -307,6 +319,10 @@ impl Core {
     /// Called by an inproc peer that published something (or took something) while we wanted attention.
     fn peer_published(self: &Arc<Self>) {
         self.attention.raise();
+        if self.is_the_backgrounds {
+            self.context.background.submit(vec![Command::Answers]);
+            return;
+        }
         let mut locked = self.lock();
         locked.meet_inproc_peers();
         locked.wake();
@@ -421,7 +437,9 @@ impl<'a> Locked<'a> {
         let wakers = std::mem::take(&mut self.wakers);
         self.after.wakers.extend(wakers);
         // Once is enough: whoever was woken looks at everything, and says so before it sleeps again.
-        self.core.attention.set_sleeping(false);
+        if !self.core.is_the_backgrounds {
+            self.core.attention.set_sleeping(false);
+        }
     }
 
     /// Tells whether somebody sleeps who has to learn when another thread brings something in.

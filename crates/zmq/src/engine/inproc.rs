@@ -71,6 +71,8 @@ fn info(kind: SocketType, options: &Options) -> Box<PeerInfo> {
         identity,
         metadata,
         mechanism: "NULL",
+        user_id: None,
+        auth_metadata: Vec::new(),
     })
 }
 
@@ -128,7 +130,7 @@ impl Locked<'_> {
         &mut self,
         text: &str,
         routing_id: Option<&[u8]>,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<PeerId, ConnectError> {
         let core = Arc::clone(self.core);
         let kind = core.kind;
         let endpoint: Arc<str> = text.into();
@@ -195,7 +197,7 @@ impl Locked<'_> {
                 other.adopt_pipe(&endpoint, attachment, end);
             });
         }
-        Ok(())
+        Ok(peer)
     }
 
     /// A peer has bound the name: takes note of who it is.

@@ -348,7 +348,7 @@ impl Locked<'_> {
             Event::Subscribe(topic) => self.subscription_changed(id, &topic, true),
             Event::Cancel(topic) => self.subscription_changed(id, &topic, false),
             // The handshake is over before messages are parsed.
-            Event::Ready(_) => {}
+            Event::Ready(_) | Event::Authenticate(_) => {}
             Event::Message(_) if !self.core.kind.can_receive() => self.retired.dropped.malformed += 1,
             Event::Message(message) => {
                 if let Some(peer) = self.peer_mut(id) {

@@ -11,6 +11,7 @@ use tamtam_zmtp::{Frame, Message, PeerId, ProtocolError};
 use super::core::{Life, Locked, NOTIFY, Who};
 use super::outbox::BATCH_BYTES;
 use super::peer::{Home, Link, Phase};
+use crate::monitor::HandshakeCause;
 use crate::statistics::PeerState;
 use crate::sys::epoll::{Events, Interest};
 use crate::sys::stream;
@@ -424,11 +425,12 @@ impl Locked<'_> {
             && conn.sealed.is_empty()
             && let Some(last_words) = conn.protocol.as_mut().and_then(tamtam_zmtp::Connection::transmit)
         {
+            let last_words = [std::mem::take(&mut conn.control), last_words].concat();
             let _ = stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(&last_words)]);
         }
         let reason = error.to_string();
         if handshaking {
-            self.handshake_failed(id, reason);
+            self.handshake_failed(id, reason, HandshakeCause::from(error));
         } else {
             self.disconnect(id, &reason);
         }
@@ -443,7 +445,7 @@ impl Locked<'_> {
                 self.connect_failed(id, &format!("{reason} while the SOCKS proxy was to connect"));
             }
             Some(PeerState::Handshaking | PeerState::Connecting) => {
-                self.handshake_failed(id, format!("{reason} during the handshake"));
+                self.handshake_failed(id, format!("{reason} during the handshake"), HandshakeCause::Closed);
             }
             _ => self.disconnect(id, reason),
         }

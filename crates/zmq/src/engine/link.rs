@@ -9,9 +9,10 @@ use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, 
 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
+use super::gate::Asker;
 use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Home, Item, Link, Peer, Phase};
-use crate::monitor::EventKind;
+use crate::monitor::{EventKind, HandshakeCause};
 use crate::sys::epoll::Interest;
 use crate::sys::{socket, stream};
 
@@ -128,7 +129,7 @@ impl Locked<'_> {
     }
 
     /// Goes on with the greeting and the handshake, as far as the bytes reach.
-    fn handshake(&mut self, id: PeerId) {
+    pub(crate) fn handshake(&mut self, id: PeerId) {
         loop {
             let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
             if conn.phase != Phase::Handshaking {
@@ -148,6 +149,7 @@ impl Locked<'_> {
                     self.established(id, Some(info));
                     return;
                 }
+                Ok(Some(Event::Authenticate(credentials))) => self.ask(id, *credentials),
                 Ok(Some(_)) => {}
                 Ok(None) => return,
                 Err(error) => {
@@ -164,7 +166,7 @@ impl Locked<'_> {
         let set = match self.ready_set() {
             Ok(set) => set,
             Err(error) => {
-                self.handshake_failed(id, error.to_string());
+                self.handshake_failed(id, error.to_string(), HandshakeCause::Ours);
                 return;
             }
         };
@@ -182,13 +184,14 @@ impl Locked<'_> {
         }
         conn.home = Home::Nowhere;
         if let Err(error) = set.epoll.add(conn.fd.as_fd(), u64::from(id.0), Interest::READ) {
-            self.handshake_failed(id, error.to_string());
+            self.handshake_failed(id, error.to_string(), HandshakeCause::Ours);
             return;
         }
         conn.home = Home::Socket;
         conn.interest = Interest::READ;
         conn.phase = Phase::Ready;
         let epoch = conn.epoch;
+        let accepted = !net.dialed;
         let mut timer = None;
         if let Some(protocol) = &mut conn.protocol {
             conn.seals = protocol.seals();
@@ -210,6 +213,9 @@ impl Locked<'_> {
                     net.framing = framing;
                 }
             }
+        }
+        if accepted && let Some(attachment) = self.peer(id).map(|peer| peer.attachment) {
+            self.handshake_over(attachment);
         }
         if !self.net_peers.contains(&id) {
             self.net_peers.push(id);
@@ -543,6 +549,11 @@ impl Locked<'_> {
         let Some(conn) = net.conn.take() else { return };
         // What was sealed for this connection no other one can use.
         let lost = net.outbox.give_up_sealed();
+        let gives_a_place_back = conn.phase <= Phase::Handshaking && !net.dialed;
+        if conn.asking {
+            let asker = Asker { socket: core.id, peer: id, epoch: conn.epoch };
+            state.after.commands.push(Command::Forget(asker));
+        }
         net.batch_out |= conn.writing && !conn.seals;
         match conn.home {
             Home::Nowhere => {}
@@ -556,6 +567,9 @@ impl Locked<'_> {
         state.net_peers.retain(|&peer| peer != id);
         // A thread that writes at the moment holds the descriptor too: it is closed when that one lets go.
         stream::shutdown(conn.fd.as_fd());
+        if gives_a_place_back && let Some(attachment) = self.peer(id).map(|peer| peer.attachment) {
+            self.handshake_over(attachment);
+        }
         self.lost_in_sealing(id, lost);
     }
 
@@ -645,11 +659,11 @@ impl Locked<'_> {
         }
     }
 
-    pub(crate) fn handshake_failed(&mut self, id: PeerId, reason: String) {
+    pub(crate) fn handshake_failed(&mut self, id: PeerId, reason: String, cause: HandshakeCause) {
         let Some(peer) = self.peer_mut(id) else { return };
         peer.traffic.handshake_failures += 1;
         let endpoint = Arc::clone(&peer.endpoint);
-        self.tell(&endpoint, Some(id), EventKind::HandshakeFailed { reason: reason.clone() });
+        self.tell(&endpoint, Some(id), EventKind::HandshakeFailed { reason: reason.clone(), cause });
         self.stop_dialing_if(id, |options| options.reconnect_stop_handshake_failed);
         self.connect_failed(id, &reason);
     }
@@ -696,6 +710,7 @@ impl Locked<'_> {
                     Some(Phase::Handshaking) => self.handshake_failed(
                         peer,
                         "no complete handshake within the handshake interval".to_owned(),
+                        HandshakeCause::TimedOut,
                     ),
                     Some(Phase::Proxying) => self.connect_failed(
                         peer,

@@ -11,6 +11,7 @@ use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 
 use super::core::Core;
 use super::datagrams::Datagrams;
+use super::gate::Gate;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer};
 use super::socks::Socks;
@@ -127,7 +128,7 @@ pub(crate) enum Home {
 }
 
 /// How far a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Connecting,
     /// The stream leads to a proxy, which is asked to connect it on.
@@ -148,6 +149,9 @@ pub(crate) struct Conn {
     pub(crate) input: BytesMut,
     /// Greeting, commands: written between messages.
     pub(crate) control: Vec<u8>,
+    /// Who says whether the peer is let in, if anybody does, and whether that one was asked and has not answered yet.
+    pub(crate) gate: Option<Arc<Gate>>,
+    pub(crate) asking: bool,
     /// What is written takes another form than the outbox has it in: everything goes through `sealed`.
     pub(crate) seals: bool,
     pub(crate) sealed: Sealed,

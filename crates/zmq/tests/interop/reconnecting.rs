@@ -256,7 +256,7 @@ fn a_peer_of_the_wrong_type_is_told_and_tried_again_ever_more_rarely() {
         let monitor = ours.monitor(1000);
         ours.connect(&server.endpoint).unwrap();
         for attempt in 0..4 {
-            let EventKind::HandshakeFailed { reason } =
+            let EventKind::HandshakeFailed { reason, .. } =
                 wait_for(&monitor, |kind| matches!(kind, EventKind::HandshakeFailed { .. }))
             else {
                 unreachable!();
@@ -290,7 +290,7 @@ fn a_peer_of_the_wrong_type_does_not_disturb_the_right_ones() {
         let endpoint = ours.bind("tcp://127.0.0.1:*").unwrap();
         let wrong = contexts.theirs(zmq::SUB);
         wrong.connect(&endpoint).unwrap();
-        let EventKind::HandshakeFailed { reason } =
+        let EventKind::HandshakeFailed { reason, .. } =
             wait_for(&monitor, |kind| matches!(kind, EventKind::HandshakeFailed { .. }))
         else {
             unreachable!();

@@ -32,7 +32,7 @@ fn pair(
         let peer = loop {
             match monitor.recv_timeout(PATIENCE).expect("a handshake").kind {
                 EventKind::HandshakeSucceeded { peer } => break peer,
-                EventKind::HandshakeFailed { reason } => panic!("{reason}"),
+                EventKind::HandshakeFailed { reason, .. } => panic!("{reason}"),
                 _ => {}
             }
         };

@@ -1,8 +1,11 @@
 //! Commands: a name and data in one frame (37/ZMTP, Commands).
 
-use crate::error::{ProtocolError, printable};
+use crate::error::{NAME_TOO_LONG, ProtocolError, printable};
 use crate::framing::put_command;
 
+pub(super) const HELLO: &[u8] = b"HELLO";
+pub(super) const WELCOME: &[u8] = b"WELCOME";
+pub(super) const INITIATE: &[u8] = b"INITIATE";
 pub(super) const READY: &[u8] = b"READY";
 pub(super) const ERROR: &[u8] = b"ERROR";
 pub(super) const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
@@ -29,13 +32,18 @@ impl<'a> Command<'a> {
         let Some((&name_len, rest)) = body.split_first() else { return Ok(None) };
         match rest.split_at_checked(usize::from(name_len)) {
             Some((name, data)) => Ok(Some(Self { name, data })),
-            None => Err(malformed(rest, "the name is longer than the body")),
+            None => Err(malformed(rest, NAME_TOO_LONG)),
         }
     }
 
     /// Returns the name as far as it is printable, for an error.
     pub(super) fn shown_name(&self) -> String {
         printable(self.name)
+    }
+
+    /// Returns the error for a command that has no place here.
+    pub(super) fn unexpected(&self) -> ProtocolError {
+        ProtocolError::UnexpectedCommand { name: self.shown_name() }
     }
 
     /// Returns the error this ERROR command stands for.
@@ -54,8 +62,7 @@ pub(super) fn malformed(name: &[u8], what: &'static str) -> ProtocolError {
 }
 
 /// Appends an ERROR command that tells the peer why we hang up.
-pub(super) fn put_error(out: &mut Vec<u8>, violation: &ProtocolError) {
-    let text = violation.to_string();
+pub(super) fn put_error(out: &mut Vec<u8>, text: &str) {
     // All our texts are printable ASCII (a peer's words in them are escaped), so the cut is between characters.
     let reason = text.as_bytes().get(..usize::from(u8::MAX)).unwrap_or(text.as_bytes());
     let mut data = Vec::with_capacity(1 + reason.len());
@@ -83,7 +90,7 @@ mod tests {
         for name_len in [1, 255] {
             let violation = ProtocolError::UnknownSocketType { name: "x".repeat(name_len) };
             let mut out = Vec::new();
-            put_error(&mut out, &violation);
+            put_error(&mut out, &violation.to_string());
             let start = if name_len == 1 { 2 } else { 9 };
             let command =
                 Command::parse(out.get(start..).expect("a body")).expect("well-formed").expect("named");

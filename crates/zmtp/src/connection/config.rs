@@ -1,10 +1,13 @@
 //! What a connection is told before it begins.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::framing::Version;
+use crate::keys::{CurveKeyPair, CurvePublicKey};
 use crate::limits::Limits;
 use crate::socket_type::SocketType;
 
@@ -27,6 +30,9 @@ pub struct Config {
     pub heartbeat: Option<Heartbeat>,
     /// The security mechanism, which must be the peer's as well. Default: NULL.
     pub mechanism: Mechanism,
+    /// Whether somebody is asked before a peer is let in: see [`Event::Authenticate`](crate::Event::Authenticate). Servers
+    /// of PLAIN always ask, clients never. Peers of ZMTP 1.0 and 2.0 are refused with it. Default: `false`.
+    pub authenticate: bool,
     /// The highest version to speak. Default: 3.1. Lower ones are for peers that cannot take it, and for tests.
     pub version_max: Version,
 }
@@ -43,6 +49,7 @@ impl Config {
             limits: Limits::default(),
             heartbeat: None,
             mechanism: Mechanism::Null,
+            authenticate: false,
             version_max: Version::V3_1,
         }
     }
@@ -67,6 +74,54 @@ pub enum Mechanism {
     /// No authentication and no confidentiality (37/ZMTP, The NULL Security Mechanism).
     #[default]
     Null,
+    /// A user name and a password, in clear (24/ZMTP-PLAIN): the client.
+    PlainClient(PlainCredentials),
+    /// The same: the server, which asks who may come in ([`Event::Authenticate`](crate::Event::Authenticate)).
+    PlainServer,
+    /// Encryption, and proof of who both sides are (25/ZMTP-CURVE): the client.
+    CurveClient {
+        /// Our own keys.
+        keys: CurveKeyPair,
+        /// The public key that the server has to own.
+        server: CurvePublicKey,
+    },
+    /// The same: the server, with its own keys. Any client is let in, unless [`Config::authenticate`] is set.
+    CurveServer(CurveKeyPair),
+}
+
+/// What a client of PLAIN shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlainCredentials {
+    username: Zeroizing<Vec<u8>>,
+    password: Zeroizing<Vec<u8>>,
+}
+
+impl PlainCredentials {
+    /// Takes a user name and a password; `None` if one of them is longer than 255 octets.
+    #[must_use]
+    pub fn new(username: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Option<Self> {
+        let (username, password) = (Zeroizing::new(username.into()), Zeroizing::new(password.into()));
+        let fits = username.len().max(password.len()) <= usize::from(u8::MAX);
+        fits.then_some(Self { username, password })
+    }
+
+    /// Returns the user name.
+    #[must_use]
+    pub fn username(&self) -> &[u8] {
+        &self.username
+    }
+
+    /// Returns the password.
+    #[must_use]
+    pub fn password(&self) -> &[u8] {
+        &self.password
+    }
+}
+
+impl fmt::Debug for PlainCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PlainCredentials({}, …)", self.username.escape_ascii())
+    }
 }
 
 impl Mechanism {
@@ -75,6 +130,8 @@ impl Mechanism {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Null => "NULL",
+            Self::PlainClient(_) | Self::PlainServer => "PLAIN",
+            Self::CurveClient { .. } | Self::CurveServer(_) => "CURVE",
         }
     }
 
@@ -83,8 +140,12 @@ impl Mechanism {
         //= 37/ZMTP, Detecting ZMTP 1.0 and 2.0 Peers
         //# If the implementation's security mechanism is anything other than NULL, and it detects a ZMTP 1.0 or 2.0
         //# peer, it MUST immediately close the connection.
-        match self {
-            Self::Null => true,
-        }
+        matches!(self, Self::Null)
+    }
+
+    /// Returns whether this is the side that clients have to convince.
+    #[must_use]
+    pub const fn is_server(&self) -> bool {
+        matches!(self, Self::PlainServer | Self::CurveServer(_))
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::auth::Credentials;
 use crate::frame::Frame;
 use crate::framing::Version;
 use crate::message::Message;
@@ -10,7 +11,11 @@ use crate::socket_type::SocketType;
 /// What the peer's octets amounted to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The handshake is done; messages may flow. Comes once, before all others.
+    /// Somebody has to say whether the peer is let in, with
+    /// [`Connection::authenticated`](crate::Connection::authenticated); until then the handshake stands still. Comes at
+    /// most once, before [`Ready`](Self::Ready), and only if [`Config::authenticate`](crate::Config::authenticate) is set.
+    Authenticate(Box<Credentials>),
+    /// The handshake is done; messages may flow. Comes once, before all others but [`Authenticate`](Self::Authenticate).
     Ready(Box<PeerInfo>),
     /// A whole message. Its [`peer`](Message::peer) is not set.
     Message(Message),
@@ -34,14 +39,26 @@ pub struct PeerInfo {
     pub metadata: Vec<(String, Bytes)>,
     /// The name of the security mechanism.
     pub mechanism: &'static str,
+    /// Who the peer is, by the word of whoever let it in; `None` if nobody was asked.
+    pub user_id: Option<Bytes>,
+    /// What else that one said of it.
+    pub auth_metadata: Vec<(String, Bytes)>,
 }
 
 impl PeerInfo {
-    /// Returns the value of the first property of this name. Case does not matter.
+    /// Returns the value of the first property of this name: `User-Id` is [`user_id`](Self::user_id), never the peer's own
+    /// word; then come [`auth_metadata`](Self::auth_metadata) and what the peer announced. Case does not matter.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&Bytes> {
+        if name.eq_ignore_ascii_case("User-Id") {
+            return self.user_id.as_ref();
+        }
         //= 37/ZMTP, Connection Metadata
         //# Metadata names SHALL be case-insensitive.
-        self.metadata.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.auth_metadata
+            .iter()
+            .chain(&self.metadata)
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 }

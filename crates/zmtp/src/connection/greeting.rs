@@ -103,8 +103,9 @@ fn downgrade_to_1_0(config: &Config, out: &mut Vec<u8>) -> Result<Step, Protocol
     Ok(Step::Next(State::AwaitIdentity(AwaitIdentity::new(Version::V1_0))))
 }
 
-fn refuse_downgrade(config: &Config, major: u8) -> Result<(), ProtocolError> {
-    if config.mechanism.allows_downgrade() {
+/// Refuses peers that know no security where there is some.
+pub(super) fn refuse_downgrade(config: &Config, major: u8) -> Result<(), ProtocolError> {
+    if config.mechanism.allows_downgrade() && !config.authenticate {
         Ok(())
     } else {
         Err(ProtocolError::UnsupportedVersion { major })
@@ -146,7 +147,7 @@ fn put_rest(config: &Config, out: &mut Vec<u8>) {
     //= 37/ZMTP, Topology
     //# If the chosen security mechanism does not specify client and server roles, the as-server field SHALL have no
     //# significance, and SHOULD be zero for all peers.
-    out.push(0);
+    out.push(u8::from(config.mechanism.is_server()));
     out.extend_from_slice(&[0; FILLER_LEN]);
 }
 
@@ -164,8 +165,8 @@ impl AwaitGreeting {
         input: &mut BytesMut,
         out: &mut Vec<u8>,
     ) -> Result<Step, ProtocolError> {
-        // As-server and filler tell nothing: libzmq's servers leave the former zero as well.
-        let Some((&[minor, ref mechanism @ .., _as_server], _filler)) = input
+        // Filler tells nothing; libzmq's servers leave as-server zero as well.
+        let Some((&[minor, ref mechanism @ .., as_server], _filler)) = input
             .first_chunk::<REST_LEN>()
             .and_then(|rest| rest.split_first_chunk::<{ 2 + MECHANISM_LEN }>())
         else {
@@ -182,8 +183,11 @@ impl AwaitGreeting {
         if name != ours.as_bytes() {
             return Err(ProtocolError::MechanismMismatch { ours, theirs: printable(name) });
         }
+        if as_server == 1 && config.mechanism.is_server() {
+            return Err(ProtocolError::MalformedGreeting("both sides are servers of the security mechanism"));
+        }
         input.advance(REST_LEN);
-        Ok(Step::Next(State::Handshake(Handshake::begin(config, theirs.min(config.version_max), out))))
+        Ok(Step::Next(State::Handshake(Handshake::begin(config, theirs.min(config.version_max), out)?)))
     }
 }
 

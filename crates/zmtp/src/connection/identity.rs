@@ -47,6 +47,8 @@ impl AwaitIdentity {
     }
 
     pub(super) fn step(&self, config: &Config, input: &mut BytesMut) -> Result<Step, ProtocolError> {
+        // Also if we were set to speak nothing newer.
+        greeting::refuse_downgrade(config, u8::from(self.version == Version::V2_0))?;
         let (socket_type, before, header) = match self.version {
             Version::V1_0 => {
                 // Matters only if we speak nothing newer; else the signature's state has looked already.
@@ -83,13 +85,18 @@ impl AwaitIdentity {
         };
         let identity = Bytes::copy_from_slice(identity);
         input.advance(end);
-        Ok(Step::Established(Box::new(PeerInfo {
-            version: self.version,
-            socket_type,
-            identity,
-            metadata: Vec::new(),
-            mechanism: config.mechanism.name(),
-        })))
+        Ok(Step::Established(
+            Box::new(PeerInfo {
+                version: self.version,
+                socket_type,
+                identity,
+                metadata: Vec::new(),
+                mechanism: config.mechanism.name(),
+                user_id: None,
+                auth_metadata: Vec::new(),
+            }),
+            None,
+        ))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::command;
 use super::config::Config;
 use super::event::PeerInfo;
 use crate::error::{ProtocolError, printable};
@@ -54,6 +53,8 @@ pub(super) fn theirs(
         identity: Bytes::new(),
         metadata: Vec::new(),
         mechanism: config.mechanism.name(),
+        user_id: None,
+        auth_metadata: Vec::new(),
     };
     // One buffer for all values, and of the right length: a slice of the input would keep all of that alive.
     let encoded = Bytes::copy_from_slice(encoded);
@@ -64,7 +65,7 @@ pub(super) fn theirs(
         }
         let (name, value, after) = property(command, rest)?;
         rest = after;
-        let malformed = |what| Err(command::malformed(command, what));
+        let malformed = |what| Err(malformed(command, what));
         let value = encoded.slice_ref(value);
         if name.eq_ignore_ascii_case(SOCKET_TYPE) {
             if peer.socket_type.is_some() {
@@ -86,6 +87,18 @@ pub(super) fn theirs(
     Ok(peer)
 }
 
+/// Reads properties that stand alone: what 27/ZAP says of a user.
+pub(crate) fn properties(encoded: &[u8]) -> Result<Vec<(String, Bytes)>, ProtocolError> {
+    let mut properties = Vec::new();
+    let mut rest = encoded;
+    while !rest.is_empty() {
+        let (name, value, after) = property(b"ZAP", rest)?;
+        rest = after;
+        properties.push((name.to_owned(), Bytes::copy_from_slice(value)));
+    }
+    Ok(properties)
+}
+
 /// Takes one property off the front: name, value, and what follows.
 fn property<'a>(command: &[u8], encoded: &'a [u8]) -> Result<(&'a str, &'a [u8], &'a [u8]), ProtocolError> {
     let parts = || {
@@ -96,15 +109,16 @@ fn property<'a>(command: &[u8], encoded: &'a [u8]) -> Result<(&'a str, &'a [u8],
         Some((name, value, rest))
     };
     let Some((name, value, rest)) = parts() else {
-        return Err(command::malformed(command, "a property is longer than the body"));
+        return Err(malformed(command, "a property is longer than the body"));
     };
     match std::str::from_utf8(name) {
         Ok(text) if is_name(name) => Ok((text, value, rest)),
-        _ => Err(command::malformed(
-            command,
-            "a property's name is empty or has characters that names have not",
-        )),
+        _ => Err(malformed(command, "a property's name is empty or has characters that names have not")),
     }
+}
+
+fn malformed(command: &[u8], what: &'static str) -> ProtocolError {
+    ProtocolError::MalformedMetadata { command: printable(command), what }
 }
 
 fn compatible(ours: SocketType, theirs: &[u8]) -> Result<SocketType, ProtocolError> {
@@ -119,6 +133,7 @@ fn compatible(ours: SocketType, theirs: &[u8]) -> Result<SocketType, ProtocolErr
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::command;
     use super::*;
     use crate::Limits;
 

@@ -9,9 +9,10 @@ use super::command::{self, Command};
 use super::config::Config;
 use super::event::Event;
 use super::heartbeat::{self, Timers};
+use super::seal::{self, Opener};
 use crate::error::ProtocolError;
 use crate::frame::{FRAME_INLINE_MAX, Frame};
-use crate::framing::{FrameHeader, Framing, Version, parse_header};
+use crate::framing::{FrameHeader, Framing, Version, parse_header, widen};
 use crate::message::Message;
 use crate::socket_type::SocketType;
 
@@ -36,8 +37,10 @@ pub(super) const LEGACY_CANCEL: u8 = 0;
 #[derive(Debug)]
 pub(super) struct Traffic {
     version: Version,
-    /// Whether a short last frame is a message as it stands: no parts are held, none is a subscription, and the framing
-    /// is that of ZMTP 2.0 and later.
+    /// Decrypts what arrives; `None` if it is not encrypted.
+    opener: Option<Box<Opener>>,
+    /// Whether a short last frame is a message as it stands: no parts are held, none is a subscription, nothing is
+    /// encrypted, and the framing is that of ZMTP 2.0 and later.
     direct: bool,
     /// The frames come within other ones, which the connection's shortest way does not know.
     enclosed: bool,
@@ -49,13 +52,19 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn new(config: &Config, version: Version, enclosed: bool) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        version: Version,
+        opener: Option<Box<Opener>>,
+        enclosed: bool,
+    ) -> Self {
         let inline_max = config.max_message_size.and_then(|max| u8::try_from(max).ok()).unwrap_or(u8::MAX);
         let heartbeat = config.heartbeat.filter(|_| version >= Version::V3_0);
         Self {
             version,
-            direct: is_direct(config, version) && !enclosed,
+            direct: opener.is_none() && !enclosed && is_direct(config, version),
             enclosed,
+            opener,
             // Lossless: see the assertion beside the constant.
             inline_max: inline_max.min(FRAME_INLINE_MAX as u8),
             parts: VecDeque::new(),
@@ -94,12 +103,32 @@ impl Traffic {
                     flags: input.first().copied().unwrap_or_default(),
                 });
             }
-            let limit = if command { Some(config.limits.command_bytes_max) } else { config.max_message_size };
-            let end = end_within(limit, body_len, header_len)?;
-            let Some(body) = input.get(header_len..end) else {
+            let limit = |command| {
+                if command { Some(config.limits.command_bytes_max) } else { config.max_message_size }
+            };
+            let end = match &self.opener {
+                None => end_within(limit(command), body_len, header_len)?,
+                // What an encrypted frame is, is known when it is opened: the larger limit counts until then.
+                Some(_) => {
+                    let limit = limit(false).map(|max| max.max(config.limits.command_bytes_max));
+                    let overhead = widen(seal::OVERHEAD);
+                    end_within(limit.map(|max| max.saturating_add(overhead)), body_len, header_len)?
+                }
+            };
+            if input.len() < end {
                 *wanted = end.saturating_sub(input.len());
                 return Ok(None);
+            }
+            let (more, command, start) = match &mut self.opener {
+                None => (more, command, header_len),
+                Some(opener) => {
+                    let opened = opener.open(input.get_mut(header_len..end).unwrap_or_default())?;
+                    let start = header_len + seal::OVERHEAD;
+                    end_within(limit(opened.command), widen(end.saturating_sub(start)), 0)?;
+                    (opened.more && !opened.command, opened.command, start)
+                }
             };
+            let body = input.get(start..end).unwrap_or_default();
             if command {
                 // Also between the parts of a message: libzmq sends its heartbeat there.
                 let event = self.command(config, body, out)?;
@@ -126,7 +155,7 @@ impl Traffic {
                 frame
             } else {
                 let len = body.len();
-                input.advance(header_len);
+                input.advance(start);
                 Frame::from_bytes(input.split_to(len).freeze())
             };
             if let Some(message) = self.add(config, frame, more) {
@@ -147,7 +176,7 @@ impl Traffic {
         }
         self.parts.push_back(frame);
         let message = Message::try_from(mem::take(&mut self.parts)).ok();
-        self.direct = is_direct(config, self.version) && !self.enclosed;
+        self.direct = self.opener.is_none() && !self.enclosed && is_direct(config, self.version);
         message
     }
 

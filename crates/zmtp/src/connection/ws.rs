@@ -26,6 +26,9 @@ const VERSION: Version = Version::V3_0;
 const CLOSE_VIOLATION: u16 = 1002;
 const CLOSE_TOO_LARGE: u16 = 1009;
 
+/// Octets of an empty buffer that are kept for the next frame.
+const KEPT_MAX: usize = 64 * 1024;
+
 /// One side of a WebSocket.
 #[derive(Debug)]
 pub(super) struct Ws {
@@ -35,8 +38,8 @@ pub(super) struct Ws {
     upgrade: Option<Upgrade>,
     /// The frame that is coming in.
     incoming: Option<Incoming>,
-    /// What was unwrapped and not looked at yet: at most one frame.
-    pub(super) inner: BytesMut,
+    /// What was unwrapped and not looked at yet: at most one frame, or what the handshake leaves lying while it waits.
+    inner: BytesMut,
     writer: Writer,
     /// Wrapped: heads, control frames. What waits for [`Connection::transmit`](super::Connection::transmit).
     out: Vec<u8>,
@@ -77,7 +80,7 @@ impl Ws {
         let Some(protocol) = upgrade.step(config, input, &mut self.out)? else { return Ok(None) };
         self.upgrade = None;
         Ok(Some(match protocol {
-            Protocol::Mechanism => State::Handshake(Handshake::begin(config, VERSION, control)),
+            Protocol::Mechanism => State::Handshake(Handshake::begin(config, VERSION, control)?),
             Protocol::Bare => {
                 identity::put_bare(config, control);
                 State::AwaitIdentity(AwaitIdentity::new(VERSION))
@@ -87,6 +90,18 @@ impl Ws {
 
     pub(super) fn is_upgrading(&self) -> bool {
         self.upgrade.is_some()
+    }
+
+    /// Takes out what was unwrapped, to be looked at.
+    pub(super) fn take_inner(&mut self) -> BytesMut {
+        std::mem::take(&mut self.inner)
+    }
+
+    /// Puts back what is left of it. A large buffer that is empty is not kept: a message may hold the rest of it for long.
+    pub(super) fn give_back(&mut self, inner: BytesMut) {
+        if !inner.is_empty() || inner.capacity() <= KEPT_MAX {
+            self.inner = inner;
+        }
     }
 
     /// Takes octets of one frame off the front of `input` and unwraps them; `false` if more are needed to get on.

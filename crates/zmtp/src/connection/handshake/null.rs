@@ -1,20 +1,28 @@
 //! The NULL mechanism: both sides send READY with their metadata (37/ZMTP, The NULL Security Mechanism).
 
+use super::super::auth::Credentials;
 use super::super::command::{self, Command};
 use super::super::config::Config;
-use super::super::event::PeerInfo;
 use super::super::metadata;
+use super::Outcome;
 use crate::error::ProtocolError;
 use crate::framing::{Version, put_command};
 
-/// Our READY is out; the peer's is awaited.
+/// The peer's READY is awaited; ours is out, or waits for the peer to be let in.
 #[derive(Debug)]
 pub(super) struct Null;
 
 impl Null {
-    pub(super) fn begin(config: &Config, out: &mut Vec<u8>) -> Self {
+    pub(super) fn begin(config: &Config, out: &mut Vec<u8>) -> (Self, Outcome) {
+        if config.authenticate {
+            return (Self, Outcome::Ask(Credentials::None));
+        }
+        (Self, Self::accepted(config, out))
+    }
+
+    pub(super) fn accepted(config: &Config, out: &mut Vec<u8>) -> Outcome {
         put_command(out, command::READY, &metadata::ours(config));
-        Self
+        Outcome::More
     }
 
     pub(super) fn command(
@@ -22,10 +30,10 @@ impl Null {
         config: &Config,
         version: Version,
         command: Command<'_>,
-    ) -> Result<Option<PeerInfo>, ProtocolError> {
+    ) -> Result<Outcome, ProtocolError> {
         if command.name != command::READY {
-            return Err(ProtocolError::UnexpectedCommand { name: command.shown_name() });
+            return Err(command.unexpected());
         }
-        metadata::theirs(config, version, command::READY, command.data).map(Some)
+        metadata::theirs(config, version, command::READY, command.data).map(Outcome::plain)
     }
 }

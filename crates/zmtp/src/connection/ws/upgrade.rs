@@ -143,7 +143,8 @@ impl Upgrade {
 /// Returns the protocols that go with our mechanism, the better one first.
 fn offered(config: &Config) -> Vec<String> {
     let mut protocols = vec![format!("{BARE}/{}", config.mechanism.name())];
-    if config.mechanism == Mechanism::Null {
+    // Nobody could be asked about a peer there.
+    if config.mechanism == Mechanism::Null && !config.authenticate {
         protocols.push(BARE.to_owned());
     }
     protocols
