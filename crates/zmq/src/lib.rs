@@ -46,7 +46,9 @@ mod faces;
 mod filter;
 mod monitor;
 mod options;
+mod poll;
 mod poller;
+mod profile;
 mod proxy;
 mod resolver;
 mod secret;
@@ -71,7 +73,9 @@ pub use crate::faces::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, 
 pub use crate::filter::{IpRange, IpcFilter, ParseIpRangeError};
 pub use crate::monitor::{EventKind, HandshakeCause, Monitor, MonitorEvent};
 pub use crate::options::{Driver, OptionError, Options, Spin};
+pub use crate::poll::{PollItem, poll, poll_masked};
 pub use crate::poller::{Interest, PollEvent, Poller};
+pub use crate::profile::PeerProfile;
 pub use crate::proxy::{Proxy, ProxyControl, ProxyError, ProxyStatistics, proxy};
 pub use crate::secret::Secret;
 pub use crate::security::{

@@ -142,6 +142,13 @@ options! {
     xpub_manual, set_xpub_manual: bool = false;
     /// Sets whether a PUB or XPUB waits (or refuses) instead of dropping when a subscriber's queue is full. Default false, live.
     xpub_nodrop, set_xpub_nodrop: bool = false;
+    /// Sets whether calls that do not wait count every message of the last millisecond as queued, also if it is written
+    /// already, where that decides about being refused (XPUB with `xpub_nodrop`, ROUTER with `router_mandatory`): a burst
+    /// beyond the mark is then refused even if the system would take it, as programs for libzmq expect. Default false, live.
+    strict_marks, set_strict_marks: bool = false;
+    /// Sets whether sockets of one context may be connected whatever their types are, as libzmq lets them: a PAIR with a PULL,
+    /// for example. To be set at both ends. Default false, later.
+    inproc_any_types, set_inproc_any_types: bool = false;
     /// Sets a message for every new subscriber of an XPUB or PUB. Default none, later.
     xpub_welcome_message, set_xpub_welcome_message: Option<Bytes> = None;
     /// Sets whether PUB, XPUB and SUB deliver what does *not* match. To be set at both ends. Default false, live.

@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tamtam_zmtp::{Message, PeerId, PeerInfo, SocketType};
 
 use crate::context::Context;
 use crate::engine::core::{Core, ReadySet, Who};
+use crate::engine::pattern::Pattern;
 use crate::engine::wait::Patience;
 use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, Undelivered,
 };
-use crate::monitor::{EventKind, Monitor, MonitorEvent, MonitorQueue};
+use crate::monitor::{Monitor, MonitorEvent};
 use crate::options::{OptionError, Options};
+use crate::profile::PeerProfile;
 use crate::statistics::{PeerStatistics, SocketStatistics, Traffic};
 
 /// What can be done with a socket now without waiting.
@@ -165,7 +168,28 @@ impl Socket {
     /// [`EndpointNotFound`] when the socket is not connected there.
     pub fn disconnect(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
         let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
-        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint)
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint, false)
+    }
+
+    /// Ends a connection made by [`connect`](Self::connect), and drops (and counts) what was received over it and not taken
+    /// yet, as libzmq does.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointNotFound`] when the socket is not connected there.
+    pub fn disconnect_and_discard(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
+        let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint, true)
+    }
+
+    /// Returns the routing id that was given to a peer last: how a STREAM that has just connected addresses the other end.
+    /// `None` for types that give none, and before the first. (ROUTER, STREAM)
+    #[must_use]
+    pub fn last_routing_id(&self) -> Option<Bytes> {
+        match &self.core.inspect()?.pattern {
+            Pattern::Route(identities) => identities.last().cloned(),
+            _ => None,
+        }
     }
 
     /// Returns the endpoint of the last `bind` (wildcards resolved) or `connect`.
@@ -312,6 +336,37 @@ impl Socket {
             }
             other => Poll::Ready(other),
         })
+    }
+
+    /// Receives a message and the profile of the peer that sent it (`None` when that is gone for good), waiting as
+    /// [`recv`](Self::recv) does, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    #[inline]
+    pub fn recv_with_profile(&self, wait: bool) -> Result<(Message, Option<Arc<PeerProfile>>), RecvError> {
+        let look = |state: &mut crate::engine::core::State, message: Message| {
+            let profile = message.peer().and_then(|peer| state.profile(peer));
+            (message, profile)
+        };
+        match self.core.receive_with(Patience::None, look) {
+            Err(RecvError::WouldBlock) if wait => {
+                let timeout = self.core.lock().options.receive_timeout;
+                self.core.receive_with(Patience::within(timeout), look)
+            }
+            other => other,
+        }
+    }
+
+    /// Waits (at most `timeout`; `None`: for ever) until a message that begins with the frame `first` would be taken: for
+    /// those who hand over a message part by part and want to know before the first one.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); the message in the error is `first`.
+    pub fn wait_to_send(&self, first: &[u8], timeout: Option<Duration>) -> Result<(), SendError> {
+        self.core.wait_to_send(first, Patience::within(timeout))
     }
 
     /// Receives up to `max` messages into `messages`, waiting (as [`recv`](Self::recv) does) for the first only; returns
@@ -484,22 +539,35 @@ impl Socket {
     #[must_use]
     pub fn monitor(&self, capacity: usize) -> Monitor {
         let (monitor, queue) = Monitor::new(capacity);
-        let stopped = |monitor: &MonitorQueue| {
-            monitor.push(MonitorEvent {
-                at: Instant::now(),
-                endpoint: "".into(),
-                peer: None,
-                kind: EventKind::Stopped,
-            });
-        };
         let Some(mut locked) = self.core.operate() else {
-            stopped(&queue);
+            queue.push(MonitorEvent::stopped());
             return monitor;
         };
         if let Some(old) = locked.monitor.replace(queue) {
-            stopped(&old);
+            old.push(MonitorEvent::stopped());
         }
         monitor
+    }
+
+    /// Ends the monitor that was made last: it gets its last event.
+    pub fn stop_monitor(&self) {
+        if let Some(mut locked) = self.core.operate()
+            && let Some(monitor) = locked.monitor.take()
+        {
+            monitor.push(MonitorEvent::stopped());
+        }
+    }
+
+    /// Tells what can be done now without waiting, after a look at the descriptors; what comes later makes the socket's
+    /// descriptor readable anew. For loops that wait for an edge; [`readiness`](Self::readiness) costs less.
+    #[must_use]
+    pub fn look(&self) -> Readiness {
+        if let Some(mut locked) = self.core.operate().filter(|locked| locked.is_open()) {
+            locked.acknowledge();
+            locked.flush_dirty();
+            locked.poll_io();
+        }
+        self.readiness()
     }
 
     /// Tells what can be done now without waiting.
@@ -520,6 +588,14 @@ impl Socket {
     /// Closes the socket. What is queued is sent in the background for the linger time.
     pub fn close(self) {
         drop(self);
+    }
+
+    /// Closes the socket as [`close`](Self::close) does, and leaves the handle, whose calls return errors from now on: for
+    /// sockets that other threads may still hold.
+    pub fn shut(&self) {
+        let Some(mut locked) = self.core.operate() else { return };
+        let linger = locked.options.linger;
+        locked.close(linger);
     }
 
     /// Closes the socket and waits until everything is handed to the operating system (and the peers have closed their
@@ -594,9 +670,7 @@ impl AsRef<Self> for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let Some(mut locked) = self.core.operate() else { return };
-        let linger = locked.options.linger;
-        locked.close(linger);
+        self.shut();
     }
 }
 

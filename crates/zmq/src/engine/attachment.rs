@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version, WsRole};
 
+use super::admission::Gate;
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
-use super::gate::Gate;
 use super::outbox::Outbox;
 use super::pattern::takes_turns;
-use super::peer::{Conn, Home, Link, Net, Peer, Phase, Sealed};
+use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};
 use super::socks::{Login, Socks, SocksError};
 use crate::endpoint::{Endpoint, Host, TcpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
@@ -213,7 +213,8 @@ fn first_framing(options: &Options) -> Framing {
 impl Locked<'_> {
     fn new_net(&mut self, framing: Framing, dialed: bool) -> Net {
         let born = self.next_epoch();
-        Net { outbox: Outbox::default(), framing, conn: None, dialed, batch_out: false, born }
+        let (conn, burst) = (None, Burst::default());
+        Net { outbox: Outbox::default(), framing, conn, dialed, batch_out: false, burst, born }
     }
 
     fn add_attachment(&mut self, attachment: Attachment) -> u32 {
@@ -226,6 +227,15 @@ impl Locked<'_> {
 
     /// Binds, or takes over what is bound; returns the endpoint with wildcards resolved.
     pub(crate) fn bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
+        let bound = self.try_bind(text, adopted);
+        if let Err(BindError::Io { source, .. }) = &bound {
+            let kind = EventKind::BindFailed { error: source.to_string(), code: source.raw_os_error() };
+            self.tell(&text.into(), None, kind);
+        }
+        bound
+    }
+
+    fn try_bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
         if !self.is_open() {
             return Err(BindError::Closed { endpoint: text.to_owned() });
         }
@@ -288,7 +298,8 @@ impl Locked<'_> {
             self.attachments.remove(&id);
             return Err(failed(error));
         }
-        self.tell(&endpoint, None, EventKind::Listening);
+        let fd = listener_fd(self.attachments.get(&id));
+        self.tell_about(&endpoint, None, fd, EventKind::Listening);
         self.last_endpoint = Some(resolved.clone());
         Ok(resolved)
     }
@@ -371,10 +382,10 @@ impl Locked<'_> {
                 self.send_turn.activate(peer);
                 self.wake();
             }
-            if routing_id.is_some_and(|_| kind != SocketType::Stream)
+            if routing_id.is_some()
                 && let Some(peer) = self.peer_mut(peer)
             {
-                peer.attached = true;
+                peer.attached = kind != SocketType::Stream;
                 peer.addressed = true;
             }
         }
@@ -390,14 +401,16 @@ impl Locked<'_> {
 
     /// Stops listening there, and ends the connections accepted there.
     pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| {
+        self.detach_endpoint(text, false, |attachment| {
             matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. })
         })
     }
 
     /// Ends a connection made by `connect`.
-    pub(crate) fn disconnect_endpoint(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| {
+    ///
+    /// With `discard`, what was received over it and not taken yet goes too.
+    pub(crate) fn disconnect_endpoint(&mut self, text: &str, discard: bool) -> Result<(), EndpointNotFound> {
+        self.detach_endpoint(text, discard, |attachment| {
             matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })
         })
     }
@@ -405,6 +418,7 @@ impl Locked<'_> {
     fn detach_endpoint(
         &mut self,
         text: &str,
+        discard: bool,
         wanted: impl Fn(&Attachment) -> bool,
     ) -> Result<(), EndpointNotFound> {
         let found: Vec<u32> = self
@@ -417,14 +431,14 @@ impl Locked<'_> {
             return Err(EndpointNotFound { endpoint: text.to_owned() });
         }
         for id in found {
-            self.close_attachment(id);
+            self.close_attachment(id, discard);
         }
         Ok(())
     }
 
     /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
     /// kernel takes it at once.
-    fn close_attachment(&mut self, id: u32) {
+    fn close_attachment(&mut self, id: u32, discard: bool) {
         self.flush_dirty();
         let Some(attachment) = self.attachments.remove(&id) else { return };
         let endpoint = Arc::clone(attachment.endpoint());
@@ -448,8 +462,14 @@ impl Locked<'_> {
         for peer in peers {
             // No attachment any more, so this does not redial.
             self.disconnect(peer, "the endpoint was closed by the application");
+            if discard && let Some(known) = self.peer_mut(peer) {
+                let lost = known.inbox.len() as u64;
+                known.traffic.dropped.disconnected += lost;
+                self.remove_peer(peer);
+            }
         }
-        self.tell(&endpoint, None, EventKind::Closed);
+        let fd = listener_fd(Some(&attachment));
+        self.tell_about(&endpoint, None, fd, EventKind::Closed);
     }
 
     /// The peer is gone for good: so is the connection that it stood for.
@@ -479,7 +499,8 @@ impl Locked<'_> {
                 Attachment::Name { endpoint } => self.core.context.release_name(endpoint, self.core.id),
                 _ => {}
             }
-            self.tell(attachment.endpoint(), None, EventKind::Closed);
+            let fd = listener_fd(Some(&attachment));
+            self.tell_about(attachment.endpoint(), None, fd, EventKind::Closed);
         }
     }
 
@@ -575,7 +596,7 @@ impl Locked<'_> {
         let framing = if stream.ws.is_some() { Framing::V2 } else { first_framing(&self.options) };
         let net = self.new_net(framing, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
-        self.tell(&endpoint, Some(id), EventKind::Accepted);
+        self.tell_about(&endpoint, Some(id), Some(stream.fd.as_fd()), EventKind::Accepted);
         self.adopt(id, stream);
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::core::{Locked, State};
+use super::inproc::bound;
 use super::pattern::Pattern;
-use super::peer::Peer;
+use super::peer::{Link, Peer};
 use super::wait::{Ended, Patience};
 use crate::error::NotSubscribed;
 use crate::options::Options;
@@ -58,6 +59,12 @@ impl Locked<'_> {
         self.options = Arc::new(options);
         if marks_changed {
             for id in self.peer_ids() {
+                let send_hwm = self.options.send_hwm;
+                if let Some(Link::Inproc(inproc)) = self.peer_mut(id).map(|peer| &mut peer.link)
+                    && let Some(other) = inproc.other.get()
+                {
+                    inproc.tx.set_bound(bound(send_hwm, other.marks.1));
+                }
                 self.update_interest(id);
                 // All that lie inactive are looked at anew, and those that are full fall out again.
                 self.send_turn.activate(id);

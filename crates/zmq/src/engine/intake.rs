@@ -71,8 +71,11 @@ impl Locked<'_> {
             let state = &mut **self;
             match &mut state.pattern {
                 Pattern::Plain => return Ok(message),
+                // An XSUB's application sees all that its peers send.
                 Pattern::Subscribe(topics) => {
-                    if topics.matches(message.as_slice()) != state.options.invert_matching {
+                    if kind == SocketType::XSub
+                        || topics.matches(message.as_slice()) != state.options.invert_matching
+                    {
                         return Ok(message);
                     }
                     state.retired.dropped.filtered += 1;
@@ -395,6 +398,7 @@ impl Locked<'_> {
             }
         }
         peer.info = Some(info);
+        peer.profile = None;
     }
 
     /// Parses what arrived from one peer into its inbox, up to the receive mark.

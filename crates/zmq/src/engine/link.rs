@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, PeerInfo, SocketType};
 
+use super::admission::Asker;
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
-use super::gate::Asker;
 use super::pattern::{Pattern, takes_turns};
 use super::peer::{Home, Item, Link, Peer, Phase};
 use crate::monitor::{EventKind, HandshakeCause};
@@ -175,6 +175,7 @@ impl Locked<'_> {
         let endpoint = Arc::clone(&peer.endpoint);
         peer.since = Some(now);
         peer.info.clone_from(&info);
+        peer.profile = None;
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.as_mut() else { return };
         if conn.home == Home::Background {
@@ -379,12 +380,12 @@ impl Locked<'_> {
         }
     }
 
-    /// Adds a subscription and tells all publishers if it is new.
+    /// Adds a subscription and tells all publishers, also if it is not new: whether they want to hear it again is theirs to
+    /// say (`xpub_verbose`).
     pub(crate) fn subscribe(&mut self, topic: &[u8]) {
         let Pattern::Subscribe(topics) = &mut self.pattern else { return };
-        if topics.subscribe(topic) {
-            self.tell_publishers(topic, true);
-        }
+        let _is_new = topics.subscribe(topic);
+        self.tell_publishers(topic, true);
     }
 
     /// Takes one reference of a subscription away; `false` if there was none.
@@ -462,6 +463,7 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let endpoint = Arc::clone(&peer.endpoint);
         let was_ready = peer.is_ready();
+        let fd = peer.conn().map(|conn| Arc::clone(&conn.fd));
         if let Link::Inproc(_) = peer.link {
             self.remove_peer(id);
             return;
@@ -469,7 +471,8 @@ impl Locked<'_> {
         let notify = self.core.kind == SocketType::Stream && self.options.stream_notify && was_ready;
         self.drop_connection(id);
         if was_ready {
-            self.tell(&endpoint, Some(id), EventKind::Disconnected { reason: reason.to_owned() });
+            let fd = fd.as_ref().map(|fd| fd.as_fd());
+            self.tell_about(&endpoint, Some(id), fd, EventKind::Disconnected { reason: reason.to_owned() });
         }
         if notify {
             self.stream_notice(id);

@@ -1,5 +1,6 @@
 //! The engine: one lock per socket, the caller drives and the background covers.
 
+mod admission;
 pub(crate) mod attachment;
 pub(crate) mod background;
 pub(crate) mod core;
@@ -11,9 +12,10 @@ mod io;
 mod lifecycle;
 mod link;
 mod outbox;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod peer;
 mod porter;
+mod profile;
 mod ring;
 mod route;
 mod socks;

@@ -85,6 +85,7 @@ impl Locked<'_> {
         let state = &mut **self;
         let hwm = u64::from(state.options.send_hwm);
         let conflate = state.options.conflate;
+        let strict = state.options.strict_marks;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return Offered::Gone(message) };
         let bytes = message.byte_len() as u64;
         match &mut peer.link {
@@ -94,6 +95,9 @@ impl Locked<'_> {
                     peer.traffic.dropped.conflated += old;
                 } else if hwm != 0 && net.outbox.messages() >= hwm {
                     return Offered::Full(message);
+                }
+                if strict {
+                    net.burst.queued();
                 }
                 let before = net.outbox.bytes();
                 net.outbox.append(net.framing, message, &mut state.pool);
@@ -247,6 +251,7 @@ impl Locked<'_> {
         let end = chunk.bytes.len();
         let bytes = message.byte_len() as u64;
         let hwm = u64::from(state.options.send_hwm);
+        let strict = state.options.strict_marks;
         let mut first_before = None;
         let mut full_batch = false;
         let mut newly_dirty = false;
@@ -257,6 +262,9 @@ impl Locked<'_> {
                     if hwm != 0 && net.outbox.messages() >= hwm {
                         peer.traffic.dropped.full += 1;
                         continue;
+                    }
+                    if strict {
+                        net.burst.queued();
                     }
                     let before = net.outbox.bytes();
                     if net.framing == tamtam_zmtp::Framing::V2 {
@@ -426,6 +434,15 @@ impl Locked<'_> {
             self.retired.dropped.unroutable += 1;
             return Ok(());
         };
+        if mandatory && self.options.strict_marks {
+            let hwm = u64::from(self.options.send_hwm);
+            if let Some(net) = self.peer_mut(peer).and_then(Peer::net_mut)
+                && hwm != 0
+                && !net.has_room(hwm, true)
+            {
+                return Err(SendError::Full(message));
+            }
+        }
         let (address, rest) = message.split_first();
         let Some(rest) = rest else { return Ok(()) };
         match self.offer(peer, rest) {
@@ -467,7 +484,11 @@ impl Locked<'_> {
             return Err(SendError::Unroutable(message));
         };
         let hwm = u64::from(self.options.send_hwm);
-        let Some(net) = self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some()) else {
+        // To a peer whose address was chosen before there is a connection, bytes may be sent at once.
+        let addressed = self.peer(id).is_some_and(|peer| peer.addressed);
+        let Some(net) =
+            self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some() || addressed)
+        else {
             return Err(SendError::Unroutable(message));
         };
         if hwm != 0 && net.outbox.messages() >= hwm {
@@ -516,21 +537,15 @@ impl Locked<'_> {
     }
 }
 
-impl Peer {
-    /// Tells whether a message can be queued for it.
-    fn can_be_routed(&self) -> bool {
-        self.attached && !matches!(self.link, Link::Gone)
-    }
-}
-
 impl State {
-    fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
+    pub(crate) fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
         let hwm = u64::from(self.options.send_hwm);
+        let strict = self.options.strict_marks;
         let Pattern::Publish(publishing) = &mut self.pattern else { return true };
         publishing.subscriptions.matches(topic).iter().all(|id| {
             let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) else { return true };
             match &mut peer.link {
-                Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                Link::Net(net) => hwm == 0 || net.has_room(hwm, strict),
                 Link::Inproc(inproc) => {
                     inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
                 }
@@ -539,8 +554,18 @@ impl State {
         })
     }
 
+    /// Whoever waits or polls has let time pass: with `strict_marks`, bursts are over.
+    pub(crate) fn end_bursts(&mut self) {
+        for net in self.peers.iter_mut().flatten().filter_map(|peer| peer.net_mut()) {
+            net.burst.end(net.outbox.messages());
+        }
+    }
+
     /// Tells whether `send` would find room now.
     pub(crate) fn is_writable(&mut self, kind: SocketType) -> bool {
+        if self.options.strict_marks {
+            self.end_bursts();
+        }
         match kind {
             SocketType::Push | SocketType::Dealer | SocketType::Pair => self.turn_has_room(),
             SocketType::Req => match &self.pattern {
@@ -557,7 +582,13 @@ impl State {
             }
             SocketType::Pub | SocketType::XPub if self.options.xpub_nodrop => {
                 let hwm = u64::from(self.options.send_hwm);
-                hwm == 0 || self.iter_peers().all(|peer| peer.queued_out() < hwm)
+                self.peers.iter_mut().flatten().all(|peer| match &mut peer.link {
+                    Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                    Link::Inproc(inproc) => {
+                        inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
+                    }
+                    Link::Gone => true,
+                })
             }
             SocketType::Router if self.options.router_mandatory => {
                 let hwm = u64::from(self.options.send_hwm);

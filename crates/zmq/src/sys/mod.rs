@@ -9,6 +9,7 @@ pub(crate) mod eventfd;
 pub(crate) mod fork;
 pub(crate) mod interface;
 mod ipc;
+pub(crate) mod poll;
 pub(crate) mod socket;
 pub(crate) mod stream;
 mod tcp;
