@@ -109,6 +109,13 @@ options! {
     reconnect_interval, set_reconnect_interval: Option<Duration> = Some(Duration::from_millis(100));
     /// Sets the ceiling up to which the delay doubles after each failure; `None` keeps it constant. Default 5 s, later.
     reconnect_interval_max, set_reconnect_interval_max: Option<Duration> = Some(Duration::from_secs(5));
+    /// Sets whether a connection is given up when nobody listens there (`ConnectionRefused`). Default false, later.
+    reconnect_stop_refused, set_reconnect_stop_refused: bool = false;
+    /// Sets whether a connection is given up when its handshake fails. Default false, later.
+    reconnect_stop_handshake_failed, set_reconnect_stop_handshake_failed: bool = false;
+    /// Sets whether a lost connection is given up once the application has taken back any other of the socket by
+    /// `disconnect`. Default false, later.
+    reconnect_stop_after_disconnect, set_reconnect_stop_after_disconnect: bool = false;
     /// Sets how long one attempt to connect may take; `None` leaves it to the operating system (the default). Later.
     connect_timeout, set_connect_timeout: Option<Duration> = None;
     /// Sets how long greeting and handshake may take; `None` is for ever. Default 30 s, later.
@@ -128,6 +135,20 @@ options! {
     /// Sets whether a new peer takes over a routing id that is in use. Default true (libzmq: false, where the newcomer is
     /// accepted and never heard), live.
     router_handover, set_router_handover: bool = true;
+    /// Sets whether a ROUTER tells of every new connection over the network by a message of two frames: its routing id and
+    /// an empty one. Default false, live.
+    router_notify_connect, set_router_notify_connect: bool = false;
+    /// Sets whether a ROUTER tells of the end of every connection over the network in the same way. Default false, live.
+    router_notify_disconnect, set_router_notify_disconnect: bool = false;
+    /// Sets a message that every new peer gets first, also after a reconnection (ROUTER, DEALER, CLIENT, SERVER, PEER).
+    /// Default none, live.
+    hello_message, set_hello_message: Option<Bytes> = None;
+    /// Sets a message that the application receives in the name of a peer that had connected here and is gone (ROUTER,
+    /// SERVER, PEER). Default none, live.
+    disconnect_message, set_disconnect_message: Option<Bytes> = None;
+    /// Sets a message that the application receives in the name of a peer that was connected to and whose connection is lost
+    /// (DEALER, CLIENT, PEER). Default none, live.
+    hiccup_message, set_hiccup_message: Option<Bytes> = None;
     /// Sets whether an empty message is sent to every new peer (REQ, DEALER, ROUTER). Default false, later.
     probe_router, set_probe_router: bool = false;
     /// Sets whether a REQ may send again without having got a reply. Default false, live.
@@ -140,7 +161,13 @@ options! {
     xpub_verboser, set_xpub_verboser: bool = false;
     /// Sets whether the application of an XPUB decides about subscriptions. Default false, live.
     xpub_manual, set_xpub_manual: bool = false;
-    /// Sets whether a PUB or XPUB waits (or refuses) instead of dropping when a subscriber's queue is full. Default false, live.
+    /// Sets whether the application of an XPUB decides about subscriptions, and the first message sent after one was received
+    /// goes only to the peer that made it: the last value of what it subscribed to. Default false, live.
+    xpub_manual_last_value, set_xpub_manual_last_value: bool = false;
+    /// Sets whether an XSUB passes on every cancellation, also of what others of its subscriptions still want. Default false, live.
+    xsub_verbose_unsubscribe, set_xsub_verbose_unsubscribe: bool = false;
+    /// Sets whether a PUB, XPUB or RADIO waits (or refuses) instead of dropping when a subscriber's queue is full. Datagrams
+    /// are dropped all the same. Default false, live.
     xpub_nodrop, set_xpub_nodrop: bool = false;
     /// Sets whether calls that do not wait count every message of the last millisecond as queued, also if it is written
     /// already, where that decides about being refused (XPUB with `xpub_nodrop`, ROUTER with `router_mandatory`): a burst
@@ -181,6 +208,13 @@ options! {
     priority, set_priority: Option<u32> = None;
     /// Sets the network interface to use (`SO_BINDTODEVICE`; may need a privilege). Default none, later.
     bind_to_device, set_bind_to_device: Option<String> = None;
+    /// Sets how long a read polls the network device before it gives up (`SO_BUSY_POLL`; more than the system's setting needs
+    /// a privilege and is ignored without). Default: the operating system's. Later.
+    busy_poll, set_busy_poll: Option<Duration> = None;
+    /// Sets how far multicast datagrams go: 1 stays in the local network, each router takes 1 off; 1 to 255. Default 1, later.
+    multicast_hops, set_multicast_hops: u32 = 1;
+    /// Sets whether this host gets the multicast datagrams that it sends itself. Default true, later.
+    multicast_loop, set_multicast_loop: bool = true;
     /// Sets from which addresses `tcp://` and `ws://` connections are accepted; others are closed at once. Default empty:
     /// from everywhere. Later.
     tcp_accept_filters, set_tcp_accept_filters: Vec<IpRange> = Vec::new();
@@ -270,6 +304,9 @@ impl Options {
                     format!("value of {name} has {} bytes, at most 16384", value.len()),
                 );
             }
+        }
+        if !(1..=255).contains(&self.multicast_hops) {
+            return invalid("multicast_hops", format!("{}, must be 1 to 255", self.multicast_hops));
         }
         self.socks_address()?;
         if self.socks_username.as_ref().is_some_and(|name| name.len() > 255) {

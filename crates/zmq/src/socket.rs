@@ -11,11 +11,13 @@ use bytes::Bytes;
 use tamtam_zmtp::{Message, PeerId, PeerInfo, SocketType};
 
 use crate::context::Context;
-use crate::engine::core::{Core, ReadySet, Who};
+use crate::engine::core::{Core, Locked, ReadySet, Who};
+use crate::engine::is_group;
 use crate::engine::pattern::Pattern;
 use crate::engine::wait::Patience;
 use crate::error::{
-    BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, Undelivered,
+    BarrierError, BindError, ConnectError, EndpointNotFound, GroupError, NoSuchPeer, NotSubscribed,
+    RecvError, SendError, Undelivered,
 };
 use crate::monitor::{Monitor, MonitorEvent};
 use crate::options::{OptionError, Options};
@@ -144,6 +146,31 @@ impl Socket {
         self.connect_with(endpoint, Some(routing_id))
     }
 
+    /// Connects; returns the number by which this SERVER or PEER addresses the peer, which is known at once and stays over
+    /// reconnections. RFC 51/P2P.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); [`ConnectError::Immediate`] with the option `immediate`;
+    /// [`ConnectError::Unnumbered`] for the other types.
+    pub fn connect_peer(&self, endpoint: &str) -> Result<u32, ConnectError> {
+        match self.core.operate() {
+            Some(mut locked) => locked.connect_peer(endpoint),
+            None => Err(ConnectError::Closed { endpoint: endpoint.to_owned() }),
+        }
+    }
+
+    /// Ends the connection with the peer of that number, whichever side began it. What is queued for it is written as far as
+    /// the operating system takes it at once. (SERVER, PEER)
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchPeer`] when there is none.
+    pub fn disconnect_peer(&self, routing_id: u32) -> Result<(), NoSuchPeer> {
+        let found = self.core.operate().is_some_and(|mut locked| locked.disconnect_peer(routing_id));
+        if found { Ok(()) } else { Err(NoSuchPeer) }
+    }
+
     fn connect_with(&self, endpoint: &str, routing_id: Option<&[u8]>) -> Result<(), ConnectError> {
         match self.core.operate() {
             Some(mut locked) => locked.connect(endpoint, routing_id),
@@ -254,9 +281,21 @@ impl Socket {
             match self.core.send(outgoing, Patience::None) {
                 Err(SendError::Full(back)) => {
                     let kind = self.core.kind;
+                    // Where the message says who it is for, room for others is of no use.
+                    let is_addressed = kind.numbers_peers() || kind == SocketType::Router;
                     let mut locked = self.core.lock();
-                    let ready = locked.await_with(task.waker(), |state| state.is_writable(kind));
+                    let ready =
+                        locked.await_with(task.waker(), |state| !is_addressed && state.is_writable(kind));
+                    let is_open = locked.is_open();
                     drop(locked);
+                    if is_addressed && is_open {
+                        // Between the last look and now room may have been made.
+                        match self.core.send(back, Patience::None) {
+                            Err(SendError::Full(back)) => message = Some(back),
+                            other => return Poll::Ready(other),
+                        }
+                        return Poll::Pending;
+                    }
                     if ready {
                         task.waker().wake_by_ref();
                     }
@@ -412,6 +451,70 @@ impl Socket {
     pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
         let found = self.core.operate().is_some_and(|mut locked| locked.unsubscribe(topic.as_ref()));
         if found { Ok(()) } else { Err(NotSubscribed) }
+    }
+
+    /// Joins a group: messages that RADIOs send to it are received from now on. (DISH)
+    ///
+    /// A message of RADIO and DISH has two frames: the group, and the body. RFC 48/RADIO-DISH.
+    ///
+    /// # Errors
+    ///
+    /// [`GroupError`] when it is joined already, or is none: at most 255 octets, none of them zero.
+    pub fn join(&self, group: impl AsRef<[u8]>) -> Result<(), GroupError> {
+        self.change_group(
+            group.as_ref(),
+            |locked, group| {
+                if locked.join(group) { Ok(()) } else { Err(GroupError::Joined) }
+            },
+        )
+    }
+
+    /// Leaves a group. (DISH)
+    ///
+    /// # Errors
+    ///
+    /// [`GroupError`] when it is not joined.
+    pub fn leave(&self, group: impl AsRef<[u8]>) -> Result<(), GroupError> {
+        self.change_group(group.as_ref(), |locked, group| {
+            if locked.leave(group) { Ok(()) } else { Err(GroupError::NotJoined) }
+        })
+    }
+
+    fn change_group(
+        &self,
+        group: &[u8],
+        change: impl FnOnce(&mut Locked<'_>, &[u8]) -> Result<(), GroupError>,
+    ) -> Result<(), GroupError> {
+        if self.core.kind != SocketType::Dish {
+            return Err(GroupError::Unsupported);
+        }
+        if !is_group(group) {
+            return Err(GroupError::Invalid);
+        }
+        let Some(mut locked) = self.core.operate().filter(|locked| locked.is_open()) else {
+            return Err(GroupError::Closed);
+        };
+        change(&mut locked, group)
+    }
+
+    /// Returns how many distinct topics there are: at PUB and XPUB those that peers have subscribed to (at RADIO the groups
+    /// that they have joined), at SUB and XSUB those of this socket (at DISH its groups).
+    #[must_use]
+    pub fn topics_count(&self) -> usize {
+        let Some(mut locked) = self.core.operate() else { return 0 };
+        locked.scan_inproc();
+        locked.topics_count()
+    }
+
+    /// Tells of the peer with this routing id whether messages from it wait, and whether one to it would be taken now; `None`
+    /// when there is no such peer. (ROUTER, STREAM)
+    #[must_use]
+    pub fn peer_state(&self, routing_id: impl AsRef<[u8]>) -> Option<Readiness> {
+        let mut locked = self.core.operate()?;
+        locked.scan_inproc();
+        let peer = locked.find_routed(routing_id.as_ref())?;
+        let readable = locked.peer(peer).is_some_and(|peer| peer.queued_in() > 0);
+        Some(Readiness { readable, writable: locked.peer_has_room(peer) })
     }
 
     /// Manual mode of an XPUB: subscribes the peer whose notice was received last, to any topic.
@@ -674,7 +777,7 @@ impl Drop for Socket {
     }
 }
 
-impl crate::engine::core::Locked<'_> {
+impl Locked<'_> {
     /// Registers a task to be woken, and has the background thread do the input and output meanwhile. Returns whether the
     /// task should look again at once.
     fn await_with(

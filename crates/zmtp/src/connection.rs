@@ -25,7 +25,7 @@ pub use self::auth::{AuthReply, Credentials};
 pub use self::config::{Config, Heartbeat, Mechanism, PlainCredentials};
 pub use self::event::{Event, PeerInfo};
 pub(crate) use self::metadata::properties as zap_properties;
-pub use self::traffic::SLICE_MIN;
+pub use self::traffic::{GROUP_LEN_MAX, SLICE_MIN};
 pub use self::ws::WsRole;
 
 use self::greeting::{AwaitGreeting, AwaitRevision, AwaitSignature};
@@ -38,6 +38,7 @@ use crate::error::ProtocolError;
 use crate::frame::Frame;
 use crate::framing::{Framing, Version, parse_header, put_command};
 use crate::message::Message;
+use crate::socket_type::SocketType;
 
 /// One ZMTP peer, from greeting to close. Reads no clock and owns no socket.
 ///
@@ -385,12 +386,13 @@ impl Connection {
     }
 
     /// Appends a subscription to `topic`, as this peer understands it: a SUBSCRIBE command for ZMTP 3.1, else the
-    /// message of 29/PUBSUB, which is also right as long as the peer is not known.
+    /// message of 29/PUBSUB, which is also right as long as the peer is not known. A DISH joins the group `topic`.
     pub fn put_subscribe(&mut self, topic: &[u8], out: &mut Vec<u8>) {
         self.put_subscription(command::SUBSCRIBE, traffic::LEGACY_SUBSCRIBE, topic, out);
     }
 
     /// Appends the end of a subscription to `topic`: a CANCEL command for ZMTP 3.1, else the message of 29/PUBSUB.
+    /// A DISH leaves the group `topic`.
     pub fn put_cancel(&mut self, topic: &[u8], out: &mut Vec<u8>) {
         self.put_subscription(command::CANCEL, traffic::LEGACY_CANCEL, topic, out);
     }
@@ -406,6 +408,14 @@ impl Connection {
     }
 
     fn put_plain_subscription(&self, name: &[u8], legacy: u8, topic: &[u8], out: &mut Vec<u8>) {
+        if self.config.socket_type == SocketType::Dish {
+            // Peers older than ZMTP 3.0, which have no commands, cannot be told: no RADIO is that old.
+            if self.peer.as_deref().is_none_or(|peer| peer.version >= Version::V3_0) {
+                let name = if legacy == traffic::LEGACY_SUBSCRIBE { command::JOIN } else { command::LEAVE };
+                put_command(out, name, topic);
+            }
+            return;
+        }
         if self.peer.as_deref().is_some_and(|peer| peer.version >= Version::V3_1) {
             put_command(out, name, topic);
         } else {

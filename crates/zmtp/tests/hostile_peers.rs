@@ -226,6 +226,26 @@ fn commands_have_a_bound_of_their_own() {
 }
 
 #[test]
+fn groups_have_a_bound() {
+    for command in ["JOIN", "LEAVE"] {
+        let octets = |len: usize| {
+            let mut octets = Vec::new();
+            tamtam_zmtp::put_command(&mut octets, command.as_bytes(), &vec![b'g'; len]);
+            octets
+        };
+        let radio = || Side::in_traffic(config(SocketType::Radio), 1, "DISH");
+        assert_eq!(radio().feed(&octets(255)).expect("within").len(), 1);
+        for len in [256, 300, 100_000] {
+            let error = radio().feed(&octets(len)).expect_err("too long").to_string();
+            assert_eq!(error, format!("malformed {command} command: the group is longer than 255 octets"));
+        }
+        // Nobody but a RADIO minds.
+        let mut publisher = Side::in_traffic(config(SocketType::Pub), 1, "SUB");
+        assert_eq!(publisher.feed(&octets(300)), Ok(Vec::new()));
+    }
+}
+
+#[test]
 fn commands_in_traffic() {
     let side = || Side::in_traffic(config(SocketType::Pull), 1, "PUSH");
     // Unknown, empty, nameless, late: passed over, and also those meant for publishers.

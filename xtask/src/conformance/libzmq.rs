@@ -11,9 +11,9 @@ use super::library::Library;
 use super::process::{self, End};
 use super::programs;
 use super::report::{Line, Verdict, sum};
-use super::scratch;
 use super::tree::Tree;
 use super::unity::Cases;
+use super::{everything_is_required, scratch};
 
 /// The exit code by which a program says that it cannot run here.
 const SKIPPED: i32 = 77;
@@ -33,7 +33,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<(), String> {
     for name in choose(&tree, &programs, arguments)? {
         match not_applicable(&name) {
             None => chosen.push(name),
-            Some(reason) => lines.push(line(&name, Verdict::NotApplicable(reason))),
+            Some(reason) => lines.push(line(&name, reason)),
         }
     }
     println!("compiling {} programs of libzmq 4.3.5's tests", chosen.len());
@@ -88,11 +88,14 @@ fn has_draft_cases(source: &Path) -> Result<bool, String> {
     Ok(programs::DRAFT_WORDS.iter().any(|word| text.contains(word)))
 }
 
-fn not_applicable(name: &str) -> Option<String> {
+/// Why a program is not run, if it is not: that is no fault, unless something is missing that has to be there.
+fn not_applicable(name: &str) -> Option<Verdict> {
     if name == programs::CURVE && !has_sodium() {
-        return Some("NOT RUN: the test itself needs libsodium and its header (libsodium-dev)".to_owned());
+        let reason = "NOT RUN: the test itself needs libsodium and its header (libsodium-dev)".to_owned();
+        let verdict = if everything_is_required() { Verdict::Failed } else { Verdict::NotApplicable };
+        return Some(verdict(reason));
     }
-    programs::not_applicable(name).map(str::to_owned)
+    programs::not_applicable(name).map(|reason| Verdict::NotApplicable(reason.to_owned()))
 }
 
 fn has_sodium() -> bool {

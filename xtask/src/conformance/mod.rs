@@ -52,6 +52,14 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
     }
 }
 
+/// If this is set, what a suite needs and does not find on this machine is an error.
+const REQUIRE: &str = "TAMTAM_REQUIRE_CPP";
+
+/// Tells whether everything that suites need has to be there.
+fn everything_is_required() -> bool {
+    std::env::var_os(REQUIRE).is_some()
+}
+
 /// Where suites, builds and logs go.
 fn scratch(root: &Path) -> PathBuf {
     root.join("target/conformance")

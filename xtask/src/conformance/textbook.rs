@@ -11,10 +11,7 @@ use crate::dist;
 
 use super::compiler::compile;
 use super::process::{self, End};
-use super::{pyzmq, scratch};
-
-/// If this is set, what is missing on this machine is an error.
-const REQUIRE: &str = "TAMTAM_REQUIRE_CPP";
+use super::{everything_is_required, pyzmq, scratch};
 
 /// Seconds that a program may take.
 const LIMIT: u32 = 60;
@@ -53,7 +50,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     let missing = missing(root, &folder)?;
     if !missing.is_empty() {
         let text = format!("not run, for want of {}", missing.join(", "));
-        if std::env::var_os(REQUIRE).is_some() {
+        if everything_is_required() {
             return Err(text);
         }
         println!("{text}\n\n0 passed, 0 failed");

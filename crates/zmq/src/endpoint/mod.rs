@@ -2,10 +2,12 @@
 
 mod ipc;
 mod tcp;
+mod udp;
 mod ws;
 
 pub use ipc::IpcAddress;
 pub use tcp::{Host, HostPort, Port, TcpAddress};
+pub use udp::UdpAddress;
 pub use ws::WsAddress;
 
 use std::fmt;
@@ -26,6 +28,8 @@ const INPROC_NAME_MAX: usize = 256;
 /// | `ipc:///run/robot.sock`, `ipc://@name` (abstract, Linux only) | yes | yes |
 /// | `ipc://*` (a fresh path in a private temporary directory) | yes | no |
 /// | `inproc://name` (within one context) | yes | yes |
+/// | `udp://127.0.0.1:5555`, `udp://239.1.1.1:5555`, `udp://eth0;239.1.1.1:5555` | DISH, DGRAM | RADIO |
+/// | `udp://*:5555`, `udp://127.0.0.1:*` | DISH, DGRAM | no |
 ///
 /// Whether a bare word is a host or an interface depends on the direction: binding looks for an interface of
 /// that name, connecting asks DNS. Displaying an endpoint gives text that parses back to the same value.
@@ -40,6 +44,8 @@ pub enum Endpoint {
     Ipc(IpcAddress),
     /// A name within the context, 1 to 256 bytes, `inproc://…`.
     Inproc(String),
+    /// A UDP address or multicast group, `udp://…`: for RADIO, DISH and DGRAM.
+    Udp(UdpAddress),
 }
 
 impl Endpoint {
@@ -74,6 +80,7 @@ impl Endpoint {
             Self::Ws(_) => "ws",
             Self::Ipc(_) => "ipc",
             Self::Inproc(_) => "inproc",
+            Self::Udp(_) => "udp",
         }
     }
 
@@ -87,8 +94,9 @@ impl Endpoint {
             "ws" => ws::parse(address, direction).map(Self::Ws),
             "ipc" => ipc::parse(address, direction).map(Self::Ipc),
             "inproc" => parse_inproc(address).map(Self::Inproc),
+            "udp" => udp::parse(address, direction).map(Self::Udp),
             "" => Err(Fault::malformed(
-                "nothing stands before `://`; the transports are tcp, ws, ipc and inproc",
+                "nothing stands before `://`; the transports are tcp, ws, ipc, inproc and udp",
             )),
             other => {
                 let (endpoint, transport) = (text.to_owned(), other.to_owned());
@@ -106,6 +114,7 @@ impl fmt::Display for Endpoint {
             Self::Ws(address) => address.fmt(f),
             Self::Ipc(address) => address.fmt(f),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
+            Self::Udp(address) => address.fmt(f),
         }
     }
 }
@@ -133,7 +142,7 @@ pub enum EndpointError {
     /// The part before `://` is not a transport of this build.
     #[error(
         "endpoint {endpoint:?} names the unknown transport {transport:?}; the known ones, in lower case, are tcp, \
-         ws, ipc and inproc"
+         ws, ipc, inproc and udp"
     )]
     UnknownTransport {
         /// The text as it was given.
@@ -232,7 +241,7 @@ mod tests {
             let expected =
                 EndpointError::UnknownTransport { endpoint: text.to_owned(), transport: name.to_owned() };
             assert_eq!(error, expected);
-            assert!(error.to_string().contains("tcp, ws, ipc and inproc"), "{error}");
+            assert!(error.to_string().contains("tcp, ws, ipc, inproc and udp"), "{error}");
         }
     }
 
@@ -261,9 +270,10 @@ mod tests {
         prop_oneof![
             any::<String>(),
             "ws://[a-z0-9.:*-]{1,12}:[0-9*]{1,5}(/[!-~]{0,20})?",
-            "(tcp|ipc|inproc|ws)://[-a-z0-9*@:;%./\\[\\] _]{0,40}",
+            "(tcp|ipc|inproc|ws|udp)://[-a-z0-9*@:;%./\\[\\] _]{0,40}",
             "tcp://[0-9*.]{1,15}:[0-9*]{1,7}",
             "tcp://\\[[0-9a-f:.]{2,30}(%[a-z0-9]{0,5})?\\]:[0-9*]{1,6}",
+            "udp://([a-z0-9.*]{1,9};)?(239|ff02::|[0-9]{1,3})[.0-9]{0,8}:[0-9*]{1,5}",
             "tcp://[a-z0-9.:*-]{1,12}:[0-9*]{1,5};[a-z0-9.-]{1,12}:[0-9]{1,5}",
         ]
     }

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version, WsRole};
 
-use super::admission::Gate;
 use super::background::{Command, Timer};
-use super::core::{Life, Locked};
+use super::core::Locked;
+use super::gate::Gate;
 use super::outbox::Outbox;
-use super::pattern::takes_turns;
+use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};
 use super::socks::{Login, Socks, SocksError};
-use crate::endpoint::{Endpoint, Host, TcpAddress};
+use crate::endpoint::{Endpoint, Host, TcpAddress, UdpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
 use crate::filter::IpcFilter;
 use crate::monitor::EventKind;
@@ -43,6 +43,16 @@ pub(crate) enum Attachment {
     Pipe {
         endpoint: Arc<str>,
         peer: PeerId,
+    },
+    /// A UDP endpoint, bound or connected.
+    Datagrams {
+        endpoint: Arc<str>,
+        /// As the application wrote it.
+        given: Arc<str>,
+        bound: bool,
+        peer: PeerId,
+        /// A target that may have to be looked up.
+        name: Option<UdpAddress>,
     },
 }
 
@@ -95,9 +105,11 @@ pub(crate) struct Dialer {
     pub(crate) peer: PeerId,
     setup: Setup,
     tcp: TcpOptions,
-    options: Arc<Options>,
+    pub(crate) options: Arc<Options>,
     /// Failures since the last success.
-    failures: u32,
+    pub(crate) failures: u32,
+    /// No more attempts, by the `reconnect_stop` options.
+    pub(crate) stopped: bool,
 }
 
 impl Listener {
@@ -138,8 +150,15 @@ impl Attachment {
         match self {
             Self::Listener(listener) => &listener.endpoint,
             Self::Dialer(dialer) => &dialer.endpoint,
-            Self::Name { endpoint } | Self::Pipe { endpoint, .. } => endpoint,
+            Self::Name { endpoint } | Self::Pipe { endpoint, .. } | Self::Datagrams { endpoint, .. } => {
+                endpoint
+            }
         }
+    }
+
+    /// Tells whether the application means this one.
+    fn is_called(&self, text: &str) -> bool {
+        &**self.endpoint() == text || matches!(self, Self::Datagrams { given, .. } if &**given == text)
     }
 }
 
@@ -200,6 +219,7 @@ fn tcp_options(options: &Options) -> TcpOptions {
         tos: options.tos,
         priority: options.priority,
         bind_to_device: options.bind_to_device.clone(),
+        busy_poll: options.busy_poll,
         max_retransmit: options.tcp_max_retransmit,
         backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
     }
@@ -217,7 +237,7 @@ impl Locked<'_> {
         Net { outbox: Outbox::default(), framing, conn, dialed, batch_out: false, burst, born }
     }
 
-    fn add_attachment(&mut self, attachment: Attachment) -> u32 {
+    pub(crate) fn add_attachment(&mut self, attachment: Attachment) -> u32 {
         let id = self.next_attachment;
         // 28 bits stand in the background thread's tokens.
         self.next_attachment = (id + 1) & 0x0FFF_FFFF;
@@ -242,16 +262,20 @@ impl Locked<'_> {
         let endpoint = Endpoint::parse_bind(text)?;
         let failed = |source| BindError::Io { endpoint: text.to_owned(), source };
         let tcp = tcp_options(&self.options);
+        if self.core.kind == SocketType::Dgram && !matches!(endpoint, Endpoint::Udp(_)) {
+            return Err(BindError::WrongTransport { endpoint: text.to_owned(), socket_type: self.core.kind });
+        }
         let ws = matches!(endpoint, Endpoint::Ws(_));
         if ws && self.core.kind == SocketType::Stream {
             return Err(failed(raw_websocket()));
         }
         let (fd, resolved) = match &endpoint {
+            Endpoint::Udp(_) | Endpoint::Inproc(_) if adopted.is_some() => {
+                let why = "only listening descriptors of tcp, ws and ipc are taken over";
+                return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
+            }
+            Endpoint::Udp(address) => return self.bind_datagrams(text, address),
             Endpoint::Inproc(_) => {
-                if adopted.is_some() {
-                    let why = "an inproc name has no descriptor";
-                    return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
-                }
                 self.bind_inproc(text)?;
                 self.last_endpoint = Some(text.to_owned());
                 return Ok(text.to_owned());
@@ -324,7 +348,16 @@ impl Locked<'_> {
             return Err(ConnectError::Closed { endpoint: text.to_owned() });
         }
         let target = Endpoint::parse_connect(text)?;
-        if self.core.kind == SocketType::Pair && self.iter_peers().any(Peer::takes_the_place) {
+        if let Endpoint::Udp(address) = &target {
+            return self.connect_datagrams(text, address);
+        }
+        if self.core.kind == SocketType::Dgram {
+            return Err(ConnectError::WrongTransport {
+                endpoint: text.to_owned(),
+                socket_type: self.core.kind,
+            });
+        }
+        if is_exclusive(self.core.kind) && self.iter_peers().any(Peer::takes_the_place) {
             return Err(ConnectError::Occupied { endpoint: text.to_owned() });
         }
         if let Endpoint::Inproc(_) = &target {
@@ -356,7 +389,7 @@ impl Locked<'_> {
         let net = self.new_net(framing, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
-            && let super::pattern::Pattern::Route(identities) = &mut self.pattern
+            && let Pattern::Route(identities) = &mut self.pattern
             && !identities.force(peer, id)
         {
             self.remove_peer(peer);
@@ -371,6 +404,7 @@ impl Locked<'_> {
             tcp: tcp_options(&options),
             options: Arc::clone(&options),
             failures: 0,
+            stopped: false,
         }));
         if let Some(peer) = self.peer_mut(peer) {
             peer.attachment = id;
@@ -388,6 +422,13 @@ impl Locked<'_> {
                 peer.attached = kind != SocketType::Stream;
                 peer.addressed = true;
             }
+            let state = &mut **self;
+            if let Pattern::Serve(ids) = &mut state.pattern {
+                ids.assign(peer);
+                if let Some(peer) = state.peer_mut(peer) {
+                    peer.attached = true;
+                }
+            }
         }
         self.last_endpoint = Some(text.to_owned());
         let core = Arc::clone(self.core);
@@ -402,7 +443,10 @@ impl Locked<'_> {
     /// Stops listening there, and ends the connections accepted there.
     pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
         self.detach_endpoint(text, false, |attachment| {
-            matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. })
+            matches!(
+                attachment,
+                Attachment::Listener(_) | Attachment::Name { .. } | Attachment::Datagrams { bound: true, .. }
+            )
         })
     }
 
@@ -411,8 +455,14 @@ impl Locked<'_> {
     /// With `discard`, what was received over it and not taken yet goes too.
     pub(crate) fn disconnect_endpoint(&mut self, text: &str, discard: bool) -> Result<(), EndpointNotFound> {
         self.detach_endpoint(text, discard, |attachment| {
-            matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })
-        })
+            matches!(
+                attachment,
+                Attachment::Dialer(_) | Attachment::Pipe { .. } | Attachment::Datagrams { bound: false, .. }
+            )
+        })?;
+        // See `reconnect_stop_after_disconnect`.
+        self.has_disconnected = true;
+        Ok(())
     }
 
     fn detach_endpoint(
@@ -424,7 +474,7 @@ impl Locked<'_> {
         let found: Vec<u32> = self
             .attachments
             .iter()
-            .filter(|(_, attachment)| &**attachment.endpoint() == text && wanted(attachment))
+            .filter(|(_, attachment)| attachment.is_called(text) && wanted(attachment))
             .map(|(&id, _)| id)
             .collect();
         if found.is_empty() {
@@ -438,7 +488,7 @@ impl Locked<'_> {
 
     /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
     /// kernel takes it at once.
-    fn close_attachment(&mut self, id: u32, discard: bool) {
+    pub(crate) fn close_attachment(&mut self, id: u32, discard: bool) {
         self.flush_dirty();
         let Some(attachment) = self.attachments.remove(&id) else { return };
         let endpoint = Arc::clone(attachment.endpoint());
@@ -450,7 +500,7 @@ impl Locked<'_> {
         }
         let peers: Vec<PeerId> = match &attachment {
             Attachment::Dialer(dialer) => vec![dialer.peer],
-            Attachment::Pipe { peer, .. } => vec![*peer],
+            Attachment::Pipe { peer, .. } | Attachment::Datagrams { peer, .. } => vec![*peer],
             Attachment::Listener(_) => self
                 .iter_peers()
                 .filter(|peer| peer.attachment == id && matches!(&peer.link, Link::Net(net) if !net.dialed))
@@ -476,7 +526,9 @@ impl Locked<'_> {
     pub(crate) fn forget_attachment_of(&mut self, peer: &Peer) {
         let stands_for = match self.attachments.get(&peer.attachment) {
             Some(Attachment::Dialer(dialer)) => dialer.peer == peer.id,
-            Some(Attachment::Pipe { peer: id, .. }) => *id == peer.id,
+            Some(Attachment::Pipe { peer: id, .. } | Attachment::Datagrams { peer: id, .. }) => {
+                *id == peer.id
+            }
             _ => false,
         };
         if stands_for {
@@ -657,7 +709,10 @@ impl Locked<'_> {
 
     /// Makes one attempt to connect. Runs on the background thread.
     pub(crate) fn dial(&mut self, attachment: u32) {
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
+            self.dial_datagrams(attachment);
+            return;
+        };
         let (peer, endpoint) = (dialer.peer, Arc::clone(&dialer.endpoint));
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
             return;
@@ -686,7 +741,10 @@ impl Locked<'_> {
                         };
                         self.adopt(peer, stream);
                     }
-                    Err(error) => self.connect_failed(peer, &error.to_string()),
+                    Err(error) => {
+                        self.refused(peer, &error);
+                        self.connect_failed(peer, &error.to_string());
+                    }
                 }
             }
             Endpoint::Tcp(address) => {
@@ -697,7 +755,7 @@ impl Locked<'_> {
                 let address = address.tcp();
                 self.dial_tcp(attachment, peer, &address);
             }
-            Endpoint::Inproc(_) => {}
+            Endpoint::Inproc(_) | Endpoint::Udp(_) => {}
         }
     }
 
@@ -730,7 +788,10 @@ impl Locked<'_> {
 
     /// The name of a dialer has been looked up.
     pub(crate) fn resolved(&mut self, attachment: u32, result: io::Result<Vec<SocketAddr>>) {
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
+            self.datagrams_resolved(attachment, result);
+            return;
+        };
         let peer = dialer.peer;
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
             return;
@@ -795,46 +856,12 @@ impl Locked<'_> {
                     return;
                 }
                 Err(error) if addresses.is_empty() => {
+                    self.refused(peer, &error);
                     self.connect_failed(peer, &error.to_string());
                     return;
                 }
                 Err(_) => {}
             }
-        }
-    }
-
-    /// Tells whether a lost connection is tried again: it was not taken back, and closing still has something to send.
-    pub(crate) fn keeps_dialing(&self, id: PeerId) -> bool {
-        let Some(peer) = self.peer(id) else { return false };
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&peer.attachment) else { return false };
-        dialer.peer == id
-            && dialer.options.reconnect_interval.is_some()
-            && (self.life == Life::Open || peer.queued_out() > 0)
-    }
-
-    pub(crate) fn schedule_redial(&mut self, id: PeerId, reason: &str) {
-        let Some(peer) = self.peer(id) else { return };
-        let attachment = peer.attachment;
-        let endpoint = Arc::clone(&peer.endpoint);
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment) else { return };
-        let Some(base) = dialer.options.reconnect_interval else { return };
-        let mut delay = base;
-        if let Some(max) = dialer.options.reconnect_interval_max {
-            delay = base.saturating_mul(1 << dialer.failures.min(16)).min(max.max(base));
-        }
-        dialer.failures = dialer.failures.saturating_add(1);
-        // Between half and one and a half: clients of one server do not come back in step.
-        let after = delay / 2 + delay.mul_f64(jitter());
-        self.tell(&endpoint, Some(id), EventKind::ConnectRetried { after, reason: reason.to_owned() });
-        self.set_timer(Instant::now() + after, Timer::Redial { attachment });
-    }
-
-    pub(crate) fn reset_backoff(&mut self, id: PeerId) {
-        let Some(attachment) = self.peer(id).map(|peer| peer.attachment) else { return };
-        if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
-            && dialer.peer == id
-        {
-            dialer.failures = 0;
         }
     }
 }
@@ -849,13 +876,6 @@ fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {
         Some(Attachment::Listener(listener)) => Some(listener.fd.as_fd()),
         _ => None,
     }
-}
-
-/// A number from 0 up to 1, different in each process and each time: the standard library's hasher is seeded randomly.
-fn jitter() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let bits = u32::try_from(RandomState::new().hash_one(Instant::now()) >> 32).unwrap_or(0);
-    f64::from(bits) / f64::from(u32::MAX)
 }
 
 // The tokens of the background thread have room for this many peers and sockets.

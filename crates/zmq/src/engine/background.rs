@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use tamtam_zmtp::{AuthReply, PeerId};
 
-use super::admission::{Asker, Question};
 use super::core::{Core, ReadySet, Who};
+use super::gate::{Asker, Question};
 use super::porter::Porter;
 use crate::options::Driver;
 use crate::sys::epoll::{Epoll, Events, Interest};

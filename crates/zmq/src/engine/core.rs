@@ -119,6 +119,8 @@ pub(crate) struct State {
     pub(crate) next_attachment: u32,
     pub(crate) next_epoch: u64,
     pub(crate) last_endpoint: Option<String>,
+    /// The application has taken a connection back.
+    pub(crate) has_disconnected: bool,
     /// Peers that can take a message, in turn.
     pub(crate) send_turn: Rotation,
     /// Peers that may have a message for us, in turn.
@@ -243,6 +245,7 @@ impl Core {
                 next_attachment: 0,
                 next_epoch: 0,
                 last_endpoint: None,
+                has_disconnected: false,
                 send_turn: Rotation::new(),
                 recv_turn: Rotation::new(),
                 inproc_peers: Vec::new(),

@@ -1,110 +1,121 @@
-//! Asking before the first part of a message whether the whole of it would be taken.
+//! Who lets peers in: what a socket was told of that, and the questions its connections ask.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use tamtam_zmtp::{Message, PeerId, SocketType};
+use bytes::Bytes;
+use tamtam_zmtp::{AuthReply, Credentials, Mechanism, PeerId, ProtocolError};
 
-use super::core::{Core, Locked};
-use super::pattern::Pattern;
-use super::peer::{Link, Peer};
-use super::wait::{Ended, Patience};
-use crate::error::SendError;
+use super::background::Command;
+use super::core::Locked;
+use super::peer::Peer;
+use crate::options::Options;
+use crate::security::Checker;
+use crate::sys::{socket, stream};
 
-/// What would become of a message.
-enum Gate {
-    Open,
-    Full,
-    Unroutable,
-    OutOfTurn,
-    Unsupported,
+/// How a listener or dialer finds out whether a peer is let in. There is one wherever somebody is asked at all.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Decides on the spot; otherwise the handler of 27/ZAP is asked.
+    pub(crate) checker: Option<Checker>,
+    pub(crate) domain: String,
+    /// Without a handler nobody is let in.
+    enforce: bool,
+    /// Our own routing id.
+    pub(crate) identity: Bytes,
 }
 
-impl Core {
-    /// Waits until a message that begins with this frame would be taken; errors carry a message of that frame.
-    pub(crate) fn wait_to_send(self: &Arc<Self>, first: &[u8], patience: Patience) -> Result<(), SendError> {
-        let message = || Message::new(first);
-        if self.is_forked() {
-            return Err(SendError::Forked(message()));
-        }
-        let mut locked = self.lock();
-        loop {
-            if !locked.is_open() {
-                return Err(locked.refuse_send(message()));
+impl Gate {
+    /// Returns the gate of a socket with these options, if it has one.
+    pub(crate) fn new(options: &Options) -> Option<Arc<Self>> {
+        let security = &options.security;
+        // As libzmq has it: with a domain that is enforced and none given, CURVE asks nobody.
+        let exists = match &security.mechanism {
+            Mechanism::Null => !options.zap_domain.is_empty(),
+            Mechanism::PlainServer => true,
+            Mechanism::CurveServer(_) => {
+                security.checker.is_some() || !options.zap_domain.is_empty() || !options.zap_enforce_domain
             }
-            let mut gate = locked.gate(first);
-            if matches!(gate, Gate::Full) {
-                // Room may be a matter of writing, or of reading that an inproc peer has taken something.
-                locked.flush_dirty();
-                locked.poll_io();
-                gate = locked.gate(first);
-            }
-            match gate {
-                Gate::Open => return Ok(()),
-                Gate::Unroutable => return Err(SendError::Unroutable(message())),
-                Gate::OutOfTurn => return Err(SendError::OutOfTurn(message())),
-                Gate::Unsupported => return Err(SendError::Unsupported(message())),
-                Gate::Full if matches!(patience, Patience::None) => return Err(SendError::Full(message())),
-                Gate::Full if patience.is_over() => return Err(SendError::TimedOut(message())),
-                Gate::Full => {}
-            }
-            if locked.options.strict_marks {
-                locked.end_bursts();
-                if matches!(locked.gate(first), Gate::Open) {
-                    return Ok(());
-                }
-            }
-            let wakes = locked.wakes;
-            match locked.park(patience, |state| state.wakes != wakes) {
-                Ok(()) => {}
-                Err(Ended::Interrupted) => return Err(SendError::Interrupted(message())),
-                Err(_) => return Err(locked.refuse_send(message())),
-            }
+            _ => false,
+        };
+        exists.then(|| {
+            Arc::new(Self {
+                checker: security.checker.clone(),
+                domain: options.zap_domain.clone(),
+                enforce: options.zap_enforce_domain,
+                identity: options.routing_id.clone(),
+            })
+        })
+    }
+
+    /// Decides where there is no handler to ask.
+    pub(crate) fn without_handler(&self, credentials: &Credentials) -> AuthReply {
+        match credentials {
+            Credentials::None | Credentials::Curve(_) if !self.enforce => AuthReply::accept(),
+            _ => AuthReply::Fail(ProtocolError::NoAuthenticationHandler),
         }
     }
+}
+
+/// Which connection asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asker {
+    pub(crate) socket: u32,
+    pub(crate) peer: PeerId,
+    pub(crate) epoch: u64,
+}
+
+/// Whether a peer is let in.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) asker: Asker,
+    pub(crate) gate: Arc<Gate>,
+    /// The peer's, without a port.
+    pub(crate) address: String,
+    pub(crate) credentials: Credentials,
 }
 
 impl Locked<'_> {
-    fn gate(&mut self, first: &[u8]) -> Gate {
-        let kind = self.core.kind;
-        if !kind.can_send() {
-            return Gate::Unsupported;
-        }
-        match &self.pattern {
-            Pattern::Request(turn) if turn.may_send().is_err() => return Gate::OutOfTurn,
-            Pattern::Reply(turn) if turn.may_send().is_err() => return Gate::OutOfTurn,
-            Pattern::Publish(_) if self.options.xpub_nodrop => {
-                return if self.all_matching_have_room(first) { Gate::Open } else { Gate::Full };
-            }
-            Pattern::Route(identities) if kind == SocketType::Stream || self.options.router_mandatory => {
-                return match identities.find(first) {
-                    Some(peer) => self.gate_of(peer),
-                    None => Gate::Unroutable,
-                };
-            }
-            _ => {}
-        }
-        if self.is_writable(kind) { Gate::Open } else { Gate::Full }
+    /// Asks whether a peer is let in; the background thread finds out with no lock held and answers with
+    /// [`authenticated`](Self::authenticated).
+    pub(crate) fn ask(&mut self, id: PeerId, credentials: Credentials) {
+        let socket = self.core.id;
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        let Some(gate) = conn.gate.clone() else { return };
+        conn.asking = true;
+        let asker = Asker { socket, peer: id, epoch: conn.epoch };
+        let address = peer_address(conn.fd.as_fd());
+        self.submit(Command::Ask(Box::new(Question { asker, gate, address, credentials })));
     }
 
-    /// Whether one peer that was addressed would take a message.
-    fn gate_of(&mut self, id: PeerId) -> Gate {
-        let hwm = u64::from(self.options.send_hwm);
-        let strict = self.options.strict_marks;
-        let Some(peer) = self.peer_mut(id).filter(|peer| peer.can_be_routed()) else {
-            return Gate::Unroutable;
-        };
-        let has_room = match &mut peer.link {
-            Link::Net(net) => hwm == 0 || net.has_room(hwm, strict),
-            Link::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
-            Link::Gone => return Gate::Unroutable,
-        };
-        if has_room { Gate::Open } else { Gate::Full }
+    /// The answer has come.
+    pub(crate) fn authenticated(&mut self, asker: Asker, reply: AuthReply) {
+        let id = asker.peer;
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        if conn.epoch != asker.epoch || !std::mem::take(&mut conn.asking) {
+            return;
+        }
+        let Some(protocol) = conn.protocol.as_mut() else { return };
+        if let Err(error) = protocol.authenticated(reply) {
+            self.protocol_error(id, &error);
+            return;
+        }
+        if let Some(control) = protocol.transmit() {
+            conn.control.extend_from_slice(&control);
+        }
+        self.handshake(id);
+        self.flush(id);
+        self.update_interest(id);
     }
 }
 
-impl Peer {
-    /// Tells whether a message can be queued for it.
-    pub(crate) fn can_be_routed(&self) -> bool {
-        (self.attached || self.addressed) && !matches!(self.link, Link::Gone)
+/// Returns where the peer is, as libzmq tells its handlers: an address without a port, or for ipc the credentials that the
+/// kernel knows.
+fn peer_address(fd: BorrowedFd<'_>) -> String {
+    match socket::remote_tcp(fd) {
+        Ok(address) => address.ip().to_string(),
+        Err(_) => stream::peer_credentials(fd)
+            .map(|(pid, uid, gid)| format!("localhost:{uid}:{gid}:{pid}"))
+            .unwrap_or_default(),
     }
 }

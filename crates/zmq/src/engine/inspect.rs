@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tamtam_zmtp::PeerId;
 
 use super::core::{Locked, State};
 use super::inproc::bound;
@@ -21,6 +22,21 @@ impl State {
         }
     }
 
+    /// Distinct topics: those that peers hold, or that this socket subscribes to (or groups that it has joined).
+    pub(crate) fn topics_count(&self) -> usize {
+        match &self.pattern {
+            Pattern::Publish(publishing) => publishing.subscriptions.topics_count(),
+            Pattern::Subscribe(topics) | Pattern::Join(topics) => topics.len(),
+            _ => 0,
+        }
+    }
+
+    /// ROUTER, STREAM: finds a peer by its routing id.
+    pub(crate) fn find_routed(&self, routing_id: &[u8]) -> Option<PeerId> {
+        let Pattern::Route(identities) = &self.pattern else { return None };
+        identities.find(routing_id)
+    }
+
     pub(crate) fn ready_count(&self) -> usize {
         self.iter_peers().filter(|peer| peer.attached && peer.is_ready()).count()
     }
@@ -33,7 +49,12 @@ impl State {
         PeerStatistics {
             peer: peer.id,
             endpoint: peer.endpoint.to_string(),
-            remote: peer.conn().map(|conn| conn.remote.clone()).unwrap_or_default(),
+            remote: match &peer.link {
+                Link::Datagrams(datagrams) => {
+                    datagrams.target().map(|target| format!("udp://{target}")).unwrap_or_default()
+                }
+                _ => peer.conn().map(|conn| conn.remote.clone()).unwrap_or_default(),
+            },
             state: peer.state(),
             identity: peer.info.as_ref().map_or_else(Bytes::new, |info| info.identity.clone()),
             socket_type: peer.info.as_ref().and_then(|info| info.socket_type),

@@ -253,6 +253,10 @@ impl Locked<'_> {
             0 => false,
             hwm => peer.inbox.len() >= hwm as usize,
         };
+        if let Link::Datagrams(_) = peer.link {
+            self.update_datagrams_interest(id);
+            return;
+        }
         let Some(conn) = peer.conn_mut() else { return };
         let mut wanted = if conn.hangup || paused { Interest::NONE } else { Interest::READ };
         if conn.blocked || conn.phase == Phase::Connecting {
@@ -284,7 +288,9 @@ impl Locked<'_> {
     /// The application has taken enough: reads go on.
     #[inline]
     pub(crate) fn resume_reading(&mut self, id: PeerId) {
-        if let Some(conn) = self.peer(id).and_then(super::peer::Peer::conn)
+        if self.peer(id).is_some_and(|peer| matches!(peer.link, Link::Datagrams(_))) {
+            self.update_datagrams_interest(id);
+        } else if let Some(conn) = self.peer(id).and_then(super::peer::Peer::conn)
             && !conn.hangup
             && (conn.interest == Interest::NONE || conn.interest == Interest::WRITE)
         {
@@ -297,7 +303,11 @@ impl Locked<'_> {
     pub(crate) fn read(&mut self, id: PeerId) -> bool {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return false };
-        let Link::Net(net) = &mut peer.link else { return false };
+        let net = match &mut peer.link {
+            Link::Net(net) => net,
+            Link::Datagrams(_) => return self.read_datagrams(id),
+            _ => return false,
+        };
         let Some(conn) = &mut net.conn else { return false };
         if conn.phase == Phase::Connecting {
             return false;
@@ -501,7 +511,7 @@ impl Locked<'_> {
                     true,
                     conn.interest != Interest::READ && conn.interest != (Interest::READ | Interest::WRITE),
                 ),
-                None => (false, false),
+                None => (self.peer(id).is_some_and(|peer| matches!(peer.link, Link::Datagrams(_))), false),
             };
             if !wants_read {
                 continue;

@@ -1,9 +1,9 @@
 //! The engine: one lock per socket, the caller drives and the background covers.
 
-mod admission;
 pub(crate) mod attachment;
 pub(crate) mod background;
 pub(crate) mod core;
+mod datagrams;
 mod gate;
 mod inproc;
 mod inspect;
@@ -11,11 +11,16 @@ mod intake;
 mod io;
 mod lifecycle;
 mod link;
+mod membership;
+mod notices;
+mod numbered;
 mod outbox;
 pub(crate) mod pattern;
 pub(crate) mod peer;
 mod porter;
 mod profile;
+mod prospect;
+mod redial;
 mod ring;
 mod route;
 mod socks;
@@ -24,3 +29,4 @@ pub(crate) mod wait;
 mod write_policy;
 
 pub(crate) use self::inproc::{Lookup, PipeEnd};
+pub(crate) use self::route::is_group;

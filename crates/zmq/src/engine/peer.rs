@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 
-use super::admission::Gate;
 use super::core::Core;
+use super::datagrams::Datagrams;
+use super::gate::Gate;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer};
 use super::socks::Socks;
@@ -52,6 +53,8 @@ pub(crate) enum Link {
     Net(Net),
     /// A socket of the same context.
     Inproc(Inproc),
+    /// A UDP socket, with whoever is behind it.
+    Datagrams(Box<Datagrams>),
     /// Not any more; its inbox is still to be delivered.
     Gone,
 }
@@ -258,7 +261,7 @@ impl Peer {
     pub(crate) fn state(&self) -> PeerState {
         match &self.link {
             Link::Inproc(inproc) if inproc.other.get().is_none() => PeerState::Waiting,
-            Link::Inproc(_) => PeerState::Ready,
+            Link::Inproc(_) | Link::Datagrams(_) => PeerState::Ready,
             Link::Gone => PeerState::Gone,
             Link::Net(net) => match net.conn.as_ref().map(|conn| conn.phase) {
                 None => PeerState::Waiting,
@@ -274,7 +277,7 @@ impl Peer {
         match &self.link {
             Link::Net(net) => net.outbox.messages(),
             Link::Inproc(inproc) => inproc.tx.len(),
-            Link::Gone => 0,
+            Link::Datagrams(_) | Link::Gone => 0,
         }
     }
 
@@ -319,7 +322,7 @@ impl Peer {
         match &self.link {
             Link::Net(net) => net.dialed || self.attached,
             Link::Inproc(_) => self.attached,
-            Link::Gone => false,
+            Link::Datagrams(_) | Link::Gone => false,
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tamtam_zmtp::{AuthReply, PeerId, ProtocolCode, ProtocolError, SocketType, zap};
 
-use super::admission::{Asker, Question};
 use super::core::Core;
+use super::gate::{Asker, Question};
 use crate::context::ContextCore;
 use crate::options::Options;
 

@@ -14,3 +14,4 @@ pub(crate) mod socket;
 pub(crate) mod stream;
 mod tcp;
 pub(crate) mod thread;
+pub(crate) mod udp;

@@ -14,6 +14,12 @@ use crate::error::ProtocolError;
 use crate::frame::{FRAME_INLINE_MAX, Frame};
 use crate::framing::{FrameHeader, Framing, Version, parse_header, widen};
 use crate::message::Message;
+use crate::socket_type::SocketType;
+
+//= 48/RADIO-DISH, group
+//# Length MUST be between 0 to 255 bytes.
+/// Octets of the longest group that a DISH joins and a RADIO sends to.
+pub const GROUP_LEN_MAX: usize = 255;
 
 /// Shortest body, in octets, that is split off the input instead of copied. Below, a copy costs less than the shared
 /// reference, and pins nothing.
@@ -134,7 +140,7 @@ impl Traffic {
             }
             if self.parts.is_empty()
                 && !more
-                && config.socket_type.publishes()
+                && serves_topics(config)
                 && let Some(event) = legacy_subscription(body)
             {
                 input.advance(end);
@@ -190,11 +196,17 @@ impl Traffic {
             }
             command::PONG => heartbeat::pong(command.data)?,
             command::ERROR => return Err(command.peer_error()),
-            command::SUBSCRIBE if config.socket_type.publishes() => {
+            command::SUBSCRIBE if serves_topics(config) => {
                 return Ok(Some(Event::Subscribe(command.data.into())));
             }
-            command::CANCEL if config.socket_type.publishes() => {
+            command::CANCEL if serves_topics(config) => {
                 return Ok(Some(Event::Cancel(command.data.into())));
+            }
+            command::JOIN if config.socket_type == SocketType::Radio => {
+                return Ok(Some(Event::Subscribe(group(command)?)));
+            }
+            command::LEAVE if config.socket_type == SocketType::Radio => {
+                return Ok(Some(Event::Cancel(group(command)?)));
             }
             _ => {}
         }
@@ -204,7 +216,20 @@ impl Traffic {
 
 /// Returns [`Traffic::direct`] for when no parts are held.
 fn is_direct(config: &Config, version: Version) -> bool {
-    version.framing() == Framing::V2 && !config.socket_type.publishes() && config.limits.frames_max > 0
+    version.framing() == Framing::V2 && !serves_topics(config) && config.limits.frames_max > 0
+}
+
+/// Returns whether the peer's messages may be subscriptions.
+fn serves_topics(config: &Config) -> bool {
+    matches!(config.socket_type, SocketType::Pub | SocketType::XPub)
+}
+
+/// Returns the group that a JOIN or LEAVE names.
+fn group(command: Command<'_>) -> Result<Frame, ProtocolError> {
+    if command.data.len() > GROUP_LEN_MAX {
+        return Err(command::malformed(command.name, "the group is longer than 255 octets"));
+    }
+    Ok(command.data.into())
 }
 
 /// Returns where the frame ends that begins the input.
