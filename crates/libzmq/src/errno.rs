@@ -57,6 +57,7 @@ pub(crate) fn of_bind(error: &BindError) -> c_int {
         BindError::Io { source, .. } => of_io(source),
         BindError::InUse { .. } => EADDRINUSE,
         BindError::Closed { .. } => ETERM,
+        BindError::WrongTransport { .. } => ENOCOMPATPROTO,
         _ => EINVAL,
     }
 }
@@ -67,6 +68,8 @@ pub(crate) fn of_connect(error: &ConnectError) -> c_int {
         ConnectError::Io { source, .. } => of_io(source),
         ConnectError::RoutingIdInUse { .. } => EADDRINUSE,
         ConnectError::Closed { .. } => ETERM,
+        ConnectError::WrongTransport { .. } => ENOCOMPATPROTO,
+        ConnectError::Immediate { .. } => EFAULT,
         _ => EINVAL,
     }
 }
@@ -133,6 +136,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 /// The capabilities that `zmq_has` confirms.
 const CAPABILITIES: &[&CStr] = &[
     c"ipc",
+    c"curve",
     #[cfg(feature = "draft")]
     c"draft",
     #[cfg(feature = "draft")]

@@ -20,6 +20,8 @@
 mod atomic_counter;
 mod content;
 mod context;
+#[cfg(feature = "draft")]
+mod draft;
 mod edge;
 mod errno;
 mod guard;
@@ -28,6 +30,8 @@ mod message;
 mod monitor;
 mod option;
 mod poll;
+#[cfg(feature = "draft")]
+mod poller;
 mod proxy;
 mod registry;
 mod release;

@@ -143,7 +143,6 @@ impl Msg {
         }
     }
 
-    #[cfg_attr(not(feature = "draft"), expect(dead_code, reason = "only the draft interface has groups"))]
     pub(crate) fn group(&self) -> &CStr {
         if self.group.is_null() {
             return c"";

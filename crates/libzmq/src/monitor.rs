@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tamtam_zmq::{EventKind, Frame, Message, Monitor, MonitorEvent, PeerId, Socket, SocketType};
+use tamtam_zmq::{EventKind, Frame, HandshakeCause, Message, Monitor, MonitorEvent, PeerId, Socket, SocketType};
 
 use crate::errno::{EINVAL, EPROTONOSUPPORT, of_bind, of_io};
 use crate::guard::guarded;
@@ -23,6 +24,8 @@ const DISCONNECTED: u64 = 0x0200;
 const MONITOR_STOPPED: u64 = 0x0400;
 const HANDSHAKE_FAILED_NO_DETAIL: u64 = 0x0800;
 const HANDSHAKE_SUCCEEDED: u64 = 0x1000;
+const HANDSHAKE_FAILED_PROTOCOL: u64 = 0x2000;
+const HANDSHAKE_FAILED_AUTH: u64 = 0x4000;
 
 /// Events that may wait for the pump; beyond, the oldest go and are counted.
 const QUEUE_MAX: usize = 65_536;
@@ -31,16 +34,22 @@ const QUEUE_MAX: usize = 65_536;
 /// does not read holds up nobody.
 pub(crate) struct Pump {
     thread: Option<JoinHandle<()>>,
+    #[cfg_attr(not(feature = "draft"), expect(dead_code, reason = "only the draft interface asks for statistics"))]
+    out: Arc<Socket>,
+    #[cfg_attr(not(feature = "draft"), expect(dead_code, reason = "only the draft interface asks for statistics"))]
+    version: c_int,
 }
 
 impl Pump {
     fn start(handle: &Handle, out: Socket, events: u64, version: c_int) -> Result<Self, c_int> {
         let monitor = handle.socket.monitor(QUEUE_MAX);
+        let out = Arc::new(out);
+        let to = Arc::clone(&out);
         let thread = std::thread::Builder::new()
             .name("tamtam-monitor".to_owned())
-            .spawn(move || pump(&monitor, &out, events, version))
+            .spawn(move || pump(&monitor, &to, events, version))
             .map_err(|error| of_io(&error))?;
-        Ok(Self { thread: Some(thread) })
+        Ok(Self { thread: Some(thread), out, version })
     }
 
     /// The monitored socket is closed, or its monitor taken off: waits until the last event is handed over.
@@ -125,7 +134,14 @@ fn number_and_value(event: &MonitorEvent) -> (u64, u64) {
         EventKind::ConnectRetried { after, .. } => (CONNECT_RETRIED, milliseconds(*after)),
         EventKind::Connected => (CONNECTED, fd()),
         EventKind::HandshakeSucceeded { .. } => (HANDSHAKE_SUCCEEDED, 0),
-        EventKind::HandshakeFailed { .. } => (HANDSHAKE_FAILED_NO_DETAIL, 0),
+        EventKind::HandshakeFailed { cause, .. } => match *cause {
+            HandshakeCause::Protocol(code) => (HANDSHAKE_FAILED_PROTOCOL, u64::from(code.number())),
+            HandshakeCause::Authentication(status) => (HANDSHAKE_FAILED_AUTH, u64::from(status)),
+            HandshakeCause::NoHandler => (HANDSHAKE_FAILED_NO_DETAIL, error(libc::EFAULT)),
+            HandshakeCause::Closed => (HANDSHAKE_FAILED_NO_DETAIL, error(libc::EPIPE)),
+            HandshakeCause::TimedOut => (HANDSHAKE_FAILED_NO_DETAIL, error(libc::ETIMEDOUT)),
+            _ => (HANDSHAKE_FAILED_NO_DETAIL, error(libc::EPROTO)),
+        },
         EventKind::Disconnected { .. } => (DISCONNECTED, fd()),
         EventKind::Closed => (CLOSED, fd()),
         EventKind::Stopped => (MONITOR_STOPPED, 0),
@@ -239,6 +255,35 @@ pub unsafe extern "C" fn zmq_socket_monitor_versioned(
         // SAFETY: the caller's handle and string.
         let (handle, address) = unsafe { (socket(handle)?, optional(address)) };
         monitor(handle, address, events, version, kind)?;
+        Ok(0)
+    })
+}
+
+/// Has the monitor tell how much waits, one event for each peer: what is queued for it, what it brought.
+#[cfg(feature = "draft")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_monitor_pipes_stats(handle: *mut c_void) -> c_int {
+    const PIPES_STATS: u64 = 0x10000;
+    guarded(|| {
+        // SAFETY: the caller's handle.
+        let handle = unsafe { socket(handle) }?;
+        let monitor = handle.monitor();
+        let pump = monitor.as_ref().filter(|pump| pump.version == 2).ok_or(EINVAL)?;
+        let peers = handle.socket.peers();
+        if peers.is_empty() {
+            return Err(crate::errno::EAGAIN);
+        }
+        for peer in peers {
+            let numbers = [PIPES_STATS, 2, peer.queued_out, peer.queued_in];
+            let mut frames: Vec<Frame> =
+                numbers.iter().map(|number| Frame::copy_from(&number.to_ne_bytes())).collect();
+            let endpoint = Frame::from(peer.endpoint.as_bytes());
+            frames.extend([endpoint.clone(), endpoint]);
+            if let Some(message) = Message::from_frames(frames) {
+                // A full queue drops: nobody reads.
+                let _ = pump.out.try_send(message);
+            }
+        }
         Ok(0)
     })
 }

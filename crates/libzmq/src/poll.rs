@@ -25,7 +25,7 @@ pub struct Item {
 }
 
 /// The flags of poll(2) for ours.
-fn to_system(events: c_short) -> c_short {
+pub(crate) fn to_system(events: c_short) -> c_short {
     let pairs = [(POLLIN, libc::POLLIN), (POLLOUT, libc::POLLOUT), (POLLPRI, libc::POLLPRI)];
     pairs.iter().filter(|(ours, _)| events & ours != 0).fold(0, |all, (_, theirs)| all | theirs)
 }

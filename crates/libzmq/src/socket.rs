@@ -155,7 +155,7 @@ pub unsafe extern "C" fn zmq_close(handle: *mut c_void) -> c_int {
 /// # Safety
 ///
 /// `text` is null or a string with its end.
-unsafe fn endpoint<'a>(text: *const c_char) -> Result<&'a str, c_int> {
+pub(crate) unsafe fn endpoint<'a>(text: *const c_char) -> Result<&'a str, c_int> {
     if text.is_null() {
         return Err(EINVAL);
     }
@@ -164,7 +164,7 @@ unsafe fn endpoint<'a>(text: *const c_char) -> Result<&'a str, c_int> {
 }
 
 /// Whether a transport goes with a socket's type and with the context's threads.
-fn check_transport(handle: &Handle, endpoint: &str) -> Result<(), c_int> {
+pub(crate) fn check_transport(handle: &Handle, endpoint: &str) -> Result<(), c_int> {
     let (transport, address) = endpoint.split_once("://").ok_or(EINVAL)?;
     if transport.is_empty() || address.is_empty() {
         return Err(EINVAL);

@@ -1,6 +1,6 @@
 //! Sending and receiving, part by part as C does it.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,17 +26,35 @@ impl Handle {
         if flags & DONTWAIT != 0 { self.socket.try_send(message) } else { self.socket.send(message) }
     }
 
-    /// Takes one part; with the last one the message goes. A part that is refused comes back.
-    fn send_part(&self, frame: Frame, flags: c_int) -> Result<(), (c_int, Frame)> {
+    /// Sends a message of a type whose messages have one part (and a group).
+    fn send_single(&self, frame: Frame, envelope: Envelope<'_>, flags: c_int) -> Result<(), c_int> {
+        if flags & SNDMORE != 0 {
+            return Err(EINVAL);
+        }
+        let mut message = match envelope.group {
+            Some(group) if self.kind() == SocketType::Radio => {
+                let mut message = Message::new(Frame::copy_from(group.to_bytes()));
+                message.push_back(frame);
+                message
+            }
+            _ => Message::new(frame),
+        };
+        message.set_routing_id(envelope.routing_id);
+        self.send_whole(message, flags).map_err(|error| of_send(&error))
+    }
+
+    /// Takes one part; with the last one the message goes.
+    fn send_part(&self, frame: Frame, envelope: Envelope<'_>, flags: c_int) -> Result<(), c_int> {
+        if self.kind().is_single_part() || self.kind() == SocketType::Radio {
+            return self.send_single(frame, envelope, flags);
+        }
+
         // A STREAM's message is two parts long, whatever the flag of the second says.
         let ends = self.kind() == SocketType::Stream && self.is_sending.load(Ordering::Relaxed);
         let more = flags & SNDMORE != 0 && !ends;
         if !self.is_sending.load(Ordering::Relaxed) {
             if !more {
-                return self.send_whole(Message::new(frame), flags).map_err(refused);
-            }
-            if self.kind().is_single_part() {
-                return Err((EINVAL, frame));
+                return self.send_whole(Message::new(frame), flags).map_err(|error| of_send(&error));
             }
             // Whoever cannot send has to learn it with the first part.
             let timeout = if flags & DONTWAIT != 0 {
@@ -44,9 +62,7 @@ impl Handle {
             } else {
                 *self.socket.options().send_timeout()
             };
-            if let Err(error) = self.socket.wait_to_send(&frame, timeout) {
-                return Err((of_send(&error), frame));
-            }
+            self.socket.wait_to_send(&frame, timeout).map_err(|error| of_send(&error))?;
         }
         let mut outgoing = self.outgoing();
         if more {
@@ -57,7 +73,7 @@ impl Handle {
         let parts = std::mem::take(&mut *outgoing);
         drop(outgoing);
         let Some(mut message) = Message::from_frames(parts) else {
-            return self.send_whole(Message::new(frame), flags).map_err(refused);
+            return self.send_whole(Message::new(frame), flags).map_err(|error| of_send(&error));
         };
         message.push_back(frame);
         match self.send_whole(message, flags) {
@@ -69,14 +85,14 @@ impl Handle {
                 // The parts before wait for the last one to be sent again, unless the message can go nowhere.
                 let code = of_send(&error);
                 let mut frames: Vec<Frame> = error.into_message().into_frames().collect();
-                let last = frames.pop().unwrap_or_default();
+                frames.pop();
                 let lost = matches!(code, libc::EHOSTUNREACH);
                 if lost {
                     frames.clear();
                 }
                 self.is_sending.store(!frames.is_empty(), Ordering::Relaxed);
                 *self.outgoing() = frames;
-                Err((code, last))
+                Err(code)
             }
         }
     }
@@ -91,6 +107,7 @@ impl Handle {
                     more: !incoming.frames.is_empty(),
                     profile: incoming.profile.clone(),
                     routing_id: incoming.routing_id,
+                    group: None,
                 };
                 if !part.more {
                     *incoming = Incoming::default();
@@ -103,7 +120,13 @@ impl Handle {
         }
         let wait = flags & DONTWAIT == 0;
         let (message, profile) = self.socket.recv_with_profile(wait).map_err(of_receive)?;
-        let routing_id = 0;
+        let routing_id = message.routing_id();
+        if self.kind() == SocketType::Dish {
+            let (group, body) = message.split_first();
+            let frame = body.map(|body| body.split_first().0).unwrap_or_default();
+            self.more.store(false, Ordering::Relaxed);
+            return Ok(Part { frame, more: false, profile, routing_id, group: Some(group) });
+        }
         let more = message.is_multipart();
         self.more.store(more, Ordering::Relaxed);
         let (frame, rest) = message.split_first();
@@ -114,12 +137,19 @@ impl Handle {
             incoming.routing_id = routing_id;
             self.is_receiving.store(true, Ordering::Relaxed);
         }
-        Ok(Part { frame, more, profile, routing_id })
+        Ok(Part { frame, more, profile, routing_id, group: None })
     }
 }
 
-fn refused(error: SendError) -> (c_int, Frame) {
-    (of_send(&error), error.into_message().split_first().0)
+/// What goes with a part beside its body.
+#[derive(Clone, Copy)]
+struct Envelope<'a> {
+    routing_id: u32,
+    group: Option<&'a CStr>,
+}
+
+impl Envelope<'_> {
+    const NONE: Envelope<'static> = Envelope { routing_id: 0, group: Some(c"") };
 }
 
 /// One part of a message that was received.
@@ -128,6 +158,7 @@ struct Part {
     more: bool,
     profile: Option<Arc<PeerProfile>>,
     routing_id: u32,
+    group: Option<Frame>,
 }
 
 impl Part {
@@ -136,6 +167,7 @@ impl Part {
         message.set_more(self.more);
         message.set_profile(self.profile);
         message.set_routing_id(self.routing_id);
+        message.set_group(self.group.and_then(|group| CString::new(group.to_vec()).ok()));
         message
     }
 }
@@ -156,7 +188,8 @@ pub(crate) unsafe fn send_message(
     let message = unsafe { valid(message) }?;
     let size = size_for_c(message.size());
     // What is refused stays the caller's as it was.
-    handle.send_part(message.frame(), flags).map_err(|(code, _)| code)?;
+    let envelope = Envelope { routing_id: message.routing_id(), group: Some(message.group()) };
+    handle.send_part(message.frame(), envelope, flags)?;
     message.clear();
     *message = Msg::empty();
     Ok(size)
@@ -212,7 +245,7 @@ pub unsafe extern "C" fn zmq_send(
         let handle = unsafe { socket(handle) }?;
         // SAFETY: the caller's octets.
         let octets = unsafe { octets(data, size) }?;
-        handle.send_part(Frame::copy_from(octets), flags).map_err(|(code, _)| code)?;
+        handle.send_part(Frame::copy_from(octets), Envelope::NONE, flags)?;
         Ok(size_for_c(size))
     })
 }
@@ -230,7 +263,7 @@ pub unsafe extern "C" fn zmq_send_const(
         // SAFETY: the caller's octets, which stay for as long as the process lives.
         let octets: &'static [u8] = unsafe { octets(data, size) }?;
         let frame = Frame::from_bytes(bytes::Bytes::from_static(octets));
-        handle.send_part(frame, flags).map_err(|(code, _)| code)?;
+        handle.send_part(frame, Envelope::NONE, flags)?;
         Ok(size_for_c(size))
     })
 }
@@ -280,7 +313,7 @@ pub unsafe extern "C" fn zmq_sendiov(
             let octets = unsafe { octets(part.iov_base, part.iov_len) }?;
             let is_last = index + 1 == count;
             let flags = if is_last { flags & !SNDMORE } else { flags | SNDMORE };
-            handle.send_part(Frame::copy_from(octets), flags).map_err(|(code, _)| code)?;
+            handle.send_part(Frame::copy_from(octets), Envelope::NONE, flags)?;
             last = size_for_c(octets.len());
         }
         Ok(last)
@@ -329,17 +362,4 @@ pub unsafe extern "C" fn zmq_recviov(
         }
         Ok(size_for_c(received))
     })
-}
-
-/// What a type can carry.
-trait SinglePart {
-    /// Whether its messages have one part only.
-    fn is_single_part(self) -> bool;
-}
-
-impl SinglePart for SocketType {
-    fn is_single_part(self) -> bool {
-        // CLIENT, SERVER, RADIO, DISH, GATHER, SCATTER, PEER, CHANNEL.
-        matches!(self.number(), 12..=17 | 19 | 20)
-    }
 }

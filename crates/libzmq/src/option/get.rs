@@ -14,6 +14,9 @@ use crate::errno::{EINVAL, of_io};
 use crate::poll::{at_hand, of_ready};
 use crate::socket::Handle;
 
+/// What libzmq says unless told otherwise; our batches are not set by an option.
+const BATCH_SIZE: c_int = 8192;
+
 fn number(value: impl TryInto<c_int>) -> Value {
     Value::Int(value.try_into().unwrap_or(c_int::MAX))
 }
@@ -46,7 +49,7 @@ fn events(handle: &Handle) -> c_int {
     c_int::from(at_hand(handle, BOTH) | of_ready(handle.socket.look()))
 }
 
-pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value, c_int> {
+pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, c_int> {
     let options = handle.socket.options();
     let settings = handle.settings();
     Ok(match option {
@@ -54,6 +57,31 @@ pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value,
         RATE => Value::Int(settings.rate),
         RECOVERY_IVL => Value::Int(settings.recovery_interval),
         MULTICAST_MAXTPDU => Value::Int(settings.multicast_max_tpdu),
+        MECHANISM | PLAIN_SERVER | PLAIN_USERNAME | PLAIN_PASSWORD | CURVE_SERVER | CURVE_PUBLICKEY
+        | CURVE_SECRETKEY | CURVE_SERVERKEY => settings.security.get(option, room)?,
+        ZAP_DOMAIN => Value::Text(options.zap_domain().clone().into_bytes()),
+        ZAP_ENFORCE_DOMAIN => yes(*options.zap_enforce_domain()),
+        ROUTER_NOTIFY => Value::Int(
+            c_int::from(*options.router_notify_connect()) | c_int::from(*options.router_notify_disconnect()) << 1,
+        ),
+        RECONNECT_STOP => Value::Int(
+            c_int::from(*options.reconnect_stop_refused())
+                | c_int::from(*options.reconnect_stop_handshake_failed()) << 1
+                | c_int::from(*options.reconnect_stop_after_disconnect()) << 2,
+        ),
+        PRIORITY => number(options.priority().unwrap_or_default()),
+        BUSY_POLL => number(options.busy_poll().unwrap_or_default().as_micros()),
+        MULTICAST_HOPS => number(*options.multicast_hops()),
+        MULTICAST_LOOP => yes(*options.multicast_loop()),
+        IN_BATCH_SIZE | OUT_BATCH_SIZE => Value::Int(BATCH_SIZE),
+        TOPICS_COUNT => {
+            use SocketType::{Pub, Sub, XPub, XSub};
+            if !matches!(handle.kind(), Pub | XPub | Sub | XSub) {
+                return Err(EINVAL);
+            }
+            drop(settings);
+            number(handle.socket.topics_count())
+        }
         USE_FD => Value::Int(settings.use_fd),
         SOCKS_PROXY => Value::Text(options.socks_proxy().clone().unwrap_or_default().into_bytes()),
         SOCKS_USERNAME => Value::Text(options.socks_username().clone().unwrap_or_default().into_bytes()),
@@ -64,7 +92,7 @@ pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value,
         }
         FD => {
             drop(settings);
-            if handle.kind().is_thread_safe() {
+            if is_thread_safe(handle.kind()) {
                 return Err(EINVAL);
             }
             if handle.edge.get().is_none() {
@@ -76,7 +104,7 @@ pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value,
         }
         TAMTAM_FD_LEVEL => Value::Int(handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd()),
         TYPE => number(handle.kind().number()),
-        THREAD_SAFE => yes(handle.kind().is_thread_safe()),
+        THREAD_SAFE => yes(is_thread_safe(handle.kind())),
         LAST_ENDPOINT => Value::Text(handle.socket.last_endpoint().unwrap_or_default().into_bytes()),
         // A STREAM has none of its own: it says how the peer of the last connection is addressed.
         ROUTING_ID if handle.kind() == SocketType::Stream => {
@@ -122,14 +150,7 @@ pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value,
     })
 }
 
-/// Which types may be used from several threads in libzmq's terms; all of ours may.
-trait ThreadSafe {
-    fn is_thread_safe(self) -> bool;
-}
-
-impl ThreadSafe for SocketType {
-    fn is_thread_safe(self) -> bool {
-        // CLIENT, SERVER, RADIO, DISH, GATHER, SCATTER, PEER, CHANNEL.
-        matches!(self.number(), 12..=17 | 19 | 20)
-    }
+/// Which types may be used from several threads in libzmq's terms, and have no `ZMQ_FD`; of ours all may.
+fn is_thread_safe(kind: SocketType) -> bool {
+    kind.is_single_part() || matches!(kind, SocketType::Radio | SocketType::Dish)
 }

@@ -2,6 +2,7 @@
 
 mod get;
 pub(crate) mod numbers;
+mod security;
 mod set;
 
 use std::ffi::{c_int, c_void};
@@ -12,6 +13,8 @@ use tamtam_zmq::{Options, SocketType};
 use crate::errno::{EFAULT, EINVAL};
 use crate::guard::guarded;
 use crate::socket::socket;
+
+use self::security::SecuritySettings;
 
 /// What can be set on a socket that the engine has no use for, or only in another form: kept as it was given.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(crate) struct Settings {
     /// The bound descriptor that a bind shall take over, -1 for none; once it has, it is only remembered.
     pub(crate) use_fd: c_int,
     pub(crate) fd_is_used: bool,
+    pub(crate) security: SecuritySettings,
 }
 
 impl Default for Settings {
@@ -37,6 +41,7 @@ impl Default for Settings {
             connect_routing_id: None,
             use_fd: -1,
             fd_is_used: false,
+            security: SecuritySettings::default(),
         }
     }
 }

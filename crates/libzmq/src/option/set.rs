@@ -7,11 +7,12 @@ use bytes::Bytes;
 use tamtam_zmq::{IpRange, IpcFilter, Options, Secret, SocketType, Spin};
 
 use super::numbers::*;
+use super::security::is_security;
 use crate::errno::{EINVAL, of_option};
 use crate::socket::Handle;
 
 /// The longest CURVE, PLAIN, ZAP or proxy text.
-const TEXT_MAX: usize = 255;
+pub(super) const TEXT_MAX: usize = 255;
 
 fn int(value: Option<&[u8]>) -> Result<c_int, c_int> {
     let octets = <[u8; 4]>::try_from(value.unwrap_or_default()).map_err(|_| EINVAL)?;
@@ -27,7 +28,7 @@ fn count(value: Option<&[u8]>) -> Result<u32, c_int> {
     u32::try_from(int(value)?).map_err(|_| EINVAL)
 }
 
-fn boolean(value: Option<&[u8]>) -> Result<bool, c_int> {
+pub(super) fn boolean(value: Option<&[u8]>) -> Result<bool, c_int> {
     match int(value)? {
         0 => Ok(false),
         1 => Ok(true),
@@ -98,6 +99,19 @@ pub(super) fn set(handle: &Handle, option: c_int, value: Option<&[u8]>) -> Resul
             handle.settings().connect_routing_id = Some(id.to_vec());
             return Ok(());
         }
+        option if is_security(option) => {
+            let mut settings = handle.settings();
+            settings.security.set(option, value)?;
+            let security = settings.security.security()?;
+            drop(settings);
+            let configured = handle.socket.configure(|options| {
+                options.set_security(security);
+            });
+            return configured.map_err(|error| of_option(&error));
+        }
+        // What these would change is ours to choose: batches, and a system that is not ours.
+        IN_BATCH_SIZE | OUT_BATCH_SIZE => return at_least(1, value).map(|_| ()),
+        LOOPBACK_FASTPATH | ONLY_FIRST_SUBSCRIBE => return int(value).map(|_| ()),
         USE_FD => {
             let fd = at_least(-1, value)?;
             let mut settings = handle.settings();
@@ -112,13 +126,19 @@ pub(super) fn set(handle: &Handle, option: c_int, value: Option<&[u8]>) -> Resul
 
 /// Options that only some types have.
 fn check_kind(kind: SocketType, option: c_int) -> Result<(), c_int> {
-    use SocketType::{Dealer, Pub, Req, Router, Stream, Sub, XPub};
+    use SocketType::{Client, Dealer, Peer, Pub, Req, Router, Server, Stream, Sub, XPub, XSub};
     let has = match option {
         SUBSCRIBE | UNSUBSCRIBE => matches!(kind, Sub | XPub),
         ROUTER_MANDATORY | ROUTER_HANDOVER | ROUTER_RAW => kind == Router,
         XPUB_VERBOSE | XPUB_VERBOSER | XPUB_MANUAL | XPUB_NODROP | XPUB_WELCOME_MSG => {
             matches!(kind, XPub | Pub)
         }
+        XPUB_MANUAL_LAST_VALUE => matches!(kind, XPub | Pub),
+        XSUB_VERBOSE_UNSUBSCRIBE => kind == XSub,
+        ROUTER_NOTIFY => kind == Router,
+        HELLO_MSG => matches!(kind, Router | Dealer | Client | Server | Peer),
+        DISCONNECT_MSG => matches!(kind, Router | Server | Peer),
+        HICCUP_MSG => matches!(kind, Dealer | Client | Peer),
         PROBE_ROUTER => matches!(kind, Router | Dealer | Req),
         REQ_CORRELATE | REQ_RELAXED => kind == Req,
         CONNECT_ROUTING_ID => matches!(kind, Router | Stream),
@@ -147,6 +167,11 @@ type Change = Box<dyn FnOnce(&mut Options)>;
 
 fn change(change: impl FnOnce(&mut Options) + 'static) -> Result<Change, c_int> {
     Ok(Box::new(change))
+}
+
+/// A message to be sent or delivered by itself; none of no octets.
+fn message(value: Option<&[u8]>) -> Option<Bytes> {
+    value.filter(|value| !value.is_empty()).map(Bytes::copy_from_slice)
 }
 
 /// Adds a filter of one kind, or takes all of that kind away where no value is given.
@@ -235,10 +260,7 @@ fn engine_option(option: c_int, value: Option<&[u8]>) -> Result<Change, c_int> {
                 options.set_xpub_verbose(wanted).set_xpub_verboser(wanted);
             })
         }
-        XPUB_WELCOME_MSG => {
-            let welcome = value.filter(|value| !value.is_empty()).map(Bytes::copy_from_slice);
-            set!(set_xpub_welcome_message, welcome)
-        }
+        XPUB_WELCOME_MSG => set!(set_xpub_welcome_message, message(value)),
         STREAM_NOTIFY => set!(set_stream_notify, boolean(value)?),
         TCP_KEEPALIVE => match int(value)? {
             -1 => set!(set_tcp_keepalive, None),
@@ -258,6 +280,51 @@ fn engine_option(option: c_int, value: Option<&[u8]>) -> Result<Change, c_int> {
         BINDTODEVICE => {
             let device = text(value, libc::IFNAMSIZ)?;
             set!(set_bind_to_device, Some(device).filter(|device| !device.is_empty()))
+        }
+        ZAP_DOMAIN => set!(set_zap_domain, text(value, TEXT_MAX)?),
+        ZAP_ENFORCE_DOMAIN => set!(set_zap_enforce_domain, boolean(value)?),
+        XPUB_MANUAL_LAST_VALUE => {
+            let wanted = at_least(0, value)? != 0;
+            change(move |options| {
+                options.set_xpub_manual(wanted).set_xpub_manual_last_value(wanted);
+            })
+        }
+        XSUB_VERBOSE_UNSUBSCRIBE => set!(set_xsub_verbose_unsubscribe, at_least(0, value)? != 0),
+        ROUTER_NOTIFY => match int(value)? {
+            events @ 0..=3 => change(move |options| {
+                options.set_router_notify_connect(events & 1 != 0).set_router_notify_disconnect(events & 2 != 0);
+            }),
+            _ => Err(EINVAL),
+        },
+        RECONNECT_STOP => match int(value)? {
+            events @ 0..=7 => change(move |options| {
+                options
+                    .set_reconnect_stop_refused(events & 1 != 0)
+                    .set_reconnect_stop_handshake_failed(events & 2 != 0)
+                    .set_reconnect_stop_after_disconnect(events & 4 != 0);
+            }),
+            _ => Err(EINVAL),
+        },
+        HELLO_MSG => set!(set_hello_message, message(value)),
+        DISCONNECT_MSG => set!(set_disconnect_message, message(value)),
+        HICCUP_MSG => set!(set_hiccup_message, message(value)),
+        PRIORITY => set!(set_priority, Some(count(value)?).filter(|&priority| priority > 0)),
+        BUSY_POLL => {
+            let microseconds = u64::from(count(value)?);
+            set!(set_busy_poll, (microseconds > 0).then(|| Duration::from_micros(microseconds)))
+        }
+        MULTICAST_HOPS => set!(set_multicast_hops, at_least(1, value)?.unsigned_abs()),
+        MULTICAST_LOOP => set!(set_multicast_loop, boolean(value)?),
+        METADATA => {
+            let text = text(value, usize::from(u16::MAX))?;
+            let (name, value) = text.split_once(':').ok_or(EINVAL)?;
+            if !name.starts_with("X-") {
+                return Err(EINVAL);
+            }
+            let (name, value) = (name.to_owned(), Bytes::copy_from_slice(value.as_bytes()));
+            change(move |options| {
+                options.add_metadata(name, value);
+            })
         }
         TCP_ACCEPT_FILTER => match text(value, TEXT_MAX)? {
             none if none.is_empty() => set!(set_tcp_accept_filters, Vec::new()),
