@@ -243,8 +243,8 @@ fn ours_limited_to_zmtp_2_0_is_answered_by_a_later_peer() {
 #[test]
 fn groups_are_joined_by_commands_in_zmtp_3_and_nowhere_else() {
     for minor in [0, 1] {
-        let dish = Side::in_traffic(config(SocketType::Dish), minor, "RADIO");
-        assert_eq!(subscriptions(&dish), b"\x04\x06\x04JOINA\x04\x07\x05LEAVEA");
+        let mut dish = Side::in_traffic(config(SocketType::Dish), minor, "RADIO");
+        assert_eq!(subscriptions(&mut dish), b"\x04\x06\x04JOINA\x04\x07\x05LEAVEA");
         let mut radio = Side::in_traffic(config(SocketType::Radio), minor, "DISH");
         let octets = b"\x04\x06\x04JOINA\x04\x05\x04JOIN\x04\x07\x05LEAVEA\x00\x02\x01A";
         let events = radio.feed(octets).expect("commands");
@@ -259,7 +259,7 @@ fn groups_are_joined_by_commands_in_zmtp_3_and_nowhere_else() {
     }
     let mut dish = Side::new(config(SocketType::Dish));
     dish.feed(&[SIGNATURE, b"\x01\x0e\x00\x00"].concat()).expect("a RADIO of ZMTP 2.0");
-    assert_eq!(subscriptions(&dish), b"");
+    assert_eq!(subscriptions(&mut dish), b"");
 }
 
 #[test]
