@@ -6,6 +6,7 @@
 ///
 /// Nothing is reserved for a length that was only claimed: memory is taken as octets arrive. At most:
 ///
+/// * until a WebSocket is open: 8 KiB of the HTTP request or response;
 /// * until the handshake is done: [`handshake_bytes_max`](Self::handshake_bytes_max) of input, the same once more for
 ///   the metadata that is kept, and 24 + 32 octets of bookkeeping for each of
 ///   [`metadata_properties_max`](Self::metadata_properties_max) properties: with the defaults 132 KiB;
