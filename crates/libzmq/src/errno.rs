@@ -100,6 +100,7 @@ pub(crate) fn of_send(error: &SendError) -> c_int {
         SendError::Terminated(_) => ETERM,
         SendError::Unsupported(_) => ENOTSUP,
         SendError::Interrupted(_) => EINTR,
+        SendError::Malformed(_) => EINVAL,
         _ => ENOTSOCK,
     }
 }
@@ -135,6 +136,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 
 /// The capabilities that `zmq_has` confirms.
 const CAPABILITIES: &[&CStr] = &[
+    c"tamtam",
     c"ipc",
     c"curve",
     #[cfg(feature = "draft")]

@@ -262,9 +262,6 @@ unsafe fn wait(
         return Err(EFAULT);
     }
     let room = usize::try_from(room).map_err(|_| EINVAL)?;
-    if room == 0 {
-        return Err(EINVAL);
-    }
     if entries.is_empty() && milliseconds < 0 {
         // Nobody would ever come.
         return Err(EFAULT);

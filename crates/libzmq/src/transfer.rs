@@ -53,6 +53,10 @@ impl Handle {
         let ends = self.kind() == SocketType::Stream && self.is_sending.load(Ordering::Relaxed);
         let more = flags & SNDMORE != 0 && !ends;
         if !self.is_sending.load(Ordering::Relaxed) {
+            if !more && self.kind() == SocketType::Stream {
+                // An address without a message is passed over, as libzmq does it.
+                return Ok(());
+            }
             if !more {
                 return self.send_whole(Message::new(frame), flags).map_err(|error| of_send(&error));
             }

@@ -17,9 +17,14 @@ pub struct PeerProfile {
 
 impl PeerProfile {
     pub(crate) fn new(info: Option<PeerInfo>, address: Option<String>, fd: Option<RawFd>) -> Self {
-        let properties = info.iter().flat_map(|info| &info.metadata);
-        let mut texts: Vec<_> =
-            properties.map(|(name, value)| (up_to_zero(name.as_bytes()), up_to_zero(value))).collect();
+        // Who lets peers in has the first word on them, and the only one on who they are.
+        let user = info.iter().filter_map(|info| info.user_id.as_ref());
+        let given = info.iter().flat_map(|info| info.auth_metadata.iter().chain(&info.metadata));
+        let given = given.filter(|(name, _)| !name.eq_ignore_ascii_case("User-Id"));
+        let mut texts: Vec<_> = user
+            .map(|user| (c"User-Id".to_owned(), up_to_zero(user)))
+            .chain(given.map(|(name, value)| (up_to_zero(name.as_bytes()), up_to_zero(value))))
+            .collect();
         if let Some(address) = &address {
             texts.push((c"Peer-Address".to_owned(), up_to_zero(address.as_bytes())));
         }

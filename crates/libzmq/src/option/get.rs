@@ -85,6 +85,7 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         USE_FD => Value::Int(settings.use_fd),
         SOCKS_PROXY => Value::Text(options.socks_proxy().clone().unwrap_or_default().into_bytes()),
         SOCKS_USERNAME => Value::Text(options.socks_username().clone().unwrap_or_default().into_bytes()),
+        SOCKS_PASSWORD => Value::Text(options.socks_password().expose().as_bytes().to_vec()),
         RCVMORE => yes(handle.more.load(Ordering::Relaxed)),
         EVENTS => {
             drop(settings);

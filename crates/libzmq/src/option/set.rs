@@ -282,7 +282,7 @@ fn engine_option(option: c_int, value: Option<&[u8]>) -> Result<Change, c_int> {
             set!(set_bind_to_device, Some(device).filter(|device| !device.is_empty()))
         }
         ZAP_DOMAIN => set!(set_zap_domain, text(value, TEXT_MAX)?),
-        ZAP_ENFORCE_DOMAIN => set!(set_zap_enforce_domain, boolean(value)?),
+        ZAP_ENFORCE_DOMAIN => set!(set_zap_enforce_domain, int(value)? != 0),
         XPUB_MANUAL_LAST_VALUE => {
             let wanted = at_least(0, value)? != 0;
             change(move |options| {
