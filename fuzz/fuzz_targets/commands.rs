@@ -17,6 +17,8 @@ enum Step<'a> {
     Command { name: &'a [u8], data: &'a [u8] },
     Subscribe(&'a [u8]),
     Cancel(&'a [u8]),
+    Join(&'a [u8]),
+    Leave(&'a [u8]),
     Ping { ttl: u16, context: &'a [u8] },
     Pong(&'a [u8]),
     Frame { more: bool, body: &'a [u8] },
@@ -46,7 +48,7 @@ fuzz_target!(|input: Input<'_>| {
         now: Instant::now(),
     };
     side.input.extend_from_slice(&handshake(config.socket_type, config.version_max));
-    // STREAM talks ZMTP to nobody, and the limits may be too tight for any handshake.
+    // STREAM and DGRAM talk ZMTP to nobody, and the limits may be too tight for any handshake.
     if side.receive().is_none() || !side.connection.is_ready() {
         return;
     }
@@ -80,6 +82,8 @@ impl Side {
             Step::Command { name, data } => put_command(&mut octets, name, data),
             Step::Subscribe(topic) => put_command(&mut octets, b"SUBSCRIBE", topic),
             Step::Cancel(topic) => put_command(&mut octets, b"CANCEL", topic),
+            Step::Join(group) => put_command(&mut octets, b"JOIN", group),
+            Step::Leave(group) => put_command(&mut octets, b"LEAVE", group),
             Step::Ping { ttl, context } => {
                 put_command(&mut octets, b"PING", &[&ttl.to_be_bytes()[..], context].concat());
             }

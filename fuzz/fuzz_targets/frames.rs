@@ -5,7 +5,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tamtam_fuzz::{Setup, converse_alike, handshake, put_message};
-use tamtam_zmtp::{Event, Framing, Message, parse_header, transcode_v2_to_v1};
+use tamtam_zmtp::{Event, Framing, Message, SocketType, parse_header, transcode_v2_to_v1};
 
 #[derive(Debug, Arbitrary)]
 struct Input<'a> {
@@ -20,17 +20,18 @@ fuzz_target!(|input: Input<'_>| {
     let ours = config.socket_type;
     let mut stream = handshake(ours, config.version_max);
     if stream.is_empty() {
-        // STREAM talks ZMTP to nobody.
+        // STREAM and DGRAM talk ZMTP to nobody.
         return;
     }
     let mut expected = Vec::new();
     for frames in &input.messages {
         put_message(config.version_max.framing(), frames, &mut stream);
-        // A publisher takes what begins with 0 or 1 as a subscription.
+        // A publisher takes what begins with 0 or 1 as a subscription. RADIO takes commands only.
+        let topics = ours.publishes() && ours != SocketType::Radio;
         expected.extend(Message::from_frames(frames.iter().copied()).map(
             |message| match message.as_slice() {
-                [1, topic @ ..] if ours.publishes() && frames.len() == 1 => Event::Subscribe(topic.into()),
-                [0, topic @ ..] if ours.publishes() && frames.len() == 1 => Event::Cancel(topic.into()),
+                [1, topic @ ..] if topics && frames.len() == 1 => Event::Subscribe(topic.into()),
+                [0, topic @ ..] if topics && frames.len() == 1 => Event::Cancel(topic.into()),
                 _ => Event::Message(message),
             },
         ));

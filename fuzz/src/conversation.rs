@@ -22,6 +22,16 @@ pub struct Outcome {
     pub ready: bool,
 }
 
+/// Feeds `octets` to a plain connection. See [`converse_with`].
+///
+/// # Panics
+///
+/// As [`converse_with`].
+#[must_use]
+pub fn converse(config: &Arc<Config>, octets: &[u8], cuts: &[u8]) -> Outcome {
+    converse_with(Connection::new(Arc::clone(config)), octets, cuts)
+}
+
 /// Feeds `octets` cut into pieces whose lengths `cuts` gives, over and over; no cuts mean one piece.
 ///
 /// # Panics
@@ -29,8 +39,7 @@ pub struct Outcome {
 /// When the connection breaks a promise: a verdict is final, a closed connection wants nothing, a claim is kept within the
 /// limits.
 #[must_use]
-pub fn converse(config: &Arc<Config>, octets: &[u8], cuts: &[u8]) -> Outcome {
-    let mut connection = Connection::new(Arc::clone(config));
+pub fn converse_with(mut connection: Connection, octets: &[u8], cuts: &[u8]) -> Outcome {
     let (mut input, mut rest) = (BytesMut::new(), octets);
     let mut events = Vec::new();
     let mut violation = None;

@@ -6,6 +6,6 @@ mod conversation;
 mod peer;
 mod setup;
 
-pub use conversation::{Outcome, converse, converse_alike};
+pub use conversation::{Outcome, converse, converse_alike, converse_with};
 pub use peer::{greeting_3, handshake, put_message, ready};
 pub use setup::Setup;

@@ -1,6 +1,8 @@
 //! What developers of Tamtam do often: `cargo xtask help`.
 #![forbid(unsafe_code)]
 
+mod conformance;
+mod dist;
 mod task;
 mod tidy;
 
@@ -15,6 +17,8 @@ Tasks:
   ci                        Run .ci/run: exactly what decides about a change
   loom                      Model-check rings and wake-ups
   interop                   Run the tests against libzmq, in both directions
+  conformance SUITE         Judge the drop-in library by other people's tests
+  dist-libzmq               Lay the drop-in library out as a package of libzmq: lib, include, pkg-config, CMake
   fuzz [TARGET] [SECONDS]   Run one fuzz target, or all of them, for SECONDS each [default: 60]
   help                      Print this";
 
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
         ["ci"] => task::ci(&root()),
         ["loom"] => task::loom(&root()),
         ["interop"] => task::interop(&root()),
+        ["conformance", ref rest @ ..] => conformance::run(&root(), rest),
+        ["dist-libzmq", ref rest @ ..] => dist::run(&root(), rest),
         ["fuzz", ref rest @ ..] => task::fuzz(&root(), rest),
         [unknown, ..] => Err(format!("no task {unknown:?}; cargo xtask help lists them")),
     };

@@ -78,9 +78,9 @@ pub(crate) const PROXY: &str = "\
   tamtam zmq proxy --types pull:push ipc:///tmp/in ipc:///tmp/out --capture ipc:///tmp/seen --stats";
 
 pub(crate) const KEYGEN: &str = "\
-  tamtam zmq keygen -o server.key && tamtam zmq keygen -o client.key
-  tamtam zmq rep --bind 'tcp://*:5555' --curve-server server.key --allow client.key.pub
-  tamtam zmq req tcp://localhost:5555 --curve-client client.key --server-key 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7' --message hello
+  tamtam zmq keygen -o server.key                                    # and the public key in server.key.pub
+  tamtam zmq rep --bind ipc:///tmp/a --curve-server server.key --allow client.key.pub
+  tamtam zmq req ipc:///tmp/a --curve-client client.key --server-key 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
   tamtam zmq keygen --json
 
 A key file has the form of CZMQ's and pyzmq's certificates. A list for --allow has one public key a line, and a name

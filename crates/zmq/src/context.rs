@@ -143,7 +143,48 @@ impl Context {
         self.core.wait_for_sockets(began, Some(deadline))
     }
 
-    /// Tells whether [`shutdown`](Self::shutdown) was called.
+    /// Ends all communication without closing anything: calls that wait return with an error that says so, as do all later
+    /// ones, and sockets are left to be closed by their owners. Safe to call from any thread, and again.
+    pub fn interrupt(&self) {
+        if self.core.is_forked() {
+            return;
+        }
+        self.core.terminated.store(true, Ordering::Release);
+        for socket in self.core.all_sockets() {
+            socket.lock().terminate();
+        }
+    }
+
+    /// Waits until every socket has been closed and has sent what lingers (`None`: for ever), and ends the background
+    /// thread. Tells whether that came about in time.
+    ///
+    /// Does not close anything: without [`interrupt`](Self::interrupt) or [`shutdown`](Self::shutdown), and owners who act
+    /// on it, it waits for their good time.
+    #[must_use]
+    pub fn wait_closed(&self, timeout: Option<Duration>) -> bool {
+        if self.core.is_forked() {
+            return true;
+        }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut tables = self.core.tables();
+        while !tables.sockets.is_empty() {
+            tables = match deadline {
+                None => self.core.closed.wait(tables).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    self.core.closed.wait_timeout(tables, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        drop(tables);
+        self.core.background.stop();
+        true
+    }
+
+    /// Tells whether [`shutdown`](Self::shutdown) or [`interrupt`](Self::interrupt) was called.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.core.terminated.load(Ordering::Acquire)
@@ -206,10 +247,11 @@ impl ContextCore {
         tables.sockets.remove(&id);
         tables.lost.0 += lost.0;
         tables.lost.1 += lost.1;
+        // Messages that were sent before anybody bound the name wait for that somebody, whatever becomes of their sender.
         let pending: Vec<PipeEnd> = tables
             .pending
             .values_mut()
-            .flat_map(|ends| ends.extract_if(.., |end| end.from.id == id))
+            .flat_map(|ends| ends.extract_if(.., |end| end.from.id == id && end.rx.is_empty()))
             .collect();
         tables.pending.retain(|_, ends| !ends.is_empty());
         drop(tables);

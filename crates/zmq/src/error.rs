@@ -17,9 +17,14 @@ pub enum SendError {
     /// The same, for the whole of the time allowed.
     #[error("no peer could take the message within the time allowed")]
     TimedOut(Message),
-    /// The first frame names no connected peer (ROUTER with `router_mandatory`, STREAM), or there is no frame behind it.
+    /// The first frame names no connected peer (ROUTER with `router_mandatory`, STREAM), or there is no frame behind it; the
+    /// message's [`routing_id`](Message::routing_id) is no peer's (SERVER, PEER); the first frame is no address (DGRAM).
     #[error("no connected peer has that routing id")]
     Unroutable(Message),
+    /// The message has not the frames that sockets of this type send: more than one (SERVER, CLIENT, SCATTER, PEER,
+    /// CHANNEL), not a group and a body (RADIO), or not an address and a body that fits a datagram (DGRAM).
+    #[error("sockets of this type do not send such messages (see SendError::Malformed)")]
+    Malformed(Message),
     /// REQ: a reply is still awaited. REP: no request is waiting for a reply.
     #[error("out of turn: REQ and REP send and receive alternately")]
     OutOfTurn(Message),
@@ -48,6 +53,7 @@ impl SendError {
             Self::Full(m)
             | Self::TimedOut(m)
             | Self::Unroutable(m)
+            | Self::Malformed(m)
             | Self::OutOfTurn(m)
             | Self::Terminated(m)
             | Self::Closed(m)
@@ -109,6 +115,14 @@ pub enum BindError {
         /// What was to be bound.
         endpoint: String,
     },
+    /// Sockets of this type are not bound over this transport: `udp://` is for DISH and DGRAM, and DGRAM for nothing else.
+    #[error("cannot bind {endpoint}: a {socket_type} socket is not bound over this transport")]
+    WrongTransport {
+        /// What was to be bound.
+        endpoint: String,
+        /// The socket's type.
+        socket_type: tamtam_zmtp::SocketType,
+    },
     /// The socket is closed or its context was shut down.
     #[error("cannot bind {endpoint}: the socket is closed")]
     Closed {
@@ -151,8 +165,8 @@ pub enum ConnectError {
         /// The type of the socket at the other end.
         theirs: tamtam_zmtp::SocketType,
     },
-    /// A PAIR has its one peer already. RFC 31/EXPAIR.
-    #[error("cannot connect {endpoint}: a PAIR socket has one peer, and this one has it already")]
+    /// A PAIR or CHANNEL has its one peer already. RFC 31/EXPAIR, 52/CHANNEL.
+    #[error("cannot connect {endpoint}: a PAIR or CHANNEL socket has one peer, and this one has it already")]
     Occupied {
         /// What was to be connected.
         endpoint: String,
@@ -160,6 +174,29 @@ pub enum ConnectError {
     /// The routing id given is in use on this socket.
     #[error("cannot connect {endpoint}: the routing id is in use")]
     RoutingIdInUse {
+        /// What was to be connected.
+        endpoint: String,
+    },
+    /// Sockets of this type do not connect over this transport: `udp://` is for RADIO, and DGRAM does not connect.
+    #[error("cannot connect {endpoint}: a {socket_type} socket does not connect over this transport")]
+    WrongTransport {
+        /// What was to be connected.
+        endpoint: String,
+        /// The socket's type.
+        socket_type: tamtam_zmtp::SocketType,
+    },
+    /// [`connect_peer`](crate::Socket::connect_peer) is for SERVER and PEER.
+    #[error("cannot connect {endpoint}: a {socket_type} socket does not number its peers")]
+    Unnumbered {
+        /// What was to be connected.
+        endpoint: String,
+        /// The socket's type.
+        socket_type: tamtam_zmtp::SocketType,
+    },
+    /// [`connect_peer`](crate::Socket::connect_peer) tells the number of a peer that with the option `immediate` is there
+    /// only once the connection is.
+    #[error("cannot connect {endpoint}: with the option `immediate` the peer has no number yet")]
+    Immediate {
         /// What was to be connected.
         endpoint: String,
     },
@@ -197,6 +234,32 @@ pub struct BarrierError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the topic was not subscribed")]
 pub struct NotSubscribed;
+
+/// Why a group was not joined or left. (DISH)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// The group is joined already.
+    #[error("the group is joined already")]
+    Joined,
+    /// The group is not joined.
+    #[error("the group is not joined")]
+    NotJoined,
+    /// No group has this name. RFC 48/RADIO-DISH.
+    #[error("a group has at most 255 octets, none of them zero")]
+    Invalid,
+    /// Sockets of this type join no groups.
+    #[error("sockets of this type join no groups")]
+    Unsupported,
+    /// The socket is closed or its context was shut down.
+    #[error("the socket is closed")]
+    Closed,
+}
+
+/// No connected peer has that routing id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no connected peer has that routing id")]
+pub struct NoSuchPeer;
 
 /// A socket was closed before everything was handed to the operating system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

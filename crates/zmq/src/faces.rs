@@ -4,11 +4,12 @@ use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use tamtam_zmtp::{Message, PeerId, PeerInfo, SocketType};
+use tamtam_zmtp::{Frame, Message, PeerId, PeerInfo, SocketType};
 
 use crate::context::Context;
 use crate::error::{
-    BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, Undelivered,
+    BarrierError, BindError, ConnectError, EndpointNotFound, GroupError, NoSuchPeer, NotSubscribed,
+    RecvError, SendError, Undelivered,
 };
 use crate::monitor::Monitor;
 use crate::options::{OptionError, Options};
@@ -61,6 +62,15 @@ macro_rules! face {
             /// [`BindError`] naming the endpoint.
             pub fn bind(&self, endpoint: &str) -> Result<String, BindError> {
                 self.0.bind(endpoint)
+            }
+
+            /// As [`Socket::bind_fd`].
+            ///
+            /// # Errors
+            ///
+            /// [`BindError`] naming the endpoint.
+            pub fn bind_fd(&self, endpoint: &str, fd: std::os::fd::OwnedFd) -> Result<String, BindError> {
+                self.0.bind_fd(endpoint, fd)
             }
 
             /// As [`Socket::connect`].
@@ -320,6 +330,92 @@ macro_rules! face {
             self.0.unsubscribe_last(topic)
         }
     };
+    (@join) => {
+        /// As [`Socket::join`].
+        ///
+        /// # Errors
+        ///
+        /// [`GroupError`] when the group is joined already or is none.
+        pub fn join(&self, group: impl AsRef<[u8]>) -> Result<(), GroupError> {
+            self.0.join(group)
+        }
+
+        /// As [`Socket::leave`].
+        ///
+        /// # Errors
+        ///
+        /// [`GroupError`] when the group is not joined.
+        pub fn leave(&self, group: impl AsRef<[u8]>) -> Result<(), GroupError> {
+            self.0.leave(group)
+        }
+    };
+    (@broadcast) => {
+        /// Sends a message to all members of a group; the same as [`send`](Self::send) of the two frames.
+        ///
+        /// # Errors
+        ///
+        /// [`SendError`], which gives the message back.
+        pub fn send_to_group(&self, group: impl Into<Frame>, body: impl Into<Frame>) -> Result<(), SendError> {
+            let mut message = Message::new(body);
+            message.push_front(group);
+            self.0.send(message)
+        }
+    };
+    (@number) => {
+        /// Sends a message to the peer of this number, as [`Socket::send`].
+        ///
+        /// # Errors
+        ///
+        /// [`SendError`], which gives the message back.
+        pub fn send_to(&self, routing_id: u32, message: impl Into<Message>) -> Result<(), SendError> {
+            let mut message = message.into();
+            message.set_routing_id(routing_id);
+            self.0.send(message)
+        }
+
+        /// Sends a message to the peer of this number, as [`Socket::try_send`].
+        ///
+        /// # Errors
+        ///
+        /// [`SendError`], which gives the message back.
+        pub fn try_send_to(&self, routing_id: u32, message: impl Into<Message>) -> Result<(), SendError> {
+            let mut message = message.into();
+            message.set_routing_id(routing_id);
+            self.0.try_send(message)
+        }
+
+        /// As [`Socket::connect_peer`].
+        ///
+        /// # Errors
+        ///
+        /// [`ConnectError`] when the endpoint is malformed, or with the option `immediate`.
+        pub fn connect_peer(&self, endpoint: &str) -> Result<u32, ConnectError> {
+            self.0.connect_peer(endpoint)
+        }
+
+        /// As [`Socket::disconnect_peer`].
+        ///
+        /// # Errors
+        ///
+        /// [`NoSuchPeer`] when there is none of this number.
+        pub fn disconnect_peer(&self, routing_id: u32) -> Result<(), NoSuchPeer> {
+            self.0.disconnect_peer(routing_id)
+        }
+    };
+    (@state) => {
+        /// As [`Socket::peer_state`].
+        #[must_use]
+        pub fn peer_state(&self, routing_id: impl AsRef<[u8]>) -> Option<Readiness> {
+            self.0.peer_state(routing_id)
+        }
+    };
+    (@topics) => {
+        /// As [`Socket::topics_count`].
+        #[must_use]
+        pub fn topics_count(&self) -> usize {
+            self.0.topics_count()
+        }
+    };
     (@route) => {
         /// As [`Socket::connect_as`].
         ///
@@ -338,16 +434,16 @@ face!(
 face!(
     /// PUB: every message to every subscriber that wants it; a full queue drops (counted), or waits with
     /// [`Options::set_xpub_nodrop`]. RFC 29/PUBSUB.
-    Pub, Pub, [send, publish]);
+    Pub, Pub, [send, publish, topics]);
 face!(
     /// SUB: receives what it subscribed to. RFC 29/PUBSUB.
-    Sub, Sub, [recv, subscribe]);
+    Sub, Sub, [recv, subscribe, topics]);
 face!(
     /// XPUB: a PUB that receives subscriptions (octet 1 and topic) and cancellations (octet 0 and topic). RFC 29/PUBSUB.
-    XPub, XPub, [send, recv, publish, manual]);
+    XPub, XPub, [send, recv, publish, manual, topics]);
 face!(
     /// XSUB: a SUB that may send subscriptions as messages. RFC 29/PUBSUB.
-    XSub, XSub, [send, recv, subscribe]);
+    XSub, XSub, [send, recv, subscribe, topics]);
 face!(
     /// REQ: sends a request, receives its reply, in turn. RFC 28/REQREP.
     Req, Req, [send, recv]);
@@ -359,7 +455,7 @@ face!(
     Dealer, Dealer, [send, recv]);
 face!(
     /// ROUTER: the first frame is the peer's routing id, when receiving and when sending. RFC 28/REQREP.
-    Router, Router, [send, recv, route]);
+    Router, Router, [send, recv, route, state]);
 face!(
     /// PUSH: sends to its peers in turn. RFC 30/PIPELINE.
     Push, Push, [send]);
@@ -368,4 +464,48 @@ face!(
     Pull, Pull, [recv]);
 face!(
     /// STREAM: raw TCP or Unix connections; the first frame is the connection's id, the second its bytes.
-    Stream, Stream, [send, recv, route]);
+    Stream, Stream, [send, recv, route, state]);
+face!(
+    /// SERVER: receives from its clients, and answers each by its number, which
+    /// [`Message::routing_id`] of a request tells. Single-part. RFC 41/CLISRV.
+    ///
+    /// ```
+    /// use tamtam_zmq::{Client, Context, Server};
+    ///
+    /// let context = Context::new();
+    /// let (server, client) = (Server::new(&context), Client::new(&context));
+    /// client.connect(&server.bind("tcp://127.0.0.1:*")?)?;
+    /// client.send("who am I?")?;
+    /// let request = server.recv()?;
+    /// server.send_to(request.routing_id(), "my first client")?;
+    /// assert_eq!(client.recv()?.as_slice(), b"my first client");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Server, Server, [send, recv, number]);
+face!(
+    /// CLIENT: sends to its servers in turn, receives from all. Single-part. RFC 41/CLISRV.
+    Client, Client, [send, recv]);
+face!(
+    /// RADIO: every message to all members of its group, also over `udp://`. A message has two frames: the group, at most 255
+    /// octets, and the body. A full queue drops (counted), or waits with [`Options::set_xpub_nodrop`]. RFC 48/RADIO-DISH.
+    Radio, Radio, [send, broadcast, publish, topics]);
+face!(
+    /// DISH: receives what is sent to the groups that it has joined: the group, and the body. RFC 48/RADIO-DISH.
+    Dish, Dish, [recv, join, topics]);
+face!(
+    /// SCATTER: sends to its peers in turn. Single-part. RFC 49/SCATTERGATHER.
+    Scatter, Scatter, [send]);
+face!(
+    /// GATHER: receives from all its peers. Single-part. RFC 49/SCATTERGATHER.
+    Gather, Gather, [recv]);
+face!(
+    /// DGRAM: UDP datagrams; the first frame is the address that one came from or goes to (`192.0.2.1:5555`), the second its
+    /// bytes, at most 8192. It is bound, and does not connect.
+    Dgram, Dgram, [send, recv]);
+face!(
+    /// PEER: equals that address each other by numbers, which [`connect_peer`](Self::connect_peer) and
+    /// [`Message::routing_id`] tell. Single-part. RFC 51/P2P.
+    Peer, Peer, [send, recv, number]);
+face!(
+    /// CHANNEL: exactly one peer, both ways. Single-part. RFC 52/CHANNEL.
+    Channel, Channel, [send, recv]);

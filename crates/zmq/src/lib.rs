@@ -8,10 +8,17 @@
 //! | request-reply | [`Req`], [`Rep`], [`Dealer`], [`Router`] | 28 |
 //! | pipeline | [`Push`], [`Pull`] | 30 |
 //! | exclusive pair | [`Pair`] | 31 |
+//! | client-server | [`Client`], [`Server`] | 41 |
+//! | radio-dish | [`Radio`], [`Dish`] | 48 |
+//! | scatter-gather | [`Scatter`], [`Gather`] | 49 |
+//! | peer-to-peer | [`Peer`] | 51 |
+//! | channel | [`Channel`] | 52 |
 //! | raw byte streams | [`Stream`] | – |
+//! | raw datagrams | [`Dgram`] | – |
 //!
-//! Sockets bind and connect to `tcp://`, `ipc://` and `inproc://` endpoints ([`Endpoint`]); they may be used from several
-//! threads; the thread that waits does the input and output, and one background thread per context covers while the
+//! Sockets bind and connect to `tcp://`, `ws://`, `ipc://` and `inproc://` endpoints, RADIO, DISH and DGRAM also to `udp://`
+//! ([`Endpoint`]); they may be used from several threads; the thread that waits does the input and output, and one background
+//! thread per context covers while the
 //! application is away. Every queue is bounded ([`Options::set_send_hwm`]); what is dropped is counted by reason
 //! ([`Socket::statistics`]).
 //!
@@ -43,11 +50,15 @@ mod endpoint;
 mod engine;
 mod error;
 mod faces;
+mod filter;
 mod monitor;
 mod options;
+mod poll;
 mod poller;
+mod profile;
 mod proxy;
 mod resolver;
+mod secret;
 mod security;
 mod socket;
 mod statistics;
@@ -60,16 +71,25 @@ pub use tamtam_zmtp::{
 };
 
 pub use crate::context::Context;
-pub use crate::endpoint::{Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress};
-pub use crate::error::{
-    BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError,
-    ShutdownError, Undelivered,
+pub use crate::endpoint::{
+    Endpoint, EndpointError, Host, HostPort, IpcAddress, Port, TcpAddress, UdpAddress, WsAddress,
 };
-pub use crate::faces::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, XPub, XSub};
+pub use crate::error::{
+    BarrierError, BindError, ConnectError, EndpointNotFound, GroupError, NoSuchPeer, NotSubscribed,
+    RecvError, SendError, ShutdownError, Undelivered,
+};
+pub use crate::faces::{
+    Channel, Client, Dealer, Dgram, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req, Router,
+    Scatter, Server, Stream, Sub, XPub, XSub,
+};
+pub use crate::filter::{IpRange, IpcFilter, ParseIpRangeError};
 pub use crate::monitor::{EventKind, HandshakeCause, Monitor, MonitorEvent};
 pub use crate::options::{Driver, OptionError, Options, Spin};
+pub use crate::poll::{PollItem, poll, poll_masked};
 pub use crate::poller::{Interest, PollEvent, Poller};
+pub use crate::profile::PeerProfile;
 pub use crate::proxy::{Proxy, ProxyControl, ProxyError, ProxyStatistics, proxy};
+pub use crate::secret::Secret;
 pub use crate::security::{
     AllowList, CredentialsTooLong, KeyFileError, KeyFileFault, Security, read_key_file,
 };

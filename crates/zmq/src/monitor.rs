@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::os::fd::RawFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,31 @@ pub struct MonitorEvent {
     pub endpoint: Arc<str>,
     /// Which peer, where it is about one.
     pub peer: Option<PeerId>,
+    /// The number of the descriptor it is about, where there is one: to look at, never to read, write or close. By the time
+    /// the event is read the number may mean something else.
+    pub fd: Option<RawFd>,
+    /// The connection's own address, where there is a connection.
+    pub local: Option<String>,
+    /// The other end's address, where there is a connection.
+    pub remote: Option<String>,
     /// What.
     pub kind: EventKind,
+}
+
+impl MonitorEvent {
+    /// The last event of a monitor.
+    pub(crate) fn stopped() -> Self {
+        let (fd, local, remote) = (None, None, None);
+        Self {
+            at: Instant::now(),
+            endpoint: "".into(),
+            peer: None,
+            fd,
+            local,
+            remote,
+            kind: EventKind::Stopped,
+        }
+    }
 }
 
 /// What happened.
@@ -27,6 +51,13 @@ pub struct MonitorEvent {
 pub enum EventKind {
     /// An endpoint is bound.
     Listening,
+    /// An endpoint could not be bound; the call that wanted it has returned the error.
+    BindFailed {
+        /// What the operating system said.
+        error: String,
+        /// Its number, where there is one.
+        code: Option<i32>,
+    },
     /// A connection was accepted.
     Accepted,
     /// A connection could not be accepted; accepting resumes after a pause.
@@ -77,6 +108,7 @@ impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listening => f.write_str("listening"),
+            Self::BindFailed { error, .. } => write!(f, "bind failed: {error}"),
             Self::Accepted => f.write_str("accepted"),
             Self::AcceptFailed { error } => write!(f, "accept failed: {error}"),
             Self::ConnectDelayed => f.write_str("connecting"),

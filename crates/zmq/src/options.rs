@@ -5,6 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tamtam_zmtp::Version;
 
+use crate::endpoint::{Endpoint, TcpAddress};
+use crate::filter::{IpRange, IpcFilter};
+use crate::secret::Secret;
 use crate::security::Security;
 
 /// Whether a thread that waits for a message burns CPU for a moment before it sleeps.
@@ -106,6 +109,13 @@ options! {
     reconnect_interval, set_reconnect_interval: Option<Duration> = Some(Duration::from_millis(100));
     /// Sets the ceiling up to which the delay doubles after each failure; `None` keeps it constant. Default 5 s, later.
     reconnect_interval_max, set_reconnect_interval_max: Option<Duration> = Some(Duration::from_secs(5));
+    /// Sets whether a connection is given up when nobody listens there (`ConnectionRefused`). Default false, later.
+    reconnect_stop_refused, set_reconnect_stop_refused: bool = false;
+    /// Sets whether a connection is given up when its handshake fails. Default false, later.
+    reconnect_stop_handshake_failed, set_reconnect_stop_handshake_failed: bool = false;
+    /// Sets whether a lost connection is given up once the application has taken back any other of the socket by
+    /// `disconnect`. Default false, later.
+    reconnect_stop_after_disconnect, set_reconnect_stop_after_disconnect: bool = false;
     /// Sets how long one attempt to connect may take; `None` leaves it to the operating system (the default). Later.
     connect_timeout, set_connect_timeout: Option<Duration> = None;
     /// Sets how long greeting and handshake may take; `None` is for ever. Default 30 s, later.
@@ -125,6 +135,20 @@ options! {
     /// Sets whether a new peer takes over a routing id that is in use. Default true (libzmq: false, where the newcomer is
     /// accepted and never heard), live.
     router_handover, set_router_handover: bool = true;
+    /// Sets whether a ROUTER tells of every new connection over the network by a message of two frames: its routing id and
+    /// an empty one. Default false, live.
+    router_notify_connect, set_router_notify_connect: bool = false;
+    /// Sets whether a ROUTER tells of the end of every connection over the network in the same way. Default false, live.
+    router_notify_disconnect, set_router_notify_disconnect: bool = false;
+    /// Sets a message that every new peer gets first, also after a reconnection (ROUTER, DEALER, CLIENT, SERVER, PEER).
+    /// Default none, live.
+    hello_message, set_hello_message: Option<Bytes> = None;
+    /// Sets a message that the application receives in the name of a peer that had connected here and is gone (ROUTER,
+    /// SERVER, PEER). Default none, live.
+    disconnect_message, set_disconnect_message: Option<Bytes> = None;
+    /// Sets a message that the application receives in the name of a peer that was connected to and whose connection is lost
+    /// (DEALER, CLIENT, PEER). Default none, live.
+    hiccup_message, set_hiccup_message: Option<Bytes> = None;
     /// Sets whether an empty message is sent to every new peer (REQ, DEALER, ROUTER). Default false, later.
     probe_router, set_probe_router: bool = false;
     /// Sets whether a REQ may send again without having got a reply. Default false, live.
@@ -137,8 +161,21 @@ options! {
     xpub_verboser, set_xpub_verboser: bool = false;
     /// Sets whether the application of an XPUB decides about subscriptions. Default false, live.
     xpub_manual, set_xpub_manual: bool = false;
-    /// Sets whether a PUB or XPUB waits (or refuses) instead of dropping when a subscriber's queue is full. Default false, live.
+    /// Sets whether the application of an XPUB decides about subscriptions, and the first message sent after one was received
+    /// goes only to the peer that made it: the last value of what it subscribed to. Default false, live.
+    xpub_manual_last_value, set_xpub_manual_last_value: bool = false;
+    /// Sets whether an XSUB passes on every cancellation, also of what others of its subscriptions still want. Default false, live.
+    xsub_verbose_unsubscribe, set_xsub_verbose_unsubscribe: bool = false;
+    /// Sets whether a PUB, XPUB or RADIO waits (or refuses) instead of dropping when a subscriber's queue is full. Datagrams
+    /// are dropped all the same. Default false, live.
     xpub_nodrop, set_xpub_nodrop: bool = false;
+    /// Sets whether calls that do not wait count every message of the last millisecond as queued, also if it is written
+    /// already, where that decides about being refused (XPUB with `xpub_nodrop`, ROUTER with `router_mandatory`): a burst
+    /// beyond the mark is then refused even if the system would take it, as programs for libzmq expect. Default false, live.
+    strict_marks, set_strict_marks: bool = false;
+    /// Sets whether sockets of one context may be connected whatever their types are, as libzmq lets them: a PAIR with a PULL,
+    /// for example. To be set at both ends. Default false, later.
+    inproc_any_types, set_inproc_any_types: bool = false;
     /// Sets a message for every new subscriber of an XPUB or PUB. Default none, later.
     xpub_welcome_message, set_xpub_welcome_message: Option<Bytes> = None;
     /// Sets whether PUB, XPUB and SUB deliver what does *not* match. To be set at both ends. Default false, live.
@@ -171,6 +208,27 @@ options! {
     priority, set_priority: Option<u32> = None;
     /// Sets the network interface to use (`SO_BINDTODEVICE`; may need a privilege). Default none, later.
     bind_to_device, set_bind_to_device: Option<String> = None;
+    /// Sets how long a read polls the network device before it gives up (`SO_BUSY_POLL`; more than the system's setting needs
+    /// a privilege and is ignored without). Default: the operating system's. Later.
+    busy_poll, set_busy_poll: Option<Duration> = None;
+    /// Sets how far multicast datagrams go: 1 stays in the local network, each router takes 1 off; 1 to 255. Default 1, later.
+    multicast_hops, set_multicast_hops: u32 = 1;
+    /// Sets whether this host gets the multicast datagrams that it sends itself. Default true, later.
+    multicast_loop, set_multicast_loop: bool = true;
+    /// Sets from which addresses `tcp://` and `ws://` connections are accepted; others are closed at once. Default empty:
+    /// from everywhere. Later.
+    tcp_accept_filters, set_tcp_accept_filters: Vec<IpRange> = Vec::new();
+    /// Sets whose `ipc://` connections are accepted: those that one of the filters lets in; others are closed at once.
+    /// Default empty: everybody's. Later.
+    ipc_accept_filters, set_ipc_accept_filters: Vec<IpcFilter> = Vec::new();
+    /// Sets the SOCKS 5 proxy, as `host:port`, through which `tcp://` endpoints are connected; the proxy looks their host
+    /// names up. `source:port;host:port` chooses where to leave from. Default none, later. RFC 1928.
+    socks_proxy, set_socks_proxy: Option<String> = None;
+    /// Sets the user name for the SOCKS proxy, 1 to 255 bytes; without one (or with an empty one) nobody logs in. Default
+    /// none, later. RFC 1929.
+    socks_username, set_socks_username: Option<String> = None;
+    /// Sets the password for the SOCKS proxy, at most 255 bytes. It goes over the network unencrypted. Default empty, later.
+    socks_password, set_socks_password: Secret = Secret::default();
     /// Sets additional properties that are announced to peers; names begin with `X-`. Default none, later.
     metadata, set_metadata: Vec<(String, Bytes)> = Vec::new();
     /// Sets the security of network connections. Default [`Security::null`], later.
@@ -200,6 +258,18 @@ impl Options {
     pub fn add_metadata(&mut self, name: impl Into<String>, value: impl Into<Bytes>) -> &mut Self {
         self.metadata.push((name.into(), value.into()));
         self
+    }
+
+    /// Returns where the SOCKS proxy is, if there is one.
+    pub(crate) fn socks_address(&self) -> Result<Option<TcpAddress>, OptionError> {
+        let Some(proxy) = &self.socks_proxy else { return Ok(None) };
+        match Endpoint::parse_connect(&format!("tcp://{proxy}")) {
+            Ok(Endpoint::Tcp(address)) => Ok(Some(address)),
+            _ => {
+                let why = format!("{proxy:?} is not the host:port of a proxy");
+                Err(OptionError::Invalid { option: "socks_proxy", why })
+            }
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), OptionError> {
@@ -234,6 +304,16 @@ impl Options {
                     format!("value of {name} has {} bytes, at most 16384", value.len()),
                 );
             }
+        }
+        if !(1..=255).contains(&self.multicast_hops) {
+            return invalid("multicast_hops", format!("{}, must be 1 to 255", self.multicast_hops));
+        }
+        self.socks_address()?;
+        if self.socks_username.as_ref().is_some_and(|name| name.len() > 255) {
+            return invalid("socks_username", "it has at most 255 bytes".into());
+        }
+        if self.socks_password.expose().len() > 255 {
+            return invalid("socks_password", "it has at most 255 bytes".into());
         }
         if self.bind_to_device.as_ref().is_some_and(|device| device.len() > 15) {
             return invalid("bind_to_device", "an interface name has at most 15 bytes".into());

@@ -17,6 +17,7 @@ const BURST: u64 = 1000;
 const FRONT: usize = 0;
 const BACK: usize = 1;
 const CONTROL: usize = 2;
+const ATTENDED: usize = 3;
 
 /// What a proxy has handed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,13 +139,39 @@ pub struct Proxy<'a> {
     back: &'a Socket,
     capture: Option<&'a Socket>,
     control: Option<ProxyControl>,
+    attended: Option<Attended<'a>>,
+}
+
+/// A socket that is looked after beside the two that are proxied.
+struct Attended<'a> {
+    socket: &'a Socket,
+    act: Box<dyn FnMut(Message, &ProxyControl) -> Result<(), ProxyError> + 'a>,
+}
+
+impl std::fmt::Debug for Attended<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attended").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+impl Attended<'_> {
+    /// Acts on what has come.
+    fn act(&mut self, control: &ProxyControl) -> Result<(), ProxyError> {
+        loop {
+            match self.socket.try_recv() {
+                Ok(message) => (self.act)(message, control)?,
+                Err(RecvError::WouldBlock) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 impl<'a> Proxy<'a> {
     /// Makes a proxy between two sockets.
     #[must_use]
     pub fn new(front: &'a impl AsRef<Socket>, back: &'a impl AsRef<Socket>) -> Self {
-        Self { front: front.as_ref(), back: back.as_ref(), capture: None, control: None }
+        Self { front: front.as_ref(), back: back.as_ref(), capture: None, control: None, attended: None }
     }
 
     /// Gives a copy of every message to this socket (PUB, PUSH, DEALER or PAIR). It never holds the proxy up.
@@ -161,12 +188,24 @@ impl<'a> Proxy<'a> {
         self
     }
 
+    /// Has the proxy look after a socket of commands as well: `act` gets each message that arrives there, on the proxy's
+    /// thread, and the proxy's control. An error ends the proxy.
+    #[must_use]
+    pub fn attend(
+        mut self,
+        socket: &'a impl AsRef<Socket>,
+        act: impl FnMut(Message, &ProxyControl) -> Result<(), ProxyError> + 'a,
+    ) -> Self {
+        self.attended = Some(Attended { socket: socket.as_ref(), act: Box::new(act) });
+        self
+    }
+
     /// Hands messages on until the control says stop or the context is shut down; returns what was handed on.
     ///
     /// # Errors
     ///
     /// [`ProxyError`] when a socket or the operating system fails.
-    pub fn run(self) -> Result<ProxyStatistics, ProxyError> {
+    pub fn run(mut self) -> Result<ProxyStatistics, ProxyError> {
         let control = match &self.control {
             Some(control) => control.clone(),
             None => ProxyControl::new()?,
@@ -174,6 +213,7 @@ impl<'a> Proxy<'a> {
         let mut waits = Waits {
             front: self.front,
             back: self.back,
+            attended: self.attended.as_ref().map(|attended| attended.socket),
             wake: Arc::clone(&control.wake),
             pollers: HashMap::new(),
         };
@@ -181,6 +221,12 @@ impl<'a> Proxy<'a> {
         // A socket that is proxied to itself has one way only.
         let ways = if std::ptr::eq(self.front, self.back) { &mut ways[..1] } else { &mut ways[..] };
         loop {
+            if let Some(attended) = &mut self.attended {
+                match attended.act(&control) {
+                    Err(ProxyError::Receive(RecvError::Terminated | RecvError::Closed)) => break,
+                    other => other?,
+                }
+            }
             match control.shared.state.load(Ordering::Acquire) {
                 STOPPED => break,
                 PAUSED => waits.wait(Wanted::default())?,
@@ -225,6 +271,7 @@ struct Wanted {
 struct Waits<'a> {
     front: &'a Socket,
     back: &'a Socket,
+    attended: Option<&'a Socket>,
     wake: Arc<EventFd>,
     pollers: HashMap<Wanted, Poller>,
 }
@@ -236,6 +283,9 @@ impl Waits<'_> {
             Entry::Vacant(entry) => {
                 let mut poller = Poller::new()?;
                 poller.add_fd(&*self.wake, CONTROL, Interest::READABLE)?;
+                if let Some(attended) = &self.attended {
+                    poller.add(attended, ATTENDED, Interest::READABLE)?;
+                }
                 let front = Interest { readable: wanted.front_readable, writable: wanted.front_writable };
                 if front.readable || front.writable {
                     poller.add(&self.front, FRONT, front)?;
@@ -254,7 +304,12 @@ impl Waits<'_> {
                 }
                 Ok(())
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+            Err(error)
+                if error.kind() == std::io::ErrorKind::Interrupted
+                    && !self.front.core().lock().options.interruptible =>
+            {
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -303,7 +358,8 @@ impl<'a> Way<'a> {
                 result = Err(to.refuse_receive().into());
                 break;
             }
-            self.blocked = !to.is_writable(kind);
+            // A socket that is proxied to itself (REP) may have to receive before it can send.
+            self.blocked = !std::ptr::eq(self.from, self.to) && !to.is_writable(kind);
             drop(to);
             if self.blocked {
                 break;

@@ -2,21 +2,26 @@
 
 use std::fmt;
 use std::future::Future;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tamtam_zmtp::{Message, PeerId, PeerInfo, SocketType};
 
 use crate::context::Context;
-use crate::engine::core::{Core, ReadySet, Who};
+use crate::engine::core::{Core, Locked, ReadySet, Who};
+use crate::engine::is_group;
+use crate::engine::pattern::Pattern;
 use crate::engine::wait::Patience;
 use crate::error::{
-    BarrierError, BindError, ConnectError, EndpointNotFound, NotSubscribed, RecvError, SendError, Undelivered,
+    BarrierError, BindError, ConnectError, EndpointNotFound, GroupError, NoSuchPeer, NotSubscribed,
+    RecvError, SendError, Undelivered,
 };
-use crate::monitor::{EventKind, Monitor, MonitorEvent, MonitorQueue};
+use crate::monitor::{Monitor, MonitorEvent};
 use crate::options::{OptionError, Options};
+use crate::profile::PeerProfile;
 use crate::statistics::{PeerStatistics, SocketStatistics, Traffic};
 
 /// What can be done with a socket now without waiting.
@@ -103,7 +108,22 @@ impl Socket {
     /// [`BindError`] naming the endpoint: malformed, in use, not permitted.
     pub fn bind(&self, endpoint: &str) -> Result<String, BindError> {
         match self.core.operate() {
-            Some(mut locked) => locked.bind(endpoint),
+            Some(mut locked) => locked.bind(endpoint, None),
+            None => Err(BindError::Closed { endpoint: endpoint.to_owned() }),
+        }
+    }
+
+    /// Binds by taking over a descriptor that is bound already, as a service manager passes it, or whoever had to know the
+    /// port first. Of the endpoint only the transport counts; the one that is returned is the descriptor's.
+    ///
+    /// The descriptor is closed with the endpoint. The file of an `ipc://` one stays behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind), and when the descriptor does not fit the transport.
+    pub fn bind_fd(&self, endpoint: &str, fd: OwnedFd) -> Result<String, BindError> {
+        match self.core.operate() {
+            Some(mut locked) => locked.bind(endpoint, Some(fd)),
             None => Err(BindError::Closed { endpoint: endpoint.to_owned() }),
         }
     }
@@ -124,6 +144,31 @@ impl Socket {
     /// As [`connect`](Self::connect), and when the routing id is in use.
     pub fn connect_as(&self, endpoint: &str, routing_id: &[u8]) -> Result<(), ConnectError> {
         self.connect_with(endpoint, Some(routing_id))
+    }
+
+    /// Connects; returns the number by which this SERVER or PEER addresses the peer, which is known at once and stays over
+    /// reconnections. RFC 51/P2P.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); [`ConnectError::Immediate`] with the option `immediate`;
+    /// [`ConnectError::Unnumbered`] for the other types.
+    pub fn connect_peer(&self, endpoint: &str) -> Result<u32, ConnectError> {
+        match self.core.operate() {
+            Some(mut locked) => locked.connect_peer(endpoint),
+            None => Err(ConnectError::Closed { endpoint: endpoint.to_owned() }),
+        }
+    }
+
+    /// Ends the connection with the peer of that number, whichever side began it. What is queued for it is written as far as
+    /// the operating system takes it at once. (SERVER, PEER)
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchPeer`] when there is none.
+    pub fn disconnect_peer(&self, routing_id: u32) -> Result<(), NoSuchPeer> {
+        let found = self.core.operate().is_some_and(|mut locked| locked.disconnect_peer(routing_id));
+        if found { Ok(()) } else { Err(NoSuchPeer) }
     }
 
     fn connect_with(&self, endpoint: &str, routing_id: Option<&[u8]>) -> Result<(), ConnectError> {
@@ -150,7 +195,28 @@ impl Socket {
     /// [`EndpointNotFound`] when the socket is not connected there.
     pub fn disconnect(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
         let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
-        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint)
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint, false)
+    }
+
+    /// Ends a connection made by [`connect`](Self::connect), and drops (and counts) what was received over it and not taken
+    /// yet, as libzmq does.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointNotFound`] when the socket is not connected there.
+    pub fn disconnect_and_discard(&self, endpoint: &str) -> Result<(), EndpointNotFound> {
+        let not_found = || EndpointNotFound { endpoint: endpoint.to_owned() };
+        self.core.operate().ok_or_else(not_found)?.disconnect_endpoint(endpoint, true)
+    }
+
+    /// Returns the routing id that was given to a peer last: how a STREAM that has just connected addresses the other end.
+    /// `None` for types that give none, and before the first. (ROUTER, STREAM)
+    #[must_use]
+    pub fn last_routing_id(&self) -> Option<Bytes> {
+        match &self.core.inspect()?.pattern {
+            Pattern::Route(identities) => identities.last().cloned(),
+            _ => None,
+        }
     }
 
     /// Returns the endpoint of the last `bind` (wildcards resolved) or `connect`.
@@ -215,9 +281,21 @@ impl Socket {
             match self.core.send(outgoing, Patience::None) {
                 Err(SendError::Full(back)) => {
                     let kind = self.core.kind;
+                    // Where the message says who it is for, room for others is of no use.
+                    let is_addressed = kind.numbers_peers() || kind == SocketType::Router;
                     let mut locked = self.core.lock();
-                    let ready = locked.await_with(task.waker(), |state| state.is_writable(kind));
+                    let ready =
+                        locked.await_with(task.waker(), |state| !is_addressed && state.is_writable(kind));
+                    let is_open = locked.is_open();
                     drop(locked);
+                    if is_addressed && is_open {
+                        // Between the last look and now room may have been made.
+                        match self.core.send(back, Patience::None) {
+                            Err(SendError::Full(back)) => message = Some(back),
+                            other => return Poll::Ready(other),
+                        }
+                        return Poll::Pending;
+                    }
                     if ready {
                         task.waker().wake_by_ref();
                     }
@@ -299,6 +377,37 @@ impl Socket {
         })
     }
 
+    /// Receives a message and the profile of the peer that sent it (`None` when that is gone for good), waiting as
+    /// [`recv`](Self::recv) does, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    #[inline]
+    pub fn recv_with_profile(&self, wait: bool) -> Result<(Message, Option<Arc<PeerProfile>>), RecvError> {
+        let look = |state: &mut crate::engine::core::State, message: Message| {
+            let profile = message.peer().and_then(|peer| state.profile(peer));
+            (message, profile)
+        };
+        match self.core.receive_with(Patience::None, look) {
+            Err(RecvError::WouldBlock) if wait => {
+                let timeout = self.core.lock().options.receive_timeout;
+                self.core.receive_with(Patience::within(timeout), look)
+            }
+            other => other,
+        }
+    }
+
+    /// Waits (at most `timeout`; `None`: for ever) until a message that begins with the frame `first` would be taken: for
+    /// those who hand over a message part by part and want to know before the first one.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); the message in the error is `first`.
+    pub fn wait_to_send(&self, first: &[u8], timeout: Option<Duration>) -> Result<(), SendError> {
+        self.core.wait_to_send(first, Patience::within(timeout))
+    }
+
     /// Receives up to `max` messages into `messages`, waiting (as [`recv`](Self::recv) does) for the first only; returns
     /// how many came.
     ///
@@ -342,6 +451,70 @@ impl Socket {
     pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), NotSubscribed> {
         let found = self.core.operate().is_some_and(|mut locked| locked.unsubscribe(topic.as_ref()));
         if found { Ok(()) } else { Err(NotSubscribed) }
+    }
+
+    /// Joins a group: messages that RADIOs send to it are received from now on. (DISH)
+    ///
+    /// A message of RADIO and DISH has two frames: the group, and the body. RFC 48/RADIO-DISH.
+    ///
+    /// # Errors
+    ///
+    /// [`GroupError`] when it is joined already, or is none: at most 255 octets, none of them zero.
+    pub fn join(&self, group: impl AsRef<[u8]>) -> Result<(), GroupError> {
+        self.change_group(
+            group.as_ref(),
+            |locked, group| {
+                if locked.join(group) { Ok(()) } else { Err(GroupError::Joined) }
+            },
+        )
+    }
+
+    /// Leaves a group. (DISH)
+    ///
+    /// # Errors
+    ///
+    /// [`GroupError`] when it is not joined.
+    pub fn leave(&self, group: impl AsRef<[u8]>) -> Result<(), GroupError> {
+        self.change_group(group.as_ref(), |locked, group| {
+            if locked.leave(group) { Ok(()) } else { Err(GroupError::NotJoined) }
+        })
+    }
+
+    fn change_group(
+        &self,
+        group: &[u8],
+        change: impl FnOnce(&mut Locked<'_>, &[u8]) -> Result<(), GroupError>,
+    ) -> Result<(), GroupError> {
+        if self.core.kind != SocketType::Dish {
+            return Err(GroupError::Unsupported);
+        }
+        if !is_group(group) {
+            return Err(GroupError::Invalid);
+        }
+        let Some(mut locked) = self.core.operate().filter(|locked| locked.is_open()) else {
+            return Err(GroupError::Closed);
+        };
+        change(&mut locked, group)
+    }
+
+    /// Returns how many distinct topics there are: at PUB and XPUB those that peers have subscribed to (at RADIO the groups
+    /// that they have joined), at SUB and XSUB those of this socket (at DISH its groups).
+    #[must_use]
+    pub fn topics_count(&self) -> usize {
+        let Some(mut locked) = self.core.operate() else { return 0 };
+        locked.scan_inproc();
+        locked.topics_count()
+    }
+
+    /// Tells of the peer with this routing id whether messages from it wait, and whether one to it would be taken now; `None`
+    /// when there is no such peer. (ROUTER, STREAM)
+    #[must_use]
+    pub fn peer_state(&self, routing_id: impl AsRef<[u8]>) -> Option<Readiness> {
+        let mut locked = self.core.operate()?;
+        locked.scan_inproc();
+        let peer = locked.find_routed(routing_id.as_ref())?;
+        let readable = locked.peer(peer).is_some_and(|peer| peer.queued_in() > 0);
+        Some(Readiness { readable, writable: locked.peer_has_room(peer) })
     }
 
     /// Manual mode of an XPUB: subscribes the peer whose notice was received last, to any topic.
@@ -469,22 +642,35 @@ impl Socket {
     #[must_use]
     pub fn monitor(&self, capacity: usize) -> Monitor {
         let (monitor, queue) = Monitor::new(capacity);
-        let stopped = |monitor: &MonitorQueue| {
-            monitor.push(MonitorEvent {
-                at: Instant::now(),
-                endpoint: "".into(),
-                peer: None,
-                kind: EventKind::Stopped,
-            });
-        };
         let Some(mut locked) = self.core.operate() else {
-            stopped(&queue);
+            queue.push(MonitorEvent::stopped());
             return monitor;
         };
         if let Some(old) = locked.monitor.replace(queue) {
-            stopped(&old);
+            old.push(MonitorEvent::stopped());
         }
         monitor
+    }
+
+    /// Ends the monitor that was made last: it gets its last event.
+    pub fn stop_monitor(&self) {
+        if let Some(mut locked) = self.core.operate()
+            && let Some(monitor) = locked.monitor.take()
+        {
+            monitor.push(MonitorEvent::stopped());
+        }
+    }
+
+    /// Tells what can be done now without waiting, after a look at the descriptors; what comes later makes the socket's
+    /// descriptor readable anew. For loops that wait for an edge; [`readiness`](Self::readiness) costs less.
+    #[must_use]
+    pub fn look(&self) -> Readiness {
+        if let Some(mut locked) = self.core.operate().filter(|locked| locked.is_open()) {
+            locked.acknowledge();
+            locked.flush_dirty();
+            locked.poll_io();
+        }
+        self.readiness()
     }
 
     /// Tells what can be done now without waiting.
@@ -505,6 +691,14 @@ impl Socket {
     /// Closes the socket. What is queued is sent in the background for the linger time.
     pub fn close(self) {
         drop(self);
+    }
+
+    /// Closes the socket as [`close`](Self::close) does, and leaves the handle, whose calls return errors from now on: for
+    /// sockets that other threads may still hold.
+    pub fn shut(&self) {
+        let Some(mut locked) = self.core.operate() else { return };
+        let linger = locked.options.linger;
+        locked.close(linger);
     }
 
     /// Closes the socket and waits until everything is handed to the operating system (and the peers have closed their
@@ -579,13 +773,11 @@ impl AsRef<Self> for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let Some(mut locked) = self.core.operate() else { return };
-        let linger = locked.options.linger;
-        locked.close(linger);
+        self.shut();
     }
 }
 
-impl crate::engine::core::Locked<'_> {
+impl Locked<'_> {
     /// Registers a task to be woken, and has the background thread do the input and output meanwhile. Returns whether the
     /// task should look again at once.
     fn await_with(

@@ -9,9 +9,9 @@ use tamtam_zmtp::{PeerId, SocketType};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// A peer's queue was at its high-water mark (PUB, XPUB, ROUTER, XSUB).
+    /// A peer's queue was at its high-water mark (PUB, XPUB, RADIO, ROUTER, XSUB). UDP: the kernel took no more.
     pub full: u64,
-    /// ROUTER or REP: nobody has that routing id (any more).
+    /// ROUTER or REP: nobody has that routing id (any more). UDP: the kernel knows no way there.
     pub unroutable: u64,
     /// They were queued for a connection that ended.
     pub disconnected: u64,
@@ -19,7 +19,9 @@ pub struct Dropped {
     pub lingered: u64,
     /// Replaced by a newer one (`conflate`).
     pub conflated: u64,
-    /// REQ: a reply nobody waited for. REP: a request without an envelope.
+    /// REQ: a reply nobody waited for. REP: a request without an envelope. SERVER, CLIENT, GATHER, PEER, CHANNEL: a
+    /// multipart message. DISH: a message that is not a group and a body. UDP: a datagram that is none of RADIO's or too
+    /// long; RADIO: a message too long for one. Types that do not receive: a message.
     pub malformed: u64,
     /// Received, but matching no subscription (a publisher that does not filter, or a cancellation on its way).
     pub filtered: u64,

@@ -50,7 +50,7 @@ fn a_malformed_endpoint_is_refused_and_named() {
         "tcp://127.0.0.1:port",
         "tcp://127.0.0.1:65536",
         "ipc://",
-        "udp://a:1",
+        "quic://a:1",
         &long_path,
     ] {
         let bound = pull.bind(endpoint).unwrap_err();

@@ -301,3 +301,41 @@ fn a_probe_makes_routers_known_to_each_other() {
         assert_eq!(texts(&server.recv_timeout(PATIENCE).unwrap()), ["client", "hello too"]);
     });
 }
+
+#[test]
+fn a_router_knows_the_state_of_each_peer() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let router = Router::with(&context, |o| {
+            o.set_driver(driver).set_send_hwm(3).set_router_mandatory(true);
+        })
+        .unwrap();
+        let endpoint = router.bind(&fresh(transport)).unwrap();
+        assert_eq!(router.peer_state("X"), None);
+        let dealer = |id: &'static str| {
+            let dealer = Dealer::with(&context, |o| {
+                o.set_driver(driver).set_routing_id(id.into()).set_receive_hwm(3);
+            })
+            .unwrap();
+            dealer.connect(&endpoint).unwrap();
+            dealer.send("x").unwrap();
+            assert_eq!(texts(&router.recv_timeout(PATIENCE).unwrap()), [id, "x"], "{transport} {driver:?}");
+            dealer
+        };
+        let (slow, _quick) = (dealer("slow"), dealer("quick"));
+        let writable = |id: &str| router.peer_state(id).unwrap().writable;
+        eventually("the slow one is full", || {
+            let full = !writable("slow");
+            let sent = router
+                .try_send(Message::from_frames([Frame::from("slow"), vec![0; 100_000].into()]).unwrap());
+            full && sent.is_err()
+        });
+        assert!(writable("quick"), "{transport} {driver:?}");
+        assert!(!router.peer_state("quick").unwrap().readable);
+        drop(slow);
+        eventually("it is gone", || {
+            let _ = router.try_recv();
+            router.peer_state("slow").is_none()
+        });
+    });
+}

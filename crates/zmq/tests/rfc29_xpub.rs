@@ -317,3 +317,73 @@ fn inverted_matching_delivers_the_rest() {
         assert_eq!(text(&sub.recv_timeout(PATIENCE).unwrap()), "end");
     });
 }
+
+/// Last-value mode: what is sent first after a subscription was received goes to its maker only.
+#[test]
+fn the_last_value_is_for_the_last_subscriber() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let xpub = XPub::with(&context, |o| {
+            o.set_driver(driver).set_xpub_manual_last_value(true);
+        })
+        .unwrap();
+        let endpoint = xpub.bind(&fresh(transport)).unwrap();
+        let subscriber = || {
+            let sub = Sub::with(&context, driven_by(driver)).unwrap();
+            sub.subscribe("t");
+            sub.connect(&endpoint).unwrap();
+            assert_eq!(notices(&xpub, 1), [b"\x01t"], "{transport} {driver:?}");
+            xpub.subscribe_last("t").unwrap();
+            sub
+        };
+        let first = subscriber();
+        let second = subscriber();
+        xpub.send("t: the last value").unwrap();
+        xpub.send("t: news").unwrap();
+        for expected in ["t: the last value", "t: news"] {
+            assert_eq!(text(&second.recv_timeout(PATIENCE).unwrap()), expected, "{transport} {driver:?}");
+        }
+        assert_eq!(text(&first.recv_timeout(PATIENCE).unwrap()), "t: news");
+        // One that does not match uses the turn up; nobody gets it.
+        let third = subscriber();
+        xpub.send("another topic").unwrap();
+        xpub.send("t: more").unwrap();
+        for sub in [&first, &second, &third] {
+            assert_eq!(text(&sub.recv_timeout(PATIENCE).unwrap()), "t: more", "{transport} {driver:?}");
+        }
+        // The end of a subscriber is nobody's subscription.
+        drop(first);
+        assert_eq!(notices(&xpub, 1), [b"\x00t"]);
+        assert!(xpub.subscribe_last("t").is_err());
+        xpub.send("t: to all").unwrap();
+        for sub in [&second, &third] {
+            assert_eq!(text(&sub.recv_timeout(PATIENCE).unwrap()), "t: to all");
+        }
+    });
+}
+
+#[test]
+fn distinct_topics_are_counted_at_both_ends() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let xpub = XPub::with(&context, driven_by(driver)).unwrap();
+        let endpoint = xpub.bind(&fresh(transport)).unwrap();
+        let subs: Vec<Sub> = (0..2)
+            .map(|_| {
+                let sub = Sub::with(&context, driven_by(driver)).unwrap();
+                ["a", "ab", "abc", "abc"].into_iter().for_each(|topic| sub.subscribe(topic));
+                sub.connect(&endpoint).unwrap();
+                sub
+            })
+            .collect();
+        xpub.wait_for_subscribers(2, PATIENCE).unwrap();
+        eventually("three topics", || xpub.topics_count() == 3);
+        assert_eq!(subs[0].topics_count(), 3, "{transport} {driver:?}");
+        subs[0].unsubscribe("ab").unwrap();
+        subs[1].unsubscribe("ab").unwrap();
+        assert_eq!(subs[0].topics_count(), 2);
+        eventually("two topics", || xpub.topics_count() == 2);
+        drop(subs);
+        eventually("none", || xpub.topics_count() == 0);
+    });
+}

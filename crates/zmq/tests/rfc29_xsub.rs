@@ -230,3 +230,38 @@ fn xsub_with_a_full_queue_makes_its_publisher_drop() {
         }
     });
 }
+
+/// Subscriptions by message are passed on each time, for publishers that pass on duplicates; cancellations only where they
+/// end something, unless the option says so.
+#[test]
+fn xsub_passes_on_what_its_publishers_may_count() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let xpub = XPub::with(&context, |o| {
+            o.set_driver(driver).set_xpub_verboser(true);
+        })
+        .unwrap();
+        let xsub = XSub::with(&context, driven_by(driver)).unwrap();
+        xsub.connect(&xpub.bind(&fresh(transport)).unwrap()).unwrap();
+        xpub.wait_for_peers(1, PATIENCE).unwrap();
+        xsub.wait_for_peers(1, PATIENCE).unwrap();
+        // What is passed on of these: nothing of the first, of the two cancellations only the last.
+        for request in [&b"\x00A"[..], b"\x01A", b"\x01A", b"\x00A", b"\x00A"] {
+            xsub.send(request).unwrap();
+        }
+        for expected in [&b"\x01A"[..], b"\x01A", b"\x00A"] {
+            assert_eq!(xpub.recv_timeout(PATIENCE).unwrap().as_slice(), expected, "{transport} {driver:?}");
+        }
+        xsub.configure(|o| {
+            o.set_xsub_verbose_unsubscribe(true);
+        })
+        .unwrap();
+        for request in [&b"\x00A"[..], b"\x01A", b"\x01A", b"\x00A", b"\x00A"] {
+            xsub.send(request).unwrap();
+        }
+        for expected in [&b"\x00A"[..], b"\x01A", b"\x01A", b"\x00A", b"\x00A"] {
+            assert_eq!(xpub.recv_timeout(PATIENCE).unwrap().as_slice(), expected, "{transport} {driver:?}");
+        }
+        assert_eq!((xsub.topics_count(), xpub.topics_count()), (0, 0));
+    });
+}

@@ -263,7 +263,7 @@ fn pull_delivers_the_whole_messages_of_a_peer_that_goes_and_no_part() {
         let context = Context::new();
         let pull = Pull::with(&context, driven_by(driver)).unwrap();
         let endpoint = pull.bind(&fresh(transport)).unwrap();
-        if transport == "inproc" {
+        if matches!(transport, "inproc" | "ws") {
             let push = Push::with(&context, driven_by(driver)).unwrap();
             push.connect(&endpoint).unwrap();
             (0..10).for_each(|number| push.send(number.to_string()).unwrap());

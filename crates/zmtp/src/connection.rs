@@ -13,6 +13,7 @@ mod seal;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod ws;
 
 use std::mem;
 use std::sync::Arc;
@@ -24,17 +25,20 @@ pub use self::auth::{AuthReply, Credentials};
 pub use self::config::{Config, Heartbeat, Mechanism, PlainCredentials};
 pub use self::event::{Event, PeerInfo};
 pub(crate) use self::metadata::properties as zap_properties;
-pub use self::traffic::SLICE_MIN;
+pub use self::traffic::{GROUP_LEN_MAX, SLICE_MIN};
+pub use self::ws::WsRole;
 
 use self::greeting::{AwaitGreeting, AwaitRevision, AwaitSignature};
 use self::handshake::{Ciphers, Handshake};
 use self::identity::AwaitIdentity;
 use self::seal::Sealer;
 use self::traffic::Traffic;
+use self::ws::Ws;
 use crate::error::ProtocolError;
 use crate::frame::Frame;
 use crate::framing::{Framing, Version, parse_header, put_command};
 use crate::message::Message;
+use crate::socket_type::SocketType;
 
 /// One ZMTP peer, from greeting to close. Reads no clock and owns no socket.
 ///
@@ -53,6 +57,8 @@ pub struct Connection {
     plain_control: usize,
     /// Encrypts what is written once the handshake is done; `None` if nothing is to be encrypted.
     sealer: Option<Box<Sealer>>,
+    /// The WebSocket around it; `None` on a plain byte stream.
+    ws: Option<Box<Ws>>,
     wanted: usize,
 }
 
@@ -62,10 +68,13 @@ pub struct Connection {
 /// signature ──> revision ──> greeting ──> handshake ──> traffic      ZMTP 3.x
 ///     │             └──────> identity ────────────────────^          ZMTP 2.0
 ///     └────────────────────> identity ────────────────────^          ZMTP 1.0
+/// upgrade ──> handshake, or identity ──> traffic                     ZWS 2.0
 /// any state ──> closed, on a violation
 /// ```
 #[derive(Debug)]
 enum State {
+    /// The WebSocket is not open yet.
+    AwaitUpgrade,
     AwaitSignature(AwaitSignature),
     AwaitRevision(AwaitRevision),
     AwaitGreeting(AwaitGreeting),
@@ -99,7 +108,22 @@ impl Connection {
             greeting::put_signature(&config, &mut control);
             State::AwaitSignature(AwaitSignature)
         };
-        Self { config, state, peer: None, control, plain_control: 0, sealer: None, wanted: 0 }
+        Self::begin(config, state, control, None)
+    }
+
+    /// Begins a connection within a WebSocket (45/ZWS, version 2.0): a client's request waits in
+    /// [`transmit`](Self::transmit).
+    ///
+    /// Once it is [`Event::Ready`], everything that is written passes through [`seal`](Self::seal), and
+    /// [`Config::version_max`] has no meaning.
+    #[must_use]
+    pub fn websocket(config: Arc<Config>, role: &WsRole) -> Self {
+        let ws = Box::new(Ws::new(&config, role));
+        Self::begin(config, State::AwaitUpgrade, Vec::new(), Some(ws))
+    }
+
+    const fn begin(config: Arc<Config>, state: State, control: Vec<u8>, ws: Option<Box<Ws>>) -> Self {
+        Self { config, state, peer: None, control, plain_control: 0, sealer: None, ws, wanted: 0 }
     }
 
     /// Takes the octets of at most one event off the front of `input` and returns the event. `None` means that more octets
@@ -132,11 +156,41 @@ impl Connection {
     #[inline(never)]
     fn receive_any(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
         self.wanted = 0;
-        let result = self.advance(input);
+        let result = if self.ws.is_none() { self.advance(input) } else { self.unwrap(input) };
         if let Err(violation) = &result {
             self.close(violation.clone());
         }
         result
+    }
+
+    /// As [`advance`](Self::advance), for what comes within a WebSocket.
+    fn unwrap(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
+        let answers_max = self.config.limits.control_bytes_max;
+        loop {
+            if let State::Closed(violation) = &self.state {
+                return Err(violation.clone());
+            }
+            let Some(ws) = &mut self.ws else { return Ok(None) };
+            if ws.is_upgrading() {
+                match ws.upgrade(&self.config, input, &mut self.control)? {
+                    Some(state) => self.state = state,
+                    None => return Ok(None),
+                }
+                continue;
+            }
+            let mut inner = ws.take_inner();
+            // A handshake may have something to say without any octet more.
+            let idle = inner.is_empty() && matches!(self.state, State::Traffic(_));
+            let event = if idle { Ok(None) } else { self.advance(&mut inner) };
+            let Some(ws) = &mut self.ws else { return Ok(None) };
+            ws.give_back(inner);
+            if let Some(event) = event? {
+                return Ok(Some(event));
+            }
+            if !ws.unwrap(input, answers_max)? {
+                return Ok(None);
+            }
+        }
     }
 
     fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
@@ -144,6 +198,7 @@ impl Connection {
         loop {
             let (config, out) = (&*self.config, &mut self.control);
             let step = match &mut self.state {
+                State::AwaitUpgrade => return Ok(None),
                 State::AwaitSignature(state) => state.step(config, input, out)?,
                 State::AwaitRevision(state) => state.step(config, input, out)?,
                 State::AwaitGreeting(state) => state.step(config, input, out)?,
@@ -166,7 +221,8 @@ impl Connection {
                     });
                     self.sealer = sealer;
                     self.plain_control = self.control.len();
-                    self.state = State::Traffic(Traffic::new(&self.config, peer.version, opener));
+                    self.state =
+                        State::Traffic(Traffic::new(&self.config, peer.version, opener, self.ws.is_some()));
                     self.peer = Some(peer.clone());
                     return Ok(Some(Event::Ready(peer)));
                 }
@@ -194,6 +250,12 @@ impl Connection {
     }
 
     fn close(&mut self, violation: ProtocolError) {
+        if !matches!(self.state, State::Closed(_)) && self.ws.is_some() {
+            let waiting = self.take_control();
+            if let Some(ws) = &mut self.ws {
+                ws.put_close(&violation, &waiting);
+            }
+        }
         self.state = State::Closed(violation);
     }
 
@@ -212,11 +274,20 @@ impl Connection {
     #[inline]
     #[must_use]
     pub fn transmit(&mut self) -> Option<Vec<u8>> {
-        if self.control.is_empty() {
+        if self.control.is_empty() && self.ws.is_none() {
             return None;
         }
+        let control = self.take_control();
+        match &mut self.ws {
+            None => Some(control),
+            Some(ws) => ws.transmit(&control),
+        }
+    }
+
+    /// Takes greeting and commands, encrypted if need be, in the format of ZMTP.
+    fn take_control(&mut self) -> Vec<u8> {
         let control = mem::take(&mut self.control);
-        if self.sealer.is_none() { Some(control) } else { Some(self.seal_control(&control)) }
+        if self.sealer.is_none() { control } else { self.seal_control(&control) }
     }
 
     #[cold]
@@ -224,20 +295,20 @@ impl Connection {
         let (plain, commands) =
             control.split_at_checked(mem::take(&mut self.plain_control)).unwrap_or_default();
         let mut out = plain.to_vec();
-        self.seal(commands, &mut out);
+        self.encrypt(commands, &mut out);
         out
     }
 
     /// Returns whether what is written must pass through [`seal`](Self::seal): from [`Event::Ready`] on, on encrypted
-    /// connections.
+    /// connections and within a WebSocket.
     #[inline]
     #[must_use]
     pub const fn seals(&self) -> bool {
-        self.sealer.is_some()
+        self.sealer.is_some() || self.ws.is_some()
     }
 
     /// Appends the wire form of `frames`, which are whole frames in the format of ZMTP 2.0 and later. Without encryption
-    /// they stay what they are.
+    /// and outside of a WebSocket they stay what they are.
     ///
     /// On a connection that [`seals`](Self::seals), frames carry numbers: everything that this, [`seal_frame`](Self::seal_frame),
     /// [`transmit`](Self::transmit), [`put_subscribe`](Self::put_subscribe) and [`put_cancel`](Self::put_cancel) give must
@@ -245,6 +316,23 @@ impl Connection {
     ///
     /// A frame that is not whole ends the work there: it is a mistake of the caller's, and nothing of it is written.
     pub fn seal(&mut self, frames: &[u8], out: &mut Vec<u8>) {
+        if self.ws.is_none() {
+            self.encrypt(frames, out);
+            return;
+        }
+        let mut encrypted = Vec::new();
+        let frames = if self.sealer.is_none() {
+            frames
+        } else {
+            self.encrypt(frames, &mut encrypted);
+            &encrypted
+        };
+        if let Some(ws) = &mut self.ws {
+            ws.put_frames(frames, out);
+        }
+    }
+
+    fn encrypt(&mut self, frames: &[u8], out: &mut Vec<u8>) {
         let Some(sealer) = &mut self.sealer else {
             out.extend_from_slice(frames);
             return;
@@ -260,9 +348,15 @@ impl Connection {
 
     /// Appends the wire form of one message frame whose body stands elsewhere than its header. See [`seal`](Self::seal).
     pub fn seal_frame(&mut self, more: bool, body: &[u8], out: &mut Vec<u8>) {
-        match &mut self.sealer {
-            Some(sealer) => sealer.seal(more, false, body, out),
-            None => {
+        match (&mut self.sealer, &mut self.ws) {
+            (Some(sealer), None) => sealer.seal(more, false, body, out),
+            (Some(sealer), Some(ws)) => {
+                let mut encrypted = Vec::new();
+                sealer.seal(more, false, body, &mut encrypted);
+                ws.put_frames(&encrypted, out);
+            }
+            (None, Some(ws)) => ws.put_frame(more, body, out),
+            (None, None) => {
                 Framing::V2.put_header(out, body.len(), more);
                 out.extend_from_slice(body);
             }
@@ -292,12 +386,13 @@ impl Connection {
     }
 
     /// Appends a subscription to `topic`, as this peer understands it: a SUBSCRIBE command for ZMTP 3.1, else the
-    /// message of 29/PUBSUB, which is also right as long as the peer is not known.
+    /// message of 29/PUBSUB, which is also right as long as the peer is not known. A DISH joins the group `topic`.
     pub fn put_subscribe(&mut self, topic: &[u8], out: &mut Vec<u8>) {
         self.put_subscription(command::SUBSCRIBE, traffic::LEGACY_SUBSCRIBE, topic, out);
     }
 
     /// Appends the end of a subscription to `topic`: a CANCEL command for ZMTP 3.1, else the message of 29/PUBSUB.
+    /// A DISH leaves the group `topic`.
     pub fn put_cancel(&mut self, topic: &[u8], out: &mut Vec<u8>) {
         self.put_subscription(command::CANCEL, traffic::LEGACY_CANCEL, topic, out);
     }
@@ -313,6 +408,14 @@ impl Connection {
     }
 
     fn put_plain_subscription(&self, name: &[u8], legacy: u8, topic: &[u8], out: &mut Vec<u8>) {
+        if self.config.socket_type == SocketType::Dish {
+            // Peers older than ZMTP 3.0, which have no commands, cannot be told: no RADIO is that old.
+            if self.peer.as_deref().is_none_or(|peer| peer.version >= Version::V3_0) {
+                let name = if legacy == traffic::LEGACY_SUBSCRIBE { command::JOIN } else { command::LEAVE };
+                put_command(out, name, topic);
+            }
+            return;
+        }
         if self.peer.as_deref().is_some_and(|peer| peer.version >= Version::V3_1) {
             put_command(out, name, topic);
         } else {
@@ -365,7 +468,18 @@ impl Connection {
     /// on a closed connection, what closed it.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ProtocolError> {
         let result = match &mut self.state {
-            State::Traffic(traffic) => traffic.timers.handle(now, &mut self.control),
+            State::Traffic(traffic) => match &mut self.ws {
+                None => traffic.timers.handle(now, &mut self.control),
+                Some(ws) => {
+                    // A WebSocket has pings of its own, which every browser answers.
+                    let mut ping = Vec::new();
+                    traffic.timers.handle(now, &mut ping).map(|()| {
+                        if !ping.is_empty() {
+                            ws.put_ping();
+                        }
+                    })
+                }
+            },
             State::Closed(violation) => return Err(violation.clone()),
             _ => Ok(()),
         };

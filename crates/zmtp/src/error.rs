@@ -118,6 +118,23 @@ pub enum ProtocolError {
         /// The peer's reason, as far as it is printable.
         reason: String,
     },
+    /// The HTTP request or response that was to open a WebSocket is not one.
+    #[error("cannot open the WebSocket: {0}")]
+    MalformedUpgrade(&'static str),
+    /// The server did not open a WebSocket.
+    #[error("peer refused to open a WebSocket: {status}")]
+    UpgradeRefused {
+        /// The status of its response, as far as it is printable.
+        status: String,
+    },
+    /// The peer ended the connection by a WebSocket's Close frame.
+    #[error("peer closed the WebSocket{}", closing_words(*code, reason))]
+    PeerClosed {
+        /// The peer's code for the reason, if it gave one: 1000 is a normal end.
+        code: Option<u16>,
+        /// The peer's words, as far as they are printable.
+        reason: String,
+    },
     /// A frame of an encrypted connection is not what was sent: it was changed on its way, or sealed with another key.
     #[error("{what}")]
     Cryptographic {
@@ -230,6 +247,8 @@ pub enum ProtocolCode {
     ZapInvalidStatusCode = 0x2000_0004,
     /// A reply with malformed metadata.
     ZapInvalidMetadata = 0x2000_0005,
+    /// No WebSocket was opened.
+    WsUnspecified = 0x3000_0000,
 }
 
 impl ProtocolCode {
@@ -245,11 +264,12 @@ impl ProtocolError {
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::PeerError { .. } => Blame::Ours,
+            Self::PeerError { .. } | Self::UpgradeRefused { .. } => Blame::Ours,
             Self::MechanismMismatch { .. }
             | Self::SocketTypeMismatch { .. }
             | Self::UnknownSocketType { .. }
             | Self::HeartbeatTimeout
+            | Self::PeerClosed { .. }
             | Self::PeerTtlExpired => Blame::World,
             _ => Blame::Peer,
         }
@@ -263,6 +283,8 @@ impl ProtocolError {
             self,
             Self::ForeignProtocol { .. }
                 | Self::MalformedGreeting(_)
+                | Self::MalformedUpgrade(_)
+                | Self::UpgradeRefused { .. }
                 | Self::UnsupportedVersion { .. }
                 | Self::MechanismMismatch { .. }
                 | Self::UnexpectedCommand { .. }
@@ -308,6 +330,7 @@ impl ProtocolError {
             | Self::ReservedFlags { .. }
             | Self::HandshakeTooLarge { .. }
             | Self::IdentityTooLong { .. } => ProtocolCode::ZmtpUnspecified,
+            Self::MalformedUpgrade(_) | Self::UpgradeRefused { .. } => ProtocolCode::WsUnspecified,
             Self::ZapReply { code, .. } => *code,
             _ => return None,
         })
@@ -334,6 +357,14 @@ impl ProtocolError {
     #[must_use]
     pub const fn retryable(&self) -> bool {
         true
+    }
+}
+
+fn closing_words(code: Option<u16>, reason: &str) -> String {
+    match (code, reason) {
+        (None, _) => String::new(),
+        (Some(code), "") => format!(" (code {code})"),
+        (Some(code), reason) => format!(" (code {code}): {reason}"),
     }
 }
 

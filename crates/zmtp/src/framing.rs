@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::BytesMut;
+
 use crate::error::ProtocolError;
 
 /// A version of ZMTP.
@@ -159,6 +161,18 @@ fn put_long(out: &mut Vec<u8>, before: &[u8], len: u64, after: &[u8]) {
     out.extend_from_slice(before);
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(after);
+}
+
+/// Appends the header of a frame of ZMTP 2.0 and later, be it of a command.
+pub(crate) fn put_v2_header(out: &mut BytesMut, body_len: u64, more: bool, command: bool) {
+    let flags = if more { MORE } else { 0 } | if command { COMMAND } else { 0 };
+    match u8::try_from(body_len) {
+        Ok(len) => out.extend_from_slice(&[flags, len]),
+        Err(_) => {
+            out.extend_from_slice(&[flags | LONG]);
+            out.extend_from_slice(&body_len.to_be_bytes());
+        }
+    }
 }
 
 /// Appends a whole command frame of ZMTP 3.x. Of `name` at most 255 octets are used.

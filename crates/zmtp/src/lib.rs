@@ -45,8 +45,8 @@ mod z85;
 pub mod zap;
 
 pub use connection::{
-    AuthReply, Config, Connection, Credentials, Event, Heartbeat, Mechanism, PeerInfo, PlainCredentials,
-    SLICE_MIN,
+    AuthReply, Config, Connection, Credentials, Event, GROUP_LEN_MAX, Heartbeat, Mechanism, PeerInfo,
+    PlainCredentials, SLICE_MIN, WsRole,
 };
 pub use error::{Blame, ProtocolCode, ProtocolError};
 pub use frame::{FRAME_INLINE_MAX, Frame};
@@ -58,7 +58,7 @@ pub use limits::Limits;
 pub use message::{EmptyMessage, Message};
 pub use pattern::{
     Assigned, Change, Identities, NoticePolicy, OutOfTurn, Reply, ReplyTurn, RequestTurn, Rotation,
-    Subscriptions, Topics, Verdict,
+    RoutingIds, Subscriptions, Topics, Verdict,
 };
 pub use peer_id::PeerId;
 pub use socket_type::{ParseSocketTypeError, SocketType};

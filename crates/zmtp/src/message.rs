@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::frame::Frame;
 use crate::peer_id::PeerId;
 
-/// A ZeroMQ message: one frame or more, and which peer it came from.
+/// A ZeroMQ message: one frame or more, and which peer it came from or, at SERVER and PEER, goes to.
 ///
 /// A message is never empty: it always has a first frame. A single-part message of up to
 /// [`FRAME_INLINE_MAX`](crate::FRAME_INLINE_MAX) octets needs no allocation. Taking and adding frames at either end
@@ -19,8 +19,13 @@ pub struct Message {
     // A deque, since patterns take envelopes off the front: a vector would make a peer's million-frame envelope
     // quadratic work.
     rest: VecDeque<Frame>,
-    peer: Option<PeerId>,
+    /// The number of a [`PeerId`], or [`NOBODY`]: an `Option` would leave no room for the routing id.
+    peer: u32,
+    routing_id: u32,
 }
+
+/// In place of a peer's number: made here. Numbers of peers are dense and do not get there.
+const NOBODY: u32 = u32::MAX;
 
 /// Says that no frames were given where a [`Message`], which has at least one, was to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +42,7 @@ impl Message {
 
     #[inline]
     pub(crate) const fn single(first: Frame) -> Self {
-        Self { first, rest: VecDeque::new(), peer: None }
+        Self { first, rest: VecDeque::new(), peer: NOBODY, routing_id: 0 }
     }
 
     /// Makes a message of all frames in turn; `None` if there are none.
@@ -45,7 +50,7 @@ impl Message {
     pub fn from_frames(frames: impl IntoIterator<Item = impl Into<Frame>>) -> Option<Self> {
         let mut frames = frames.into_iter().map(Into::into);
         let first = frames.next()?;
-        Some(Self { first, rest: frames.collect(), peer: None })
+        Some(Self { first, rest: frames.collect(), peer: NOBODY, routing_id: 0 })
     }
 
     /// Adds a frame behind the last one.
@@ -152,13 +157,29 @@ impl Message {
     #[inline]
     #[must_use]
     pub const fn peer(&self) -> Option<PeerId> {
-        self.peer
+        if self.peer == NOBODY { None } else { Some(PeerId(self.peer)) }
     }
 
     /// Notes the peer that sent the message.
     #[inline]
     pub const fn set_peer(&mut self, peer: PeerId) {
-        self.peer = Some(peer);
+        self.peer = peer.0;
+    }
+
+    /// Returns the number of the peer that sent the message to a SERVER or PEER, or that it is to be sent to by one; 0 if
+    /// there is none. It is no part of the message on the wire.
+    ///
+    /// A reply goes to where [`routing_id`](Self::routing_id) of the request says (41/CLISRV).
+    #[inline]
+    #[must_use]
+    pub const fn routing_id(&self) -> u32 {
+        self.routing_id
+    }
+
+    /// Sets the number of the peer that a SERVER or PEER is to send the message to.
+    #[inline]
+    pub const fn set_routing_id(&mut self, routing_id: u32) {
+        self.routing_id = routing_id;
     }
 }
 
@@ -175,7 +196,7 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Message")?;
         f.debug_list().entries(self.frames()).finish()?;
-        match self.peer {
+        match self.peer() {
             Some(peer) => write!(f, " from {peer:?}"),
             None => Ok(()),
         }
@@ -244,7 +265,7 @@ impl TryFrom<VecDeque<Frame>> for Message {
 
     fn try_from(mut rest: VecDeque<Frame>) -> Result<Self, EmptyMessage> {
         let first = rest.pop_front().ok_or(EmptyMessage)?;
-        Ok(Self { first, rest, peer: None })
+        Ok(Self { first, rest, peer: NOBODY, routing_id: 0 })
     }
 }
 
@@ -286,10 +307,11 @@ mod tests {
         let found: Vec<_> = (0..5).map(|index| message.get(index).map(Frame::as_slice)).collect();
         assert_eq!(found, [Some(&b"address"[..]), Some(b""), Some(b"body"), Some(b"tail"), None]);
         message.set_peer(PeerId(7));
+        message.set_routing_id(9);
         let (address, rest) = message.split_first();
         assert_eq!(address, "address");
         let rest = rest.expect("three frames are left");
-        assert_eq!(rest.peer(), Some(PeerId(7)));
+        assert_eq!((rest.peer(), rest.routing_id()), (Some(PeerId(7)), 9));
         assert_eq!(rest.into_frames().map(Frame::into_bytes).collect::<Vec<_>>(), ["", "body", "tail"]);
     }
 
@@ -298,6 +320,8 @@ mod tests {
         let mut from_peer = Message::from(b"x");
         from_peer.set_peer(PeerId(1));
         assert_eq!(from_peer, Message::from(vec![b'x']));
+        from_peer.set_routing_id(1);
+        assert_eq!(from_peer, Message::from("x"));
         assert_ne!(from_peer, Message::from_frames(["x", ""]).expect("two frames"));
         assert_eq!(Message::from(String::from("x")).into_bytes(), "x");
         assert_eq!(Message::from(Bytes::from_static(b"x")), Message::from(Frame::from("x")));

@@ -238,6 +238,30 @@ fn ours_limited_to_zmtp_2_0_is_answered_by_a_later_peer() {
     assert_eq!(subscriptions(&mut side), b"\x00\x02\x01A\x00\x02\x00A");
 }
 
+//= 48/RADIO-DISH, the DISH socket type
+//# MAY send join and leave commands to radios depending on the transport protocol used.
+#[test]
+fn groups_are_joined_by_commands_in_zmtp_3_and_nowhere_else() {
+    for minor in [0, 1] {
+        let dish = Side::in_traffic(config(SocketType::Dish), minor, "RADIO");
+        assert_eq!(subscriptions(&dish), b"\x04\x06\x04JOINA\x04\x07\x05LEAVEA");
+        let mut radio = Side::in_traffic(config(SocketType::Radio), minor, "DISH");
+        let octets = b"\x04\x06\x04JOINA\x04\x05\x04JOIN\x04\x07\x05LEAVEA\x00\x02\x01A";
+        let events = radio.feed(octets).expect("commands");
+        // A RADIO knows no subscriptions as messages.
+        let expected = [
+            Event::Subscribe("A".into()),
+            Event::Subscribe("".into()),
+            Event::Cancel("A".into()),
+            Event::Message("\u{1}A".into()),
+        ];
+        assert_eq!(events, expected);
+    }
+    let mut dish = Side::new(config(SocketType::Dish));
+    dish.feed(&[SIGNATURE, b"\x01\x0e\x00\x00"].concat()).expect("a RADIO of ZMTP 2.0");
+    assert_eq!(subscriptions(&dish), b"");
+}
+
 #[test]
 fn zmtp_2_0_has_no_commands_and_checks_types() {
     let mut side = Side::new(config(SocketType::Pull));
@@ -250,7 +274,7 @@ fn zmtp_2_0_has_no_commands_and_checks_types() {
     };
     let (ours, theirs) = (SocketType::Pull, SocketType::Pub);
     assert_eq!(refused(1), ProtocolError::SocketTypeMismatch { ours, theirs });
-    assert_eq!(refused(12), ProtocolError::UnknownSocketType { name: "12".into() });
+    assert_eq!(refused(21), ProtocolError::UnknownSocketType { name: "21".into() });
 }
 
 #[test]

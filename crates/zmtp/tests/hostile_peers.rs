@@ -226,6 +226,26 @@ fn commands_have_a_bound_of_their_own() {
 }
 
 #[test]
+fn groups_have_a_bound() {
+    for command in ["JOIN", "LEAVE"] {
+        let octets = |len: usize| {
+            let mut octets = Vec::new();
+            tamtam_zmtp::put_command(&mut octets, command.as_bytes(), &vec![b'g'; len]);
+            octets
+        };
+        let radio = || Side::in_traffic(config(SocketType::Radio), 1, "DISH");
+        assert_eq!(radio().feed(&octets(255)).expect("within").len(), 1);
+        for len in [256, 300, 100_000] {
+            let error = radio().feed(&octets(len)).expect_err("too long").to_string();
+            assert_eq!(error, format!("malformed {command} command: the group is longer than 255 octets"));
+        }
+        // Nobody but a RADIO minds.
+        let mut publisher = Side::in_traffic(config(SocketType::Pub), 1, "SUB");
+        assert_eq!(publisher.feed(&octets(300)), Ok(Vec::new()));
+    }
+}
+
+#[test]
 fn commands_in_traffic() {
     let side = || Side::in_traffic(config(SocketType::Pull), 1, "PUSH");
     // Unknown, empty, nameless, late: passed over, and also those meant for publishers.
@@ -237,8 +257,10 @@ fn commands_in_traffic() {
     assert_eq!(refused(b"\x04\x03\x05PI"), "malformed PI command: the name is longer than the body");
     assert_eq!(refused(b"\x04\x05\x04PING"), "malformed PING command: the time to live is missing");
     assert_eq!(refused(b"\x04\x06\x04PING\0"), "malformed PING command: the time to live is missing");
-    let long = b"\x04\x18\x04PING\0\0ABCDEFGHIJKLMNOPQ";
-    assert_eq!(refused(long), "malformed PING command: the context is longer than 16 octets");
+    // A context that is too long is cut, not refused.
+    let mut cut = side();
+    assert_eq!(cut.feed(b"\x04\x18\x04PING\0\0ABCDEFGHIJKLMNOPQ"), Ok(Vec::new()));
+    assert_eq!(cut.transmitted(), b"\x04\x15\x04PONGABCDEFGHIJKLMNOP");
     let long = b"\x04\x16\x04PONGABCDEFGHIJKLMNOPQ";
     assert_eq!(refused(long), "malformed PONG command: the context is longer than 16 octets");
     assert_eq!(refused(b"\x04\x0a\x05ERROR\x03bye"), "peer refused the connection: bye");

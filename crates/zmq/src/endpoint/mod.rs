@@ -2,9 +2,13 @@
 
 mod ipc;
 mod tcp;
+mod udp;
+mod ws;
 
 pub use ipc::IpcAddress;
 pub use tcp::{Host, HostPort, Port, TcpAddress};
+pub use udp::UdpAddress;
+pub use ws::WsAddress;
 
 use std::fmt;
 
@@ -20,9 +24,12 @@ const INPROC_NAME_MAX: usize = 256;
 /// | `tcp://127.0.0.1:*` or port `0` (the system picks a free port) | yes | no |
 /// | `tcp://robot.example:5555` (a name for DNS) | no | yes |
 /// | `tcp://source:port;destination:port` (leave from this address) | no | yes |
+/// | `ws://robot.example:8080/path` (a WebSocket; the path may be left out) | as tcp | as tcp |
 /// | `ipc:///run/robot.sock`, `ipc://@name` (abstract, Linux only) | yes | yes |
 /// | `ipc://*` (a fresh path in a private temporary directory) | yes | no |
 /// | `inproc://name` (within one context) | yes | yes |
+/// | `udp://127.0.0.1:5555`, `udp://239.1.1.1:5555`, `udp://eth0;239.1.1.1:5555` | DISH, DGRAM | RADIO |
+/// | `udp://*:5555`, `udp://127.0.0.1:*` | DISH, DGRAM | no |
 ///
 /// Whether a bare word is a host or an interface depends on the direction: binding looks for an interface of
 /// that name, connecting asks DNS. Displaying an endpoint gives text that parses back to the same value.
@@ -31,10 +38,14 @@ const INPROC_NAME_MAX: usize = 256;
 pub enum Endpoint {
     /// A TCP address, `tcp://…`.
     Tcp(TcpAddress),
+    /// A WebSocket, `ws://…`. RFC 45/ZWS.
+    Ws(WsAddress),
     /// A Unix domain socket, `ipc://…`.
     Ipc(IpcAddress),
     /// A name within the context, 1 to 256 bytes, `inproc://…`.
     Inproc(String),
+    /// A UDP address or multicast group, `udp://…`: for RADIO, DISH and DGRAM.
+    Udp(UdpAddress),
 }
 
 impl Endpoint {
@@ -66,8 +77,10 @@ impl Endpoint {
     pub const fn transport(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "tcp",
+            Self::Ws(_) => "ws",
             Self::Ipc(_) => "ipc",
             Self::Inproc(_) => "inproc",
+            Self::Udp(_) => "udp",
         }
     }
 
@@ -78,11 +91,13 @@ impl Endpoint {
         };
         let parsed = match transport {
             "tcp" => tcp::parse(address, direction).map(Self::Tcp),
+            "ws" => ws::parse(address, direction).map(Self::Ws),
             "ipc" => ipc::parse(address, direction).map(Self::Ipc),
             "inproc" => parse_inproc(address).map(Self::Inproc),
-            "" => {
-                Err(Fault::malformed("nothing stands before `://`; the transports are tcp, ipc and inproc"))
-            }
+            "udp" => udp::parse(address, direction).map(Self::Udp),
+            "" => Err(Fault::malformed(
+                "nothing stands before `://`; the transports are tcp, ws, ipc, inproc and udp",
+            )),
             other => {
                 let (endpoint, transport) = (text.to_owned(), other.to_owned());
                 return Err(EndpointError::UnknownTransport { endpoint, transport });
@@ -96,8 +111,10 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Ws(address) => address.fmt(f),
             Self::Ipc(address) => address.fmt(f),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
+            Self::Udp(address) => address.fmt(f),
         }
     }
 }
@@ -125,7 +142,7 @@ pub enum EndpointError {
     /// The part before `://` is not a transport of this build.
     #[error(
         "endpoint {endpoint:?} names the unknown transport {transport:?}; the known ones, in lower case, are tcp, \
-         ipc and inproc"
+         ws, ipc, inproc and udp"
     )]
     UnknownTransport {
         /// The text as it was given.
@@ -138,7 +155,8 @@ pub enum EndpointError {
     NameTooLong {
         /// The text as it was given.
         endpoint: String,
-        /// The most bytes there may be: 107 for ipc (the system's limit), 256 for inproc, 253 for a host name.
+        /// The most bytes there may be: 107 for ipc (the system's limit), 256 for inproc, 253 for a host name, 2000 for the
+        /// path of a WebSocket.
         limit: usize,
     },
     /// The address can only be bound, and was to be connected to.
@@ -223,7 +241,7 @@ mod tests {
             let expected =
                 EndpointError::UnknownTransport { endpoint: text.to_owned(), transport: name.to_owned() };
             assert_eq!(error, expected);
-            assert!(error.to_string().contains("tcp, ipc and inproc"), "{error}");
+            assert!(error.to_string().contains("tcp, ws, ipc, inproc and udp"), "{error}");
         }
     }
 
@@ -251,9 +269,11 @@ mod tests {
     fn texts() -> impl Strategy<Value = String> {
         prop_oneof![
             any::<String>(),
-            "(tcp|ipc|inproc)://[-a-z0-9*@:;%./\\[\\] _]{0,40}",
+            "ws://[a-z0-9.:*-]{1,12}:[0-9*]{1,5}(/[!-~]{0,20})?",
+            "(tcp|ipc|inproc|ws|udp)://[-a-z0-9*@:;%./\\[\\] _]{0,40}",
             "tcp://[0-9*.]{1,15}:[0-9*]{1,7}",
             "tcp://\\[[0-9a-f:.]{2,30}(%[a-z0-9]{0,5})?\\]:[0-9*]{1,6}",
+            "udp://([a-z0-9.*]{1,9};)?(239|ff02::|[0-9]{1,3})[.0-9]{0,8}:[0-9*]{1,5}",
             "tcp://[a-z0-9.:*-]{1,12}:[0-9*]{1,5};[a-z0-9.-]{1,12}:[0-9]{1,5}",
         ]
     }

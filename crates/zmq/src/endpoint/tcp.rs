@@ -113,7 +113,7 @@ impl fmt::Display for Port {
 
 /// What a host and port are for; decides about wildcards and the alphabet of names.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     /// To bind, or to connect from: wildcards and interfaces.
     Local,
     /// To connect to: neither, but DNS names.
@@ -134,7 +134,7 @@ pub(super) fn parse(text: &str, direction: Direction) -> Result<TcpAddress, Faul
     Ok(TcpAddress { source, host: address.host, port: address.port })
 }
 
-fn parse_host_port(text: &str, purpose: Use) -> Result<HostPort, Fault> {
+pub(super) fn parse_host_port(text: &str, purpose: Use) -> Result<HostPort, Fault> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let Some((inside, after)) = rest.split_once(']') else {
@@ -159,7 +159,7 @@ fn parse_host_port(text: &str, purpose: Use) -> Result<HostPort, Fault> {
 
 /// Parses a host outside brackets. IPv6 addresses stand there too in existing programs: the last colon is the
 /// port's.
-fn parse_bare_host(text: &str, purpose: Use) -> Result<Host, Fault> {
+pub(super) fn parse_bare_host(text: &str, purpose: Use) -> Result<Host, Fault> {
     if text == "*" {
         return match purpose {
             Use::Local => Ok(Host::Any),
@@ -184,7 +184,7 @@ fn parse_bare_host(text: &str, purpose: Use) -> Result<Host, Fault> {
     parse_name(text, purpose)
 }
 
-fn parse_v6(text: &str) -> Result<Host, Fault> {
+pub(super) fn parse_v6(text: &str) -> Result<Host, Fault> {
     let (address, scope) = match text.split_once('%') {
         Some((address, scope)) => (address, Some(scope)),
         None => (text, None),

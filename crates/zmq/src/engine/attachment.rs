@@ -1,26 +1,30 @@
 //! What a socket is bound and connected to.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version};
+use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version, WsRole};
 
 use super::background::{Command, Timer};
-use super::core::{Life, Locked};
+use super::core::Locked;
 use super::gate::Gate;
 use super::outbox::Outbox;
-use super::pattern::takes_turns;
-use super::peer::{Conn, Home, Link, Net, Peer, Phase, Sealed};
-use crate::endpoint::{Endpoint, Host, TcpAddress};
+use super::pattern::{Pattern, is_exclusive, takes_turns};
+use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};
+use super::socks::{Login, Socks, SocksError};
+use crate::endpoint::{Endpoint, Host, TcpAddress, UdpAddress};
 use crate::error::{BindError, ConnectError, EndpointNotFound};
+use crate::filter::IpcFilter;
 use crate::monitor::EventKind;
 use crate::options::Options;
 use crate::resolver;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::{self, IpcListener, Progress, TcpOptions};
+use crate::sys::stream;
 
 /// How many connections are accepted before the background thread looks at the rest of the world.
 const ACCEPT_TURN: usize = 64;
@@ -39,6 +43,16 @@ pub(crate) enum Attachment {
     Pipe {
         endpoint: Arc<str>,
         peer: PeerId,
+    },
+    /// A UDP endpoint, bound or connected.
+    Datagrams {
+        endpoint: Arc<str>,
+        /// As the application wrote it.
+        given: Arc<str>,
+        bound: bool,
+        peer: PeerId,
+        /// A target that may have to be looked up.
+        name: Option<UdpAddress>,
     },
 }
 
@@ -74,6 +88,9 @@ pub(crate) struct Listener {
     shaking_hands: u32,
     max_handshakes: u32,
     tcp: TcpOptions,
+    options: Arc<Options>,
+    /// Its connections begin with the upgrade to a WebSocket.
+    ws: bool,
     paused: bool,
     /// When the shortage of descriptors was last told: not more often than once a second.
     complained: Option<Instant>,
@@ -83,12 +100,49 @@ pub(crate) struct Listener {
 pub(crate) struct Dialer {
     pub(crate) endpoint: Arc<str>,
     target: Endpoint,
+    /// The SOCKS proxy to go through.
+    proxy: Option<TcpAddress>,
     pub(crate) peer: PeerId,
     setup: Setup,
     tcp: TcpOptions,
-    options: Arc<Options>,
+    pub(crate) options: Arc<Options>,
     /// Failures since the last success.
-    failures: u32,
+    pub(crate) failures: u32,
+    /// No more attempts, by the `reconnect_stop` options.
+    pub(crate) stopped: bool,
+}
+
+impl Listener {
+    /// Judges by the filters whoever has just connected.
+    fn lets_in(&self, fd: BorrowedFd<'_>, is_tcp: bool) -> Result<(), String> {
+        if is_tcp {
+            let filters = &self.options.tcp_accept_filters;
+            if filters.is_empty() {
+                return Ok(());
+            }
+            return match socket::remote_tcp(fd) {
+                Ok(remote) if filters.iter().any(|range| range.contains(remote.ip())) => Ok(()),
+                Ok(remote) => Err(format!("connections from {} are filtered out", remote.ip())),
+                Err(error) => Err(format!("where it comes from cannot be told: {error}")),
+            };
+        }
+        let filters = &self.options.ipc_accept_filters;
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let Some((process, user, group)) = stream::peer_credentials(fd) else {
+            return Err("whose process it is cannot be told".to_owned());
+        };
+        let lets_in = |filter: &IpcFilter| match *filter {
+            IpcFilter::User(wanted) => wanted == user,
+            IpcFilter::Group(wanted) => wanted == group || stream::peer_has_group(fd, wanted),
+            IpcFilter::Process(wanted) => wanted == process,
+        };
+        if filters.iter().any(lets_in) {
+            return Ok(());
+        }
+        Err(format!("process {process} of user {user} is filtered out"))
+    }
 }
 
 impl Attachment {
@@ -96,8 +150,40 @@ impl Attachment {
         match self {
             Self::Listener(listener) => &listener.endpoint,
             Self::Dialer(dialer) => &dialer.endpoint,
-            Self::Name { endpoint } | Self::Pipe { endpoint, .. } => endpoint,
+            Self::Name { endpoint } | Self::Pipe { endpoint, .. } | Self::Datagrams { endpoint, .. } => {
+                endpoint
+            }
         }
+    }
+
+    /// Tells whether the application means this one.
+    fn is_called(&self, text: &str) -> bool {
+        &**self.endpoint() == text || matches!(self, Self::Datagrams { given, .. } if &**given == text)
+    }
+}
+
+/// A byte stream that a peer is to get, standing or being made.
+struct Stream {
+    fd: OwnedFd,
+    setup: Setup,
+    /// Our side of the WebSocket, if it is to be one.
+    ws: Option<WsRole>,
+    remote: String,
+    /// Addresses to try when this one fails.
+    alternatives: Vec<SocketAddr>,
+    socks: Option<Box<Socks>>,
+    phase: Phase,
+}
+
+impl Dialer {
+    /// Begins the conversation with the proxy, if there is one to go through.
+    fn socks(&self) -> Option<Result<Socks, SocksError>> {
+        let Endpoint::Tcp(target) = &self.target else { return None };
+        self.proxy.as_ref()?;
+        let username = self.options.socks_username.as_deref().filter(|name| !name.is_empty());
+        let login =
+            username.map(|username| Login { username, password: self.options.socks_password.expose() });
+        Some(Socks::new(&target.host, target.port, login))
     }
 }
 
@@ -133,6 +219,7 @@ fn tcp_options(options: &Options) -> TcpOptions {
         tos: options.tos,
         priority: options.priority,
         bind_to_device: options.bind_to_device.clone(),
+        busy_poll: options.busy_poll,
         max_retransmit: options.tcp_max_retransmit,
         backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
     }
@@ -144,13 +231,13 @@ fn first_framing(options: &Options) -> Framing {
 }
 
 impl Locked<'_> {
-    fn new_net(&mut self, options: &Options, dialed: bool) -> Net {
+    fn new_net(&mut self, framing: Framing, dialed: bool) -> Net {
         let born = self.next_epoch();
-        let framing = first_framing(options);
-        Net { outbox: Outbox::default(), framing, conn: None, dialed, batch_out: false, born }
+        let (conn, burst) = (None, Burst::default());
+        Net { outbox: Outbox::default(), framing, conn, dialed, batch_out: false, burst, born }
     }
 
-    fn add_attachment(&mut self, attachment: Attachment) -> u32 {
+    pub(crate) fn add_attachment(&mut self, attachment: Attachment) -> u32 {
         let id = self.next_attachment;
         // 28 bits stand in the background thread's tokens.
         self.next_attachment = (id + 1) & 0x0FFF_FFFF;
@@ -158,29 +245,57 @@ impl Locked<'_> {
         id
     }
 
-    /// Binds; returns the endpoint with wildcards resolved.
-    pub(crate) fn bind(&mut self, text: &str) -> Result<String, BindError> {
+    /// Binds, or takes over what is bound; returns the endpoint with wildcards resolved.
+    pub(crate) fn bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
+        let bound = self.try_bind(text, adopted);
+        if let Err(BindError::Io { source, .. }) = &bound {
+            let kind = EventKind::BindFailed { error: source.to_string(), code: source.raw_os_error() };
+            self.tell(&text.into(), None, kind);
+        }
+        bound
+    }
+
+    fn try_bind(&mut self, text: &str, adopted: Option<OwnedFd>) -> Result<String, BindError> {
         if !self.is_open() {
             return Err(BindError::Closed { endpoint: text.to_owned() });
         }
         let endpoint = Endpoint::parse_bind(text)?;
         let failed = |source| BindError::Io { endpoint: text.to_owned(), source };
         let tcp = tcp_options(&self.options);
+        if self.core.kind == SocketType::Dgram && !matches!(endpoint, Endpoint::Udp(_)) {
+            return Err(BindError::WrongTransport { endpoint: text.to_owned(), socket_type: self.core.kind });
+        }
+        let ws = matches!(endpoint, Endpoint::Ws(_));
+        if ws && self.core.kind == SocketType::Stream {
+            return Err(failed(raw_websocket()));
+        }
         let (fd, resolved) = match &endpoint {
+            Endpoint::Udp(_) | Endpoint::Inproc(_) if adopted.is_some() => {
+                let why = "only listening descriptors of tcp, ws and ipc are taken over";
+                return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
+            }
+            Endpoint::Udp(address) => return self.bind_datagrams(text, address),
             Endpoint::Inproc(_) => {
                 self.bind_inproc(text)?;
                 self.last_endpoint = Some(text.to_owned());
                 return Ok(text.to_owned());
             }
             Endpoint::Tcp(address) => {
-                let mut local = resolver::resolve_local(&address.host, self.options.ipv6).map_err(failed)?;
-                local.set_port(address.port.number());
-                let fd = socket::listen_tcp(local, &tcp).map_err(failed)?;
+                let fd = self.listen_tcp(address, adopted, &tcp).map_err(failed)?;
                 let resolved = socket::endpoint_text(&socket::local_tcp(fd.as_fd()).map_err(failed)?);
                 (ListenerFd::Tcp(fd), resolved)
             }
+            Endpoint::Ws(address) => {
+                let fd = self.listen_tcp(&address.tcp(), adopted, &tcp).map_err(failed)?;
+                let local = socket::local_tcp(fd.as_fd()).map_err(failed)?;
+                (ListenerFd::Tcp(fd), format!("ws://{local}{}", address.path))
+            }
             Endpoint::Ipc(address) => {
-                let listener = socket::listen_ipc(address, tcp.backlog).map_err(failed)?;
+                let listener = match adopted {
+                    Some(fd) => socket::adopt_ipc(fd, tcp.backlog),
+                    None => socket::listen_ipc(address, tcp.backlog),
+                }
+                .map_err(failed)?;
                 let resolved = listener.address().to_string();
                 (ListenerFd::Ipc(listener), resolved)
             }
@@ -194,6 +309,8 @@ impl Locked<'_> {
             shaking_hands: 0,
             max_handshakes: self.options.max_handshakes,
             tcp,
+            options: Arc::clone(&self.options),
+            ws,
             paused: false,
             complained: None,
         };
@@ -205,9 +322,24 @@ impl Locked<'_> {
             self.attachments.remove(&id);
             return Err(failed(error));
         }
-        self.tell(&endpoint, None, EventKind::Listening);
+        let fd = listener_fd(self.attachments.get(&id));
+        self.tell_about(&endpoint, None, fd, EventKind::Listening);
         self.last_endpoint = Some(resolved.clone());
         Ok(resolved)
+    }
+
+    fn listen_tcp(
+        &self,
+        address: &TcpAddress,
+        adopted: Option<OwnedFd>,
+        tcp: &TcpOptions,
+    ) -> io::Result<OwnedFd> {
+        if let Some(fd) = adopted {
+            return socket::adopt_tcp(fd, tcp.backlog);
+        }
+        let mut local = resolver::resolve_local(&address.host, self.options.ipv6)?;
+        local.set_port(address.port.number());
+        socket::listen_tcp(local, tcp)
     }
 
     /// Begins to connect; `routing_id` is how a ROUTER or STREAM will address the peer.
@@ -216,13 +348,26 @@ impl Locked<'_> {
             return Err(ConnectError::Closed { endpoint: text.to_owned() });
         }
         let target = Endpoint::parse_connect(text)?;
-        if self.core.kind == SocketType::Pair && self.iter_peers().any(Peer::takes_the_place) {
+        if let Endpoint::Udp(address) = &target {
+            return self.connect_datagrams(text, address);
+        }
+        if self.core.kind == SocketType::Dgram {
+            return Err(ConnectError::WrongTransport {
+                endpoint: text.to_owned(),
+                socket_type: self.core.kind,
+            });
+        }
+        if is_exclusive(self.core.kind) && self.iter_peers().any(Peer::takes_the_place) {
             return Err(ConnectError::Occupied { endpoint: text.to_owned() });
         }
         if let Endpoint::Inproc(_) = &target {
             return self.connect_inproc(text, routing_id).map(|_| ());
         }
         let kind = self.core.kind;
+        if kind == SocketType::Stream && matches!(target, Endpoint::Ws(_)) {
+            let source = raw_websocket();
+            return Err(ConnectError::Io { endpoint: text.to_owned(), source });
+        }
         // A second connection to the same place would only double what these types get.
         let once = matches!(kind, SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req);
         if once
@@ -235,10 +380,16 @@ impl Locked<'_> {
         }
         let endpoint: Arc<str> = text.into();
         let options = Arc::clone(&self.options);
-        let net = self.new_net(&options, true);
+        // What does not parse was refused when the option was set.
+        let proxy = options.socks_address().ok().flatten().filter(|_| matches!(target, Endpoint::Tcp(_)));
+        let framing = match target {
+            Endpoint::Ws(_) => Framing::V2,
+            _ => first_framing(&options),
+        };
+        let net = self.new_net(framing, true);
         let peer = self.add_peer(Arc::clone(&endpoint), 0, Link::Net(net));
         if let Some(id) = routing_id
-            && let super::pattern::Pattern::Route(identities) = &mut self.pattern
+            && let Pattern::Route(identities) = &mut self.pattern
             && !identities.force(peer, id)
         {
             self.remove_peer(peer);
@@ -247,11 +398,13 @@ impl Locked<'_> {
         let id = self.add_attachment(Attachment::Dialer(Dialer {
             endpoint,
             target,
+            proxy,
             peer,
             setup: setup(kind, &options),
             tcp: tcp_options(&options),
             options: Arc::clone(&options),
             failures: 0,
+            stopped: false,
         }));
         if let Some(peer) = self.peer_mut(peer) {
             peer.attachment = id;
@@ -263,11 +416,18 @@ impl Locked<'_> {
                 self.send_turn.activate(peer);
                 self.wake();
             }
-            if routing_id.is_some_and(|_| kind != SocketType::Stream)
+            if routing_id.is_some()
                 && let Some(peer) = self.peer_mut(peer)
             {
-                peer.attached = true;
+                peer.attached = kind != SocketType::Stream;
                 peer.addressed = true;
+            }
+            let state = &mut **self;
+            if let Pattern::Serve(ids) = &mut state.pattern {
+                ids.assign(peer);
+                if let Some(peer) = state.peer_mut(peer) {
+                    peer.attached = true;
+                }
             }
         }
         self.last_endpoint = Some(text.to_owned());
@@ -282,41 +442,53 @@ impl Locked<'_> {
 
     /// Stops listening there, and ends the connections accepted there.
     pub(crate) fn unbind(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| {
-            matches!(attachment, Attachment::Listener(_) | Attachment::Name { .. })
+        self.detach_endpoint(text, false, |attachment| {
+            matches!(
+                attachment,
+                Attachment::Listener(_) | Attachment::Name { .. } | Attachment::Datagrams { bound: true, .. }
+            )
         })
     }
 
     /// Ends a connection made by `connect`.
-    pub(crate) fn disconnect_endpoint(&mut self, text: &str) -> Result<(), EndpointNotFound> {
-        self.detach_endpoint(text, |attachment| {
-            matches!(attachment, Attachment::Dialer(_) | Attachment::Pipe { .. })
-        })
+    ///
+    /// With `discard`, what was received over it and not taken yet goes too.
+    pub(crate) fn disconnect_endpoint(&mut self, text: &str, discard: bool) -> Result<(), EndpointNotFound> {
+        self.detach_endpoint(text, discard, |attachment| {
+            matches!(
+                attachment,
+                Attachment::Dialer(_) | Attachment::Pipe { .. } | Attachment::Datagrams { bound: false, .. }
+            )
+        })?;
+        // See `reconnect_stop_after_disconnect`.
+        self.has_disconnected = true;
+        Ok(())
     }
 
     fn detach_endpoint(
         &mut self,
         text: &str,
+        discard: bool,
         wanted: impl Fn(&Attachment) -> bool,
     ) -> Result<(), EndpointNotFound> {
         let found: Vec<u32> = self
             .attachments
             .iter()
-            .filter(|(_, attachment)| &**attachment.endpoint() == text && wanted(attachment))
+            .filter(|(_, attachment)| attachment.is_called(text) && wanted(attachment))
             .map(|(&id, _)| id)
             .collect();
         if found.is_empty() {
             return Err(EndpointNotFound { endpoint: text.to_owned() });
         }
         for id in found {
-            self.close_attachment(id);
+            self.close_attachment(id, discard);
         }
         Ok(())
     }
 
     /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
     /// kernel takes it at once.
-    fn close_attachment(&mut self, id: u32) {
+    pub(crate) fn close_attachment(&mut self, id: u32, discard: bool) {
         self.flush_dirty();
         let Some(attachment) = self.attachments.remove(&id) else { return };
         let endpoint = Arc::clone(attachment.endpoint());
@@ -328,7 +500,7 @@ impl Locked<'_> {
         }
         let peers: Vec<PeerId> = match &attachment {
             Attachment::Dialer(dialer) => vec![dialer.peer],
-            Attachment::Pipe { peer, .. } => vec![*peer],
+            Attachment::Pipe { peer, .. } | Attachment::Datagrams { peer, .. } => vec![*peer],
             Attachment::Listener(_) => self
                 .iter_peers()
                 .filter(|peer| peer.attachment == id && matches!(&peer.link, Link::Net(net) if !net.dialed))
@@ -340,15 +512,23 @@ impl Locked<'_> {
         for peer in peers {
             // No attachment any more, so this does not redial.
             self.disconnect(peer, "the endpoint was closed by the application");
+            if discard && let Some(known) = self.peer_mut(peer) {
+                let lost = known.inbox.len() as u64;
+                known.traffic.dropped.disconnected += lost;
+                self.remove_peer(peer);
+            }
         }
-        self.tell(&endpoint, None, EventKind::Closed);
+        let fd = listener_fd(Some(&attachment));
+        self.tell_about(&endpoint, None, fd, EventKind::Closed);
     }
 
     /// The peer is gone for good: so is the connection that it stood for.
     pub(crate) fn forget_attachment_of(&mut self, peer: &Peer) {
         let stands_for = match self.attachments.get(&peer.attachment) {
             Some(Attachment::Dialer(dialer)) => dialer.peer == peer.id,
-            Some(Attachment::Pipe { peer: id, .. }) => *id == peer.id,
+            Some(Attachment::Pipe { peer: id, .. } | Attachment::Datagrams { peer: id, .. }) => {
+                *id == peer.id
+            }
             _ => false,
         };
         if stands_for {
@@ -371,7 +551,8 @@ impl Locked<'_> {
                 Attachment::Name { endpoint } => self.core.context.release_name(endpoint, self.core.id),
                 _ => {}
             }
-            self.tell(attachment.endpoint(), None, EventKind::Closed);
+            let fd = listener_fd(Some(&attachment));
+            self.tell_about(attachment.endpoint(), None, fd, EventKind::Closed);
         }
     }
 
@@ -386,6 +567,10 @@ impl Locked<'_> {
             match socket::accept(listener.fd.as_fd()) {
                 Ok(fd) => {
                     let endpoint = Arc::clone(&listener.endpoint);
+                    if let Err(reason) = listener.lets_in(fd.as_fd(), is_tcp) {
+                        self.tell(&endpoint, None, EventKind::Refused { reason });
+                        continue;
+                    }
                     if let Err(error) = socket::configure_accepted(fd.as_fd(), is_tcp, &listener.tcp) {
                         self.tell(&endpoint, None, EventKind::AcceptFailed { error: error.to_string() });
                         continue;
@@ -395,7 +580,7 @@ impl Locked<'_> {
                             .map(|address| socket::endpoint_text(&address))
                             .unwrap_or_default()
                     } else {
-                        crate::sys::stream::peer_credentials(fd.as_fd())
+                        stream::peer_credentials(fd.as_fd())
                             .map(|(pid, ..)| format!("pid {pid}"))
                             .unwrap_or_default()
                     };
@@ -408,9 +593,19 @@ impl Locked<'_> {
                     }
                     listener.shaking_hands += 1;
                     let setup = listener.setup.clone();
-                    self.accepted(id, endpoint, fd, setup, remote);
+                    let ws = listener.ws.then_some(WsRole::Server);
+                    let stream = Stream {
+                        fd,
+                        setup,
+                        ws,
+                        remote,
+                        alternatives: Vec::new(),
+                        socks: None,
+                        phase: Phase::Handshaking,
+                    };
+                    self.accepted(id, endpoint, stream);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     // Out of descriptors or memory: the listener stays readable, so it is not watched for a while.
                     let now = Instant::now();
@@ -449,12 +644,12 @@ impl Locked<'_> {
         }
     }
 
-    fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, fd: OwnedFd, setup: Setup, remote: String) {
-        let options = Arc::clone(&self.options);
-        let net = self.new_net(&options, false);
+    fn accepted(&mut self, attachment: u32, endpoint: Arc<str>, stream: Stream) {
+        let framing = if stream.ws.is_some() { Framing::V2 } else { first_framing(&self.options) };
+        let net = self.new_net(framing, false);
         let id = self.add_peer(Arc::clone(&endpoint), attachment, Link::Net(net));
-        self.tell(&endpoint, Some(id), EventKind::Accepted);
-        self.adopt(id, fd, setup, remote, Vec::new(), Phase::Handshaking);
+        self.tell_about(&endpoint, Some(id), Some(stream.fd.as_fd()), EventKind::Accepted);
+        self.adopt(id, stream);
     }
 
     /// A connection that was accepted there shakes hands no longer.
@@ -465,20 +660,16 @@ impl Locked<'_> {
     }
 
     /// Gives a peer its connection and has it watched.
-    fn adopt(
-        &mut self,
-        id: PeerId,
-        fd: OwnedFd,
-        setup: Setup,
-        remote: String,
-        alternatives: Vec<SocketAddr>,
-        phase: Phase,
-    ) {
+    fn adopt(&mut self, id: PeerId, stream: Stream) {
+        let Stream { fd, setup, ws, remote, alternatives, socks, phase } = stream;
         let core = Arc::clone(self.core);
         let epoch = self.next_epoch();
         let interest = if phase == Phase::Connecting { Interest::WRITE } else { Interest::READ };
         let fd = Arc::new(fd);
-        let protocol = (core.kind != SocketType::Stream).then(|| Connection::new(setup.config));
+        let protocol = (core.kind != SocketType::Stream).then(|| match &ws {
+            None => Connection::new(setup.config),
+            Some(role) => Connection::websocket(setup.config, role),
+        });
         let conn = Conn {
             fd: Arc::clone(&fd),
             phase: Phase::Connecting,
@@ -499,6 +690,7 @@ impl Locked<'_> {
             largest: 0,
             remote,
             epoch,
+            socks,
             alternatives,
         };
         let Some(net) = self.peer_mut(id).and_then(Peer::net_mut) else { return };
@@ -517,7 +709,10 @@ impl Locked<'_> {
 
     /// Makes one attempt to connect. Runs on the background thread.
     pub(crate) fn dial(&mut self, attachment: u32) {
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
+            self.dial_datagrams(attachment);
+            return;
+        };
         let (peer, endpoint) = (dialer.peer, Arc::clone(&dialer.endpoint));
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
             return;
@@ -534,16 +729,33 @@ impl Locked<'_> {
                             Progress::Done => Phase::Handshaking,
                             Progress::InProgress => Phase::Connecting,
                         };
-                        self.adopt(peer, fd, setup, address.to_string(), Vec::new(), phase);
+                        let remote = address.to_string();
+                        let stream = Stream {
+                            fd,
+                            setup,
+                            ws: None,
+                            remote,
+                            alternatives: Vec::new(),
+                            socks: None,
+                            phase,
+                        };
+                        self.adopt(peer, stream);
                     }
-                    Err(error) => self.connect_failed(peer, &error.to_string()),
+                    Err(error) => {
+                        self.refused(peer, &error);
+                        self.connect_failed(peer, &error.to_string());
+                    }
                 }
             }
             Endpoint::Tcp(address) => {
-                let address = address.clone();
+                let address = dialer.proxy.as_ref().unwrap_or(address).clone();
                 self.dial_tcp(attachment, peer, &address);
             }
-            Endpoint::Inproc(_) => {}
+            Endpoint::Ws(address) => {
+                let address = address.tcp();
+                self.dial_tcp(attachment, peer, &address);
+            }
+            Endpoint::Inproc(_) | Endpoint::Udp(_) => {}
         }
     }
 
@@ -575,8 +787,11 @@ impl Locked<'_> {
     }
 
     /// The name of a dialer has been looked up.
-    pub(crate) fn resolved(&mut self, attachment: u32, result: std::io::Result<Vec<SocketAddr>>) {
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
+    pub(crate) fn resolved(&mut self, attachment: u32, result: io::Result<Vec<SocketAddr>>) {
+        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else {
+            self.datagrams_resolved(attachment, result);
+            return;
+        };
         let peer = dialer.peer;
         if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
             return;
@@ -597,9 +812,23 @@ impl Locked<'_> {
             let address = addresses.remove(0);
             let Some(attachment) = self.peer(peer).map(|peer| peer.attachment) else { return };
             let Some(Attachment::Dialer(dialer)) = self.attachments.get(&attachment) else { return };
-            let source = match &dialer.target {
-                Endpoint::Tcp(TcpAddress { source: Some(source), .. }) => {
-                    Some(resolver::resolve_source(source, address))
+            let near = match (&dialer.proxy, &dialer.target) {
+                (Some(near), _) | (None, Endpoint::Tcp(near)) => Some(near),
+                _ => None,
+            };
+            let source = near
+                .and_then(|near| near.source.as_ref())
+                .map(|source| resolver::resolve_source(source, address));
+            let socks = match dialer.socks().transpose() {
+                Ok(socks) => socks.map(Box::new),
+                Err(error) => {
+                    self.connect_failed(peer, &error.to_string());
+                    return;
+                }
+            };
+            let ws = match &dialer.target {
+                Endpoint::Ws(address) => {
+                    Some(WsRole::Client { host: address.host_field(), path: address.path.clone() })
                 }
                 _ => None,
             };
@@ -610,14 +839,16 @@ impl Locked<'_> {
             match attempt {
                 Ok((fd, _)) => {
                     // Even a connection that stands at once is confirmed through its first readiness.
-                    self.adopt(
-                        peer,
+                    let stream = Stream {
                         fd,
                         setup,
-                        socket::endpoint_text(&address),
-                        addresses,
-                        Phase::Connecting,
-                    );
+                        ws,
+                        remote: socket::endpoint_text(&address),
+                        alternatives: addresses,
+                        socks,
+                        phase: Phase::Connecting,
+                    };
+                    self.adopt(peer, stream);
                     if let (Some(timeout), Some(conn)) = (timeout, self.peer(peer).and_then(Peer::conn)) {
                         let epoch = conn.epoch;
                         self.set_timer(Instant::now() + timeout, Timer::Connect { peer, epoch });
@@ -625,6 +856,7 @@ impl Locked<'_> {
                     return;
                 }
                 Err(error) if addresses.is_empty() => {
+                    self.refused(peer, &error);
                     self.connect_failed(peer, &error.to_string());
                     return;
                 }
@@ -632,41 +864,11 @@ impl Locked<'_> {
             }
         }
     }
+}
 
-    /// Tells whether a lost connection is tried again: it was not taken back, and closing still has something to send.
-    pub(crate) fn keeps_dialing(&self, id: PeerId) -> bool {
-        let Some(peer) = self.peer(id) else { return false };
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get(&peer.attachment) else { return false };
-        dialer.peer == id
-            && dialer.options.reconnect_interval.is_some()
-            && (self.life == Life::Open || peer.queued_out() > 0)
-    }
-
-    pub(crate) fn schedule_redial(&mut self, id: PeerId, reason: &str) {
-        let Some(peer) = self.peer(id) else { return };
-        let attachment = peer.attachment;
-        let endpoint = Arc::clone(&peer.endpoint);
-        let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment) else { return };
-        let Some(base) = dialer.options.reconnect_interval else { return };
-        let mut delay = base;
-        if let Some(max) = dialer.options.reconnect_interval_max {
-            delay = base.saturating_mul(1 << dialer.failures.min(16)).min(max.max(base));
-        }
-        dialer.failures = dialer.failures.saturating_add(1);
-        // Between half and one and a half: clients of one server do not come back in step.
-        let after = delay / 2 + delay.mul_f64(jitter());
-        self.tell(&endpoint, Some(id), EventKind::ConnectRetried { after, reason: reason.to_owned() });
-        self.set_timer(Instant::now() + after, Timer::Redial { attachment });
-    }
-
-    pub(crate) fn reset_backoff(&mut self, id: PeerId) {
-        let Some(attachment) = self.peer(id).map(|peer| peer.attachment) else { return };
-        if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
-            && dialer.peer == id
-        {
-            dialer.failures = 0;
-        }
-    }
+fn raw_websocket() -> io::Error {
+    let why = "a STREAM socket has raw bytes and no WebSocket; use a tcp endpoint";
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {
@@ -674,13 +876,6 @@ fn listener_fd(attachment: Option<&Attachment>) -> Option<BorrowedFd<'_>> {
         Some(Attachment::Listener(listener)) => Some(listener.fd.as_fd()),
         _ => None,
     }
-}
-
-/// A number from 0 up to 1, different in each process and each time: the standard library's hasher is seeded randomly.
-fn jitter() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let bits = u32::try_from(RandomState::new().hash_one(Instant::now()) >> 32).unwrap_or(0);
-    f64::from(bits) / f64::from(u32::MAX)
 }
 
 // The tokens of the background thread have room for this many peers and sockets.

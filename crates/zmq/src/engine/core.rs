@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ use crate::options::Options;
 use crate::statistics::Traffic;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd::EventFd;
+use crate::sys::socket;
 
 /// The token of the wake descriptor in a socket's set; the others are peers' numbers.
 pub(crate) const NOTIFY: u64 = u64::MAX;
@@ -118,6 +119,8 @@ pub(crate) struct State {
     pub(crate) next_attachment: u32,
     pub(crate) next_epoch: u64,
     pub(crate) last_endpoint: Option<String>,
+    /// The application has taken a connection back.
+    pub(crate) has_disconnected: bool,
     /// Peers that can take a message, in turn.
     pub(crate) send_turn: Rotation,
     /// Peers that may have a message for us, in turn.
@@ -242,6 +245,7 @@ impl Core {
                 next_attachment: 0,
                 next_epoch: 0,
                 last_endpoint: None,
+                has_disconnected: false,
                 send_turn: Rotation::new(),
                 recv_turn: Rotation::new(),
                 inproc_peers: Vec::new(),
@@ -465,10 +469,31 @@ impl<'a> Locked<'a> {
         self.after.commands.push(command);
     }
 
+    /// Tells the monitor, if there is one, of something that concerns this peer's connection or none.
     pub(crate) fn tell(&self, endpoint: &Arc<str>, peer: Option<PeerId>, kind: EventKind) {
+        let conn = peer.and_then(|peer| self.peer(peer)).and_then(Peer::conn);
+        self.tell_about(endpoint, peer, conn.map(|conn| conn.fd.as_fd()), kind);
+    }
+
+    /// As [`tell`](Self::tell), about a descriptor that is not the peer's any more, or a listener's.
+    pub(crate) fn tell_about(
+        &self,
+        endpoint: &Arc<str>,
+        peer: Option<PeerId>,
+        fd: Option<BorrowedFd<'_>>,
+        kind: EventKind,
+    ) {
         tracing::debug!(socket = self.core.id, endpoint = %endpoint, peer = peer.map(|peer| peer.0), "{kind}");
         if let Some(monitor) = &self.monitor {
-            monitor.push(MonitorEvent { at: Instant::now(), endpoint: Arc::clone(endpoint), peer, kind });
+            monitor.push(MonitorEvent {
+                at: Instant::now(),
+                endpoint: Arc::clone(endpoint),
+                peer,
+                fd: fd.map(|fd| fd.as_raw_fd()),
+                local: fd.and_then(socket::local_text),
+                remote: fd.and_then(socket::remote_text),
+                kind,
+            });
         }
     }
 }
@@ -512,6 +537,7 @@ impl State {
             attached: false,
             since: None,
             info: None,
+            profile: None,
             addressed: false,
             former_id: None,
             dirty: false,

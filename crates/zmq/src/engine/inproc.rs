@@ -29,11 +29,13 @@ pub(crate) struct PipeEnd {
     pub(crate) latest_in: Latest,
     /// The connecting socket's marks, for the bounds: sending, receiving.
     pub(crate) marks: (u32, u32),
+    /// It does not mind what type the taker is of.
+    pub(crate) any_types: bool,
 }
 
 impl PipeEnd {
     pub(crate) fn into_link(self) -> Link {
-        let other = Arc::new(OnceLock::from(Other { core: self.from, info: self.info }));
+        let other = Arc::new(OnceLock::from(Other { core: self.from, info: self.info, marks: self.marks }));
         Link::Inproc(Inproc {
             tx: self.tx,
             rx: self.rx,
@@ -52,7 +54,7 @@ pub(crate) enum Lookup {
 }
 
 /// The bound of one direction: the sum of both sides' marks, none if either has none.
-fn bound(send: u32, receive: u32) -> u64 {
+pub(super) fn bound(send: u32, receive: u32) -> u64 {
     if send == 0 || receive == 0 { u64::MAX } else { u64::from(send) + u64::from(receive) }
 }
 
@@ -95,7 +97,8 @@ impl Locked<'_> {
     pub(crate) fn adopt_pipe(&mut self, endpoint: &Arc<str>, attachment: u32, end: PipeEnd) {
         let kind = self.core.kind;
         let theirs = end.from.kind;
-        if !self.is_open() || !kind.accepts(theirs) {
+        let fits = kind.accepts(theirs) || self.options.inproc_any_types && end.any_types;
+        if !self.is_open() || !fits {
             let reason = format!("a {kind} socket cannot talk to a {theirs} socket");
             self.tell(endpoint, None, EventKind::Refused { reason });
             self.after.sockets.push(Arc::clone(&end.from));
@@ -104,7 +107,8 @@ impl Locked<'_> {
             return;
         }
         let ours = info(kind, &self.options);
-        let _ = end.taker.set(Other { core: Arc::clone(self.core), info: ours });
+        let marks = (self.options.send_hwm, self.options.receive_hwm);
+        let _ = end.taker.set(Other { core: Arc::clone(self.core), info: ours, marks });
         // Now both marks are known.
         let (their_send, their_receive) = end.marks;
         end.tx.set_bound(bound(self.options.send_hwm, their_receive));
@@ -132,7 +136,7 @@ impl Locked<'_> {
         let endpoint: Arc<str> = text.into();
         // Until the name is bound, only our own marks are known.
         let (send, receive) = (self.options.send_hwm, self.options.receive_hwm);
-        let (tx, their_rx) = ring(bound(send, receive));
+        let (tx, their_rx) = ring(if send == 0 { u64::MAX } else { u64::from(send) });
         let (their_tx, rx) = ring(bound(send, receive));
         let taker = Arc::new(OnceLock::new());
         let (latest_out, latest_in) = (Latest::default(), Latest::default());
@@ -145,10 +149,12 @@ impl Locked<'_> {
             latest_in: Arc::clone(&latest_out),
             info: info(kind, &self.options),
             marks: (send, receive),
+            any_types: self.options.inproc_any_types,
         };
         let (lookup, end) = core.context.look_up_name(&endpoint, end);
         if let Lookup::Bound(other) = &lookup
             && !kind.accepts(other.kind)
+            && !self.options.inproc_any_types
         {
             self.after.links.extend(end.map(PipeEnd::into_link));
             return Err(ConnectError::Incompatible {

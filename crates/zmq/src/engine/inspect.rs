@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tamtam_zmtp::PeerId;
 
 use super::core::{Locked, State};
+use super::inproc::bound;
 use super::pattern::Pattern;
-use super::peer::Peer;
+use super::peer::{Link, Peer};
 use super::wait::{Ended, Patience};
 use crate::error::NotSubscribed;
 use crate::options::Options;
@@ -18,6 +20,21 @@ impl State {
             Pattern::Publish(publishing) => publishing.subscriptions.peer_count(),
             _ => 0,
         }
+    }
+
+    /// Distinct topics: those that peers hold, or that this socket subscribes to (or groups that it has joined).
+    pub(crate) fn topics_count(&self) -> usize {
+        match &self.pattern {
+            Pattern::Publish(publishing) => publishing.subscriptions.topics_count(),
+            Pattern::Subscribe(topics) | Pattern::Join(topics) => topics.len(),
+            _ => 0,
+        }
+    }
+
+    /// ROUTER, STREAM: finds a peer by its routing id.
+    pub(crate) fn find_routed(&self, routing_id: &[u8]) -> Option<PeerId> {
+        let Pattern::Route(identities) = &self.pattern else { return None };
+        identities.find(routing_id)
     }
 
     pub(crate) fn ready_count(&self) -> usize {
@@ -32,7 +49,12 @@ impl State {
         PeerStatistics {
             peer: peer.id,
             endpoint: peer.endpoint.to_string(),
-            remote: peer.conn().map(|conn| conn.remote.clone()).unwrap_or_default(),
+            remote: match &peer.link {
+                Link::Datagrams(datagrams) => {
+                    datagrams.target().map(|target| format!("udp://{target}")).unwrap_or_default()
+                }
+                _ => peer.conn().map(|conn| conn.remote.clone()).unwrap_or_default(),
+            },
             state: peer.state(),
             identity: peer.info.as_ref().map_or_else(Bytes::new, |info| info.identity.clone()),
             socket_type: peer.info.as_ref().and_then(|info| info.socket_type),
@@ -58,6 +80,12 @@ impl Locked<'_> {
         self.options = Arc::new(options);
         if marks_changed {
             for id in self.peer_ids() {
+                let send_hwm = self.options.send_hwm;
+                if let Some(Link::Inproc(inproc)) = self.peer_mut(id).map(|peer| &mut peer.link)
+                    && let Some(other) = inproc.other.get()
+                {
+                    inproc.tx.set_bound(bound(send_hwm, other.marks.1));
+                }
                 self.update_interest(id);
                 // All that lie inactive are looked at anew, and those that are full fall out again.
                 self.send_turn.activate(id);

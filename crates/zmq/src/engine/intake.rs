@@ -47,7 +47,9 @@ impl Locked<'_> {
     fn choose(&mut self) -> Result<Message, RecvError> {
         let kind = self.core.kind;
         match kind {
-            SocketType::Pub | SocketType::Push => return Err(RecvError::Unsupported),
+            SocketType::Pub | SocketType::Push | SocketType::Radio | SocketType::Scatter => {
+                return Err(RecvError::Unsupported);
+            }
             SocketType::Req => {
                 if let Pattern::Request(turn) = &self.pattern
                     && turn.may_receive().is_err()
@@ -71,8 +73,11 @@ impl Locked<'_> {
             let state = &mut **self;
             match &mut state.pattern {
                 Pattern::Plain => return Ok(message),
+                // An XSUB's application sees all that its peers send.
                 Pattern::Subscribe(topics) => {
-                    if topics.matches(message.as_slice()) != state.options.invert_matching {
+                    if kind == SocketType::XSub
+                        || topics.matches(message.as_slice()) != state.options.invert_matching
+                    {
                         return Ok(message);
                     }
                     state.retired.dropped.filtered += 1;
@@ -98,7 +103,30 @@ impl Locked<'_> {
                     message.push_front(Frame::from_bytes(address));
                     return Ok(message);
                 }
-                Pattern::Publish(_) => return Ok(message),
+                Pattern::Publish(_) | Pattern::Datagrams => return Ok(message),
+                //= 51/P2P, the PEER socket type
+                //# MUST discard any part of a multipart message.
+                Pattern::Single | Pattern::Serve(_) if message.is_multipart() => {
+                    state.retired.dropped.malformed += 1;
+                }
+                Pattern::Single => return Ok(message),
+                Pattern::Serve(ids) => {
+                    let mut message = message;
+                    message.set_routing_id(ids.id(peer));
+                    return Ok(message);
+                }
+                //= 48/RADIO-DISH, the DISH socket type
+                //# MAY, depending on the transport, filter messages according to group membership, using a exact matching
+                //# algorithm.
+                Pattern::Join(groups) => {
+                    if message.frame_count() != 2 {
+                        state.retired.dropped.malformed += 1;
+                    } else if groups.contains(message.as_slice()) {
+                        return Ok(message);
+                    } else {
+                        state.retired.dropped.filtered += 1;
+                    }
+                }
             }
         }
     }
@@ -261,12 +289,14 @@ impl Locked<'_> {
                         None => {
                             // Look again: the last items may have been published before the end was.
                             if inproc.rx.is_abandoned() && inproc.rx.is_empty() {
-                                self.finish_peer(id);
+                                self.pipe_ended(id);
                             }
                             return None;
                         }
                     }
                 }
+                // Datagrams are made messages when they are read.
+                Link::Datagrams(_) => return None,
                 Link::Gone => {
                     // Its last messages are in the inbox; it goes with the last of them.
                     if peer.inbox.is_empty() {
@@ -336,16 +366,17 @@ impl Locked<'_> {
         let Pattern::Publish(publishing) = &mut state.pattern else { return };
         publishing.policy.verbose = state.options.xpub_verbose;
         publishing.policy.verboser = state.options.xpub_verboser;
-        publishing.policy.manual = state.options.xpub_manual;
+        publishing.policy.manual = state.options.xpub_manual || state.options.xpub_manual_last_value;
         let policy = publishing.policy;
         // In manual mode the application decides; what was asked for is remembered for when the peer goes.
         let held = if policy.manual { &mut publishing.asked } else { &mut publishing.subscriptions };
         let change = if wanted { held.subscribe(id, topic) } else { held.unsubscribe(id, topic) };
         let pass = if wanted { policy.on_subscribe(change) } else { policy.on_unsubscribe(change) };
         if kind == SocketType::XPub && pass {
-            self.notice(id, u8::from(wanted), topic);
+            self.notice(Some(id), u8::from(wanted), topic);
         }
         if wanted
+            && kind != SocketType::Radio
             && let Some(welcome) = self.options.xpub_welcome_message.clone()
             && self.peer(id).is_none_or(|peer| peer.traffic.messages_out == 0)
         {
@@ -355,7 +386,7 @@ impl Locked<'_> {
         self.wake();
     }
 
-    fn notice(&mut self, id: PeerId, first: u8, topic: &[u8]) {
+    fn notice(&mut self, id: Option<PeerId>, first: u8, topic: &[u8]) {
         if self.notices.len() >= NOTICES_MAX {
             self.retired.dropped.full += 1;
             return;
@@ -364,15 +395,18 @@ impl Locked<'_> {
         body.push(first);
         body.extend_from_slice(topic);
         let mut message = Message::new(Bytes::from(body));
-        message.set_peer(id);
+        if let Some(id) = id {
+            message.set_peer(id);
+        }
         self.notices.push_back(message);
     }
 
-    /// Tells an XPUB's application that nobody holds these topics any more.
-    pub(crate) fn notice_cancelled(&mut self, id: PeerId, topics: Vec<Bytes>) {
+    /// Tells an XPUB's application that nobody holds these topics any more. The peer that held them is gone, and its
+    /// number may soon be another one's: the notice names none.
+    pub(crate) fn notice_cancelled(&mut self, topics: Vec<Bytes>) {
         if self.core.kind == SocketType::XPub {
             for topic in topics {
-                self.notice(id, 0, &topic);
+                self.notice(None, 0, &topic);
             }
         }
     }
@@ -395,6 +429,7 @@ impl Locked<'_> {
             }
         }
         peer.info = Some(info);
+        peer.profile = None;
     }
 
     /// Parses what arrived from one peer into its inbox, up to the receive mark.

@@ -128,6 +128,10 @@ impl Locked<'_> {
         }
         let before = Instant::now();
         match stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(conn.sealed.rest())]) {
+            Ok(0) => {
+                self.broken(id, "the kernel takes nothing");
+                Flushed::Stopped
+            }
             Ok(written) => {
                 state.policy.wrote(written, before.elapsed());
                 conn.sealed.written += written;
@@ -151,6 +155,7 @@ impl Locked<'_> {
             let mut turn = 0;
             while !sealed.is_empty() && turn < WRITE_TURN {
                 match stream::send_vectored(fd.as_fd(), &[io::IoSlice::new(sealed.rest())]) {
+                    Ok(0) => return (Some(io::ErrorKind::WriteZero.into()), before.elapsed()),
                     Ok(written) => {
                         sealed.written += written;
                         turn += written;
@@ -253,6 +258,10 @@ impl Locked<'_> {
             0 => false,
             hwm => peer.inbox.len() >= hwm as usize,
         };
+        if let Link::Datagrams(_) = peer.link {
+            self.update_datagrams_interest(id);
+            return;
+        }
         let Some(conn) = peer.conn_mut() else { return };
         let mut wanted = if conn.hangup || paused { Interest::NONE } else { Interest::READ };
         if conn.blocked || conn.phase == Phase::Connecting {
@@ -284,7 +293,9 @@ impl Locked<'_> {
     /// The application has taken enough: reads go on.
     #[inline]
     pub(crate) fn resume_reading(&mut self, id: PeerId) {
-        if let Some(conn) = self.peer(id).and_then(super::peer::Peer::conn)
+        if self.peer(id).is_some_and(|peer| matches!(peer.link, Link::Datagrams(_))) {
+            self.update_datagrams_interest(id);
+        } else if let Some(conn) = self.peer(id).and_then(super::peer::Peer::conn)
             && !conn.hangup
             && (conn.interest == Interest::NONE || conn.interest == Interest::WRITE)
         {
@@ -297,7 +308,11 @@ impl Locked<'_> {
     pub(crate) fn read(&mut self, id: PeerId) -> bool {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return false };
-        let Link::Net(net) = &mut peer.link else { return false };
+        let net = match &mut peer.link {
+            Link::Net(net) => net,
+            Link::Datagrams(_) => return self.read_datagrams(id),
+            _ => return false,
+        };
         let Some(conn) = &mut net.conn else { return false };
         if conn.phase == Phase::Connecting {
             return false;
@@ -321,6 +336,9 @@ impl Locked<'_> {
                 }
                 if conn.phase == Phase::Draining {
                     conn.input.clear();
+                    return true;
+                }
+                if conn.phase == Phase::Proxying {
                     return true;
                 }
                 if raw {
@@ -350,9 +368,12 @@ impl Locked<'_> {
     }
 
     /// STREAM: what was read becomes messages.
-    fn raw_received(&mut self, id: PeerId) {
+    pub(crate) fn raw_received(&mut self, id: PeerId) {
         let Some(peer) = self.peer_mut(id) else { return };
         let Some(conn) = peer.conn_mut() else { return };
+        if conn.protocol.is_some() || conn.input.is_empty() {
+            return;
+        }
         let mut parts: Vec<Bytes> = Vec::new();
         while !conn.input.is_empty() {
             let len = conn.input.len().min(RAW_BYTES);
@@ -423,6 +444,11 @@ impl Locked<'_> {
     /// The end of the byte stream: everything that was read is parsed, then the connection goes.
     pub(crate) fn end_of_stream(&mut self, id: PeerId, reason: &str) {
         match self.peer(id).map(super::peer::Peer::state) {
+            Some(PeerState::Connecting)
+                if self.peer(id).and_then(super::peer::Peer::conn).is_some_and(|c| c.socks.is_some()) =>
+            {
+                self.connect_failed(id, &format!("{reason} while the SOCKS proxy was to connect"));
+            }
             Some(PeerState::Handshaking | PeerState::Connecting) => {
                 self.handshake_failed(id, format!("{reason} during the handshake"), HandshakeCause::Closed);
             }
@@ -490,7 +516,7 @@ impl Locked<'_> {
                     true,
                     conn.interest != Interest::READ && conn.interest != (Interest::READ | Interest::WRITE),
                 ),
-                None => (false, false),
+                None => (self.peer(id).is_some_and(|peer| matches!(peer.link, Link::Datagrams(_))), false),
             };
             if !wants_read {
                 continue;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::background::Timer;
 use super::core::{Life, Locked, Who};
 use super::peer::Link;
-use crate::monitor::EventKind;
 
 impl Locked<'_> {
     /// Closes the socket. Returns at once; what is queued is sent within `linger` by the background thread.
@@ -76,12 +75,7 @@ impl Locked<'_> {
         self.life = Life::Closed;
         self.attachments.clear();
         if let Some(monitor) = self.monitor.take() {
-            monitor.push(crate::monitor::MonitorEvent {
-                at: Instant::now(),
-                endpoint: "".into(),
-                peer: None,
-                kind: EventKind::Stopped,
-            });
+            monitor.push(crate::monitor::MonitorEvent::stopped());
         }
         if let Some(set) = self.set.take() {
             self.core.context.background.unwatch(std::os::fd::AsFd::as_fd(&set.epoll));

@@ -10,7 +10,7 @@ use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
 use super::gate::Asker;
-use super::pattern::{Pattern, takes_turns};
+use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Home, Item, Link, Peer, Phase};
 use crate::monitor::{EventKind, HandshakeCause};
 use crate::sys::epoll::Interest;
@@ -27,10 +27,21 @@ impl Locked<'_> {
         match conn.phase {
             Phase::Connecting => {
                 if let Err(error) = socket::finish_connect(conn.fd.as_fd()) {
+                    self.refused(id, &error);
                     self.connect_failed(id, &error.to_string());
                     return;
                 }
-                self.connected(id);
+                self.stream_stands(id);
+            }
+            Phase::Proxying => {
+                if writable && conn.blocked {
+                    conn.blocked = false;
+                }
+                if self.read(id) {
+                    self.proxying(id);
+                }
+                self.flush(id);
+                self.update_interest(id);
             }
             Phase::Handshaking => {
                 if writable && conn.blocked {
@@ -49,6 +60,49 @@ impl Locked<'_> {
         }
     }
 
+    /// The kernel has connected us: to the peer, or to the proxy that is to connect us on.
+    fn stream_stands(&mut self, id: PeerId) {
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        let Some(socks) = conn.socks.as_mut() else {
+            self.connected(id);
+            return;
+        };
+        conn.control = socks.transmit();
+        conn.phase = Phase::Proxying;
+        let epoch = conn.epoch;
+        // One bound for what the proxy and the handshake take together.
+        self.start_handshake_timer(id, epoch);
+        self.flush(id);
+        self.update_interest(id);
+    }
+
+    fn start_handshake_timer(&mut self, peer: PeerId, epoch: u64) {
+        if let Some(interval) = self.options.handshake_interval {
+            self.set_timer(Instant::now() + interval, Timer::Handshake { peer, epoch });
+        }
+    }
+
+    /// Goes on with the proxy, as far as the bytes reach.
+    fn proxying(&mut self, id: PeerId) {
+        let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut) else { return };
+        if conn.phase != Phase::Proxying {
+            return;
+        }
+        let Some(socks) = conn.socks.as_mut() else { return };
+        let outcome = socks.receive(&mut conn.input);
+        conn.control.extend_from_slice(&socks.transmit());
+        match outcome {
+            Ok(false) => {}
+            Ok(true) => {
+                self.connected(id);
+                // What the peer has sent already came with the proxy's last word.
+                self.handshake(id);
+                self.raw_received(id);
+            }
+            Err(error) => self.connect_failed(id, &error.to_string()),
+        }
+    }
+
     /// The byte stream is there.
     pub(crate) fn connected(&mut self, id: PeerId) {
         let state = &mut **self;
@@ -58,6 +112,7 @@ impl Locked<'_> {
         let is_raw = conn.protocol.is_none();
         conn.phase = Phase::Handshaking;
         let epoch = conn.epoch;
+        let proxied = conn.socks.take().is_some();
         if let Some(greeting) = conn.protocol.as_mut().and_then(Connection::transmit) {
             conn.control.extend_from_slice(&greeting);
         }
@@ -66,9 +121,8 @@ impl Locked<'_> {
             self.established(id, None);
             return;
         }
-        if let Some(interval) = self.options.handshake_interval {
-            let timer = Timer::Handshake { peer: id, epoch };
-            self.set_timer(Instant::now() + interval, timer);
+        if !proxied {
+            self.start_handshake_timer(id, epoch);
         }
         self.flush(id);
         self.update_interest(id);
@@ -122,6 +176,7 @@ impl Locked<'_> {
         let endpoint = Arc::clone(&peer.endpoint);
         peer.since = Some(now);
         peer.info.clone_from(&info);
+        peer.profile = None;
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.as_mut() else { return };
         if conn.home == Home::Background {
@@ -192,12 +247,11 @@ impl Locked<'_> {
         let addressed = peer.addressed;
         let announced = peer.info.as_ref().map(|info| info.identity.clone()).unwrap_or_default();
         let endpoint = Arc::clone(&peer.endpoint);
-        if kind == SocketType::Pair && state.iter_peers().any(|peer| peer.id != id && peer.takes_the_place())
-        {
+        if is_exclusive(kind) && state.iter_peers().any(|peer| peer.id != id && peer.takes_the_place()) {
             //= 31/EXPAIR, the PAIR socket type
             //# SHALL consider a peer as available only when it has an outgoing queue that is not full.
             // and takes one peer only.
-            self.refuse(id, "a PAIR socket takes one peer at a time");
+            self.refuse(id, "a PAIR or CHANNEL socket takes one peer at a time");
             return;
         }
         if let Pattern::Route(identities) = &mut state.pattern
@@ -227,8 +281,11 @@ impl Locked<'_> {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         peer.attached = true;
+        if let Pattern::Serve(ids) = &mut state.pattern {
+            ids.assign(id);
+        }
         // A PUSH or PUB has nothing to take; what arrives there is acted on when it is read.
-        if !matches!(kind, SocketType::Push | SocketType::Pub) {
+        if kind.can_receive() {
             state.recv_turn.add(id);
         }
         if takes_turns(kind) {
@@ -238,14 +295,15 @@ impl Locked<'_> {
                 state.send_turn.activate(id);
             }
         }
-        if matches!(state.pattern, Pattern::Subscribe(_)) {
+        self.greet(id);
+        if matches!(self.pattern, Pattern::Subscribe(_) | Pattern::Join(_)) {
             self.send_all_subscriptions(id);
         }
         if options.probe_router && matches!(kind, SocketType::Req | SocketType::Dealer | SocketType::Router) {
             self.send_to(id, Message::new(Frame::new()));
         }
         if kind == SocketType::Stream && options.stream_notify {
-            self.stream_notice(id);
+            self.local_notice(id, Message::new(Frame::new()));
         }
         let has_something = self.peer(id).is_some_and(|peer| peer.queued_in() > 0);
         if has_something && self.recv_turn.contains(id) {
@@ -253,10 +311,10 @@ impl Locked<'_> {
         }
     }
 
-    /// STREAM tells of a connection, and of its end, by an empty frame.
-    fn stream_notice(&mut self, id: PeerId) {
+    /// What the socket itself says to its application in the name of a peer: that it has come or gone.
+    pub(crate) fn local_notice(&mut self, id: PeerId, message: Message) {
         if let Some(peer) = self.peer_mut(id) {
-            peer.inbox.push_back(Message::new(Frame::new()));
+            peer.inbox.push_back(message);
         }
         if self.recv_turn.contains(id) {
             self.recv_turn.activate(id);
@@ -287,13 +345,13 @@ impl Locked<'_> {
                 inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
                 state.after.sockets.extend(inproc.announce());
             }
-            Link::Gone => {}
+            Link::Datagrams(_) | Link::Gone => {}
         }
     }
 
-    /// SUB, XSUB: all topics go to a peer that has just come. They are state, not messages: no mark applies, none is lost.
+    /// SUB, XSUB, DISH: all topics go to a peer that has just come. They are state, not messages: no mark applies, none is lost.
     fn send_all_subscriptions(&mut self, id: PeerId) {
-        let Pattern::Subscribe(topics) = &self.pattern else { return };
+        let (Pattern::Subscribe(topics) | Pattern::Join(topics)) = &self.pattern else { return };
         let topics: Vec<Bytes> = topics.iter().collect();
         for topic in topics {
             self.send_subscription(id, &topic, true);
@@ -322,16 +380,16 @@ impl Locked<'_> {
                 inproc.tx.push_unbounded(Item::Event(event));
                 state.after.sockets.extend(inproc.announce());
             }
-            Link::Gone => {}
+            Link::Datagrams(_) | Link::Gone => {}
         }
     }
 
-    /// Adds a subscription and tells all publishers if it is new.
+    /// Adds a subscription and tells all publishers, also if it is not new: whether they want to hear it again is theirs to
+    /// say (`xpub_verbose`).
     pub(crate) fn subscribe(&mut self, topic: &[u8]) {
         let Pattern::Subscribe(topics) = &mut self.pattern else { return };
-        if topics.subscribe(topic) {
-            self.tell_publishers(topic, true);
-        }
+        let _is_new = topics.subscribe(topic);
+        self.tell_publishers(topic, true);
     }
 
     /// Takes one reference of a subscription away; `false` if there was none.
@@ -348,7 +406,7 @@ impl Locked<'_> {
         }
     }
 
-    fn tell_publishers(&mut self, topic: &[u8], subscribe: bool) {
+    pub(crate) fn tell_publishers(&mut self, topic: &[u8], subscribe: bool) {
         let peers: Vec<PeerId> = self.iter_peers().filter(|peer| peer.attached).map(|peer| peer.id).collect();
         for id in peers {
             self.send_subscription(id, topic, subscribe);
@@ -369,7 +427,8 @@ impl Locked<'_> {
             Pattern::Reply(turn) => turn.peer_lost(id),
             Pattern::Publish(publishing) => {
                 let subscriptions = &mut publishing.subscriptions;
-                if kind == SocketType::Pub {
+                publishing.datagrams.retain(|&peer| peer != id);
+                if kind != SocketType::XPub {
                     subscriptions.forget_peer(id);
                 } else if publishing.policy.manual {
                     gone_topics = publishing.asked.peer_topics(id).collect();
@@ -387,7 +446,7 @@ impl Locked<'_> {
             }
             _ => {}
         }
-        self.notice_cancelled(id, gone_topics);
+        self.notice_cancelled(gone_topics);
     }
 
     /// A connection is over. What it brought is still delivered; what was queued for it stays with the one who connects,
@@ -409,17 +468,23 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let endpoint = Arc::clone(&peer.endpoint);
         let was_ready = peer.is_ready();
+        let attached = peer.attached;
+        let fd = peer.conn().map(|conn| Arc::clone(&conn.fd));
         if let Link::Inproc(_) = peer.link {
             self.remove_peer(id);
             return;
         }
-        let notify = self.core.kind == SocketType::Stream && self.options.stream_notify && was_ready;
+        if let Link::Datagrams(_) = peer.link {
+            self.finish_peer(id);
+            return;
+        }
         self.drop_connection(id);
         if was_ready {
-            self.tell(&endpoint, Some(id), EventKind::Disconnected { reason: reason.to_owned() });
+            let fd = fd.as_ref().map(|fd| fd.as_fd());
+            self.tell_about(&endpoint, Some(id), fd, EventKind::Disconnected { reason: reason.to_owned() });
         }
-        if notify {
-            self.stream_notice(id);
+        if was_ready && attached {
+            self.say_farewell(id);
         }
         let redials = self.peer(id).is_some_and(|peer| match &peer.link {
             Link::Net(net) => net.dialed,
@@ -473,6 +538,13 @@ impl Locked<'_> {
         let core = Arc::clone(self.core);
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
+        if let Link::Datagrams(datagrams) = &peer.link {
+            if let (Some(set), Some(fd)) = (&state.set, datagrams.fd()) {
+                let _ = set.epoll.remove(fd.as_fd());
+            }
+            state.net_peers.retain(|&peer| peer != id);
+            return;
+        }
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.take() else { return };
         // What was sealed for this connection no other one can use.
@@ -555,8 +627,12 @@ impl Locked<'_> {
         state.send_turn.remove(id);
         state.inproc_peers.retain(|&peer| peer != id);
         state.dirty.retain(|&peer| peer != id);
-        if let Pattern::Route(identities) = &mut state.pattern {
-            identities.remove(id);
+        match &mut state.pattern {
+            Pattern::Route(identities) => {
+                identities.remove(id);
+            }
+            Pattern::Serve(ids) => ids.remove(id),
+            _ => {}
         }
         if let Link::Net(net) = &mut peer.link {
             let (messages, bytes) = (net.outbox.messages(), net.outbox.bytes() as u64);
@@ -588,6 +664,7 @@ impl Locked<'_> {
         peer.traffic.handshake_failures += 1;
         let endpoint = Arc::clone(&peer.endpoint);
         self.tell(&endpoint, Some(id), EventKind::HandshakeFailed { reason: reason.clone(), cause });
+        self.stop_dialing_if(id, |options| options.reconnect_stop_handshake_failed);
         self.connect_failed(id, &reason);
     }
 
@@ -606,6 +683,10 @@ impl Locked<'_> {
         } else if self.keeps_dialing(id) {
             self.schedule_redial(id, reason);
         } else {
+            if self.has_stopped_dialing(id) {
+                let endpoint = self.peer(id).map(|peer| Arc::clone(&peer.endpoint));
+                endpoint.iter().for_each(|endpoint| self.tell(endpoint, Some(id), EventKind::Closed));
+            }
             self.finish_peer(id);
         }
         self.wake();
@@ -620,23 +701,28 @@ impl Locked<'_> {
     pub(crate) fn timer(&mut self, timer: Timer, now: Instant) {
         match timer {
             Timer::Handshake { peer, epoch } => {
-                let waiting = self
+                let phase = self
                     .peer(peer)
                     .and_then(Peer::conn)
-                    .is_some_and(|conn| conn.epoch == epoch && matches!(conn.phase, Phase::Handshaking));
-                if waiting {
-                    self.handshake_failed(
+                    .filter(|conn| conn.epoch == epoch)
+                    .map(|conn| conn.phase);
+                match phase {
+                    Some(Phase::Handshaking) => self.handshake_failed(
                         peer,
                         "no complete handshake within the handshake interval".to_owned(),
                         HandshakeCause::TimedOut,
-                    );
+                    ),
+                    Some(Phase::Proxying) => self.connect_failed(
+                        peer,
+                        "the SOCKS proxy did not connect within the handshake interval",
+                    ),
+                    _ => {}
                 }
             }
             Timer::Connect { peer, epoch } => {
-                let waiting = self
-                    .peer(peer)
-                    .and_then(Peer::conn)
-                    .is_some_and(|conn| conn.epoch == epoch && matches!(conn.phase, Phase::Connecting));
+                let waiting = self.peer(peer).and_then(Peer::conn).is_some_and(|conn| {
+                    conn.epoch == epoch && matches!(conn.phase, Phase::Connecting | Phase::Proxying)
+                });
                 if waiting {
                     self.connect_failed(peer, "no connection within the connect timeout");
                 }

@@ -176,6 +176,20 @@ impl Outbox {
         }
     }
 
+    /// Encodes a message before all others, or behind them if the first one is on its way.
+    pub(crate) fn prepend(&mut self, framing: Framing, message: Message, pool: &mut BufferPool) {
+        if !self.is_at_boundary() {
+            self.append(framing, message, pool);
+            return;
+        }
+        let mut first = Self::default();
+        first.append(framing, message, pool);
+        first.segments.append(&mut self.segments);
+        self.segments = first.segments;
+        self.messages += first.messages;
+        self.bytes += first.bytes;
+    }
+
     fn append_frames(&mut self, framing: Framing, message: Message, pool: &mut BufferPool) {
         let count = message.frame_count();
         for (index, frame) in message.into_frames().enumerate() {

@@ -4,15 +4,18 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 
 use super::core::Core;
+use super::datagrams::Datagrams;
 use super::gate::Gate;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer};
+use super::socks::Socks;
+use crate::profile::PeerProfile;
 use crate::statistics::{PeerState, Traffic};
 use crate::sys::epoll::Interest;
 
@@ -30,6 +33,8 @@ pub(crate) struct Peer {
     pub(crate) attached: bool,
     pub(crate) since: Option<Instant>,
     pub(crate) info: Option<Box<PeerInfo>>,
+    /// What callers are told of it, once somebody has asked.
+    pub(crate) profile: Option<Arc<PeerProfile>>,
     /// Its routing id was given by `connect_as`: what it announces does not count.
     pub(crate) addressed: bool,
     /// The routing id that another peer has taken over: what this one sent before still comes under it.
@@ -48,6 +53,8 @@ pub(crate) enum Link {
     Net(Net),
     /// A socket of the same context.
     Inproc(Inproc),
+    /// A UDP socket, with whoever is behind it.
+    Datagrams(Box<Datagrams>),
     /// Not any more; its inbox is still to be delivered.
     Gone,
 }
@@ -63,8 +70,51 @@ pub(crate) struct Net {
     /// The connection was lost while a thread wrote a batch with the lock released: nothing is written until that thread
     /// has put back what is left of it.
     pub(crate) batch_out: bool,
+    /// With `strict_marks`: what was queued in the present burst.
+    pub(crate) burst: Burst,
     /// Distinguishes the peers that have the same number one after the other.
     pub(crate) born: u64,
+}
+
+impl Net {
+    /// Tells whether the queue is below the mark; strictly, with what was queued lately counted as if it were not written.
+    pub(crate) fn has_room(&mut self, mark: u64, strict: bool) -> bool {
+        let waiting = self.outbox.messages();
+        waiting < mark && !(strict && self.burst.is_full(mark, waiting))
+    }
+}
+
+/// Messages that were queued lately, written or not.
+#[derive(Default)]
+pub(crate) struct Burst {
+    count: u64,
+    began: Option<Instant>,
+}
+
+impl Burst {
+    /// How long a message counts at least.
+    const TIME: Duration = Duration::from_millis(1);
+
+    pub(crate) fn queued(&mut self) {
+        if self.count == 0 {
+            self.began = Some(Instant::now());
+        }
+        self.count += 1;
+    }
+
+    /// Only what still waits counts from now on.
+    pub(crate) fn end(&mut self, waiting: u64) {
+        self.count = waiting;
+        self.began = (waiting > 0).then(Instant::now);
+    }
+
+    /// Tells whether the burst is at the mark, of those that wait some may be written by now.
+    pub(crate) fn is_full(&mut self, mark: u64, waiting: u64) -> bool {
+        if self.count >= mark && self.began.is_none_or(|began| began.elapsed() > Self::TIME) {
+            self.end(waiting);
+        }
+        self.count >= mark
+    }
 }
 
 /// Where a connection's descriptor is watched.
@@ -81,6 +131,8 @@ pub(crate) enum Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Connecting,
+    /// The stream leads to a proxy, which is asked to connect it on.
+    Proxying,
     Handshaking,
     Ready,
     /// Everything is written and our end is shut; waiting for the peer's end, so that it loses nothing.
@@ -120,6 +172,8 @@ pub(crate) struct Conn {
     pub(crate) remote: String,
     /// Distinguishes the connections that a peer has one after the other.
     pub(crate) epoch: u64,
+    /// The conversation with the proxy on the way, until that has connected us.
+    pub(crate) socks: Option<Box<Socks>>,
     /// Addresses still to be tried when this attempt fails.
     pub(crate) alternatives: Vec<SocketAddr>,
 }
@@ -170,6 +224,8 @@ pub(crate) enum Item {
 #[derive(Debug)]
 pub(crate) struct Other {
     pub(crate) core: Arc<Core>,
+    /// Its marks when the pipe was made: sending, receiving.
+    pub(crate) marks: (u32, u32),
     pub(crate) info: Box<PeerInfo>,
 }
 
@@ -205,11 +261,11 @@ impl Peer {
     pub(crate) fn state(&self) -> PeerState {
         match &self.link {
             Link::Inproc(inproc) if inproc.other.get().is_none() => PeerState::Waiting,
-            Link::Inproc(_) => PeerState::Ready,
+            Link::Inproc(_) | Link::Datagrams(_) => PeerState::Ready,
             Link::Gone => PeerState::Gone,
             Link::Net(net) => match net.conn.as_ref().map(|conn| conn.phase) {
                 None => PeerState::Waiting,
-                Some(Phase::Connecting) => PeerState::Connecting,
+                Some(Phase::Connecting | Phase::Proxying) => PeerState::Connecting,
                 Some(Phase::Handshaking) => PeerState::Handshaking,
                 Some(Phase::Ready) => PeerState::Ready,
                 Some(Phase::Draining) => PeerState::Gone,
@@ -221,7 +277,7 @@ impl Peer {
         match &self.link {
             Link::Net(net) => net.outbox.messages(),
             Link::Inproc(inproc) => inproc.tx.len(),
-            Link::Gone => 0,
+            Link::Datagrams(_) | Link::Gone => 0,
         }
     }
 
@@ -266,7 +322,7 @@ impl Peer {
         match &self.link {
             Link::Net(net) => net.dialed || self.attached,
             Link::Inproc(_) => self.attached,
-            Link::Gone => false,
+            Link::Datagrams(_) | Link::Gone => false,
         }
     }
 

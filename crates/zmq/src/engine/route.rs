@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tamtam_zmtp::{Event, Message, PeerId, Reply, SocketType};
+use tamtam_zmtp::{Event, GROUP_LEN_MAX, Message, PeerId, Reply, SocketType};
 
 use super::core::{Locked, State};
 use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
@@ -34,6 +34,17 @@ impl Locked<'_> {
             SocketType::Router => self.route_by_id(message),
             SocketType::Stream => self.route_raw(message),
             SocketType::XSub => self.route_upstream(message),
+            SocketType::Client | SocketType::Scatter | SocketType::Channel => {
+                //= 52/CHANNEL, the CHANNEL socket type
+                //# MUST NOT send multipart messages.
+                if message.is_multipart() {
+                    return Err(SendError::Malformed(message));
+                }
+                self.route_in_turn(message).map(|_| ())
+            }
+            SocketType::Server | SocketType::Peer => self.route_by_number(message),
+            SocketType::Radio => self.broadcast(message),
+            SocketType::Dgram => self.send_datagram(message),
             _ => Err(SendError::Unsupported(message)),
         }
     }
@@ -85,6 +96,7 @@ impl Locked<'_> {
         let state = &mut **self;
         let hwm = u64::from(state.options.send_hwm);
         let conflate = state.options.conflate;
+        let strict = state.options.strict_marks;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return Offered::Gone(message) };
         let bytes = message.byte_len() as u64;
         match &mut peer.link {
@@ -94,6 +106,9 @@ impl Locked<'_> {
                     peer.traffic.dropped.conflated += old;
                 } else if hwm != 0 && net.outbox.messages() >= hwm {
                     return Offered::Full(message);
+                }
+                if strict {
+                    net.burst.queued();
                 }
                 let before = net.outbox.bytes();
                 net.outbox.append(net.framing, message, &mut state.pool);
@@ -125,7 +140,23 @@ impl Locked<'_> {
                     Err(_) => Offered::Taken,
                 }
             }
-            Link::Gone => Offered::Gone(message),
+            Link::Datagrams(_) | Link::Gone => Offered::Gone(message),
+        }
+    }
+
+    /// Puts a message into one peer's queue; has an inproc peer tell when there is room if it is full.
+    fn offer_or_ask(&mut self, id: PeerId, message: Message) -> Offered {
+        match self.offer(id, message) {
+            Offered::Full(back) => {
+                if let Some(Link::Inproc(inproc)) = self.peer_mut(id).map(|peer| &mut peer.link)
+                    && inproc.tx.wants_room()
+                {
+                    // It has made room meanwhile.
+                    return self.offer(id, back);
+                }
+                Offered::Full(back)
+            }
+            other => other,
         }
     }
 
@@ -195,14 +226,24 @@ impl Locked<'_> {
         if now.options.xpub_nodrop && !now.all_matching_have_room(message.as_slice()) {
             return Err(SendError::Full(message));
         }
-        if now.options.invert_matching {
+        if now.options.xpub_manual_last_value
+            && let Pattern::Publish(publishing) = &mut now.pattern
+            && let Some(last) = publishing.last.take()
+        {
+            // Only for the one who has just subscribed: the last value of what it subscribed to.
+            if publishing.matching(message.as_slice()).binary_search(&last).is_ok() {
+                self.publish_to(last, message);
+            }
+            return Ok(());
+        }
+        if now.options.invert_matching && self.core.kind != SocketType::Radio {
             return self.publish_inverted(message);
         }
         let state = &mut **self;
         let Pattern::Publish(publishing) = &mut state.pattern else {
             return Err(SendError::Unsupported(message));
         };
-        let matching = publishing.subscriptions.matches(message.as_slice());
+        let matching = publishing.matching(message.as_slice());
         let (Some(&first), count) = (matching.first(), matching.len()) else { return Ok(()) };
         if count == 1 || message.byte_len() >= REFERENCE_MIN || state.options.conflate {
             // One subscriber: its own buffer will do. Large bodies are queued by reference anyway.
@@ -247,16 +288,20 @@ impl Locked<'_> {
         let end = chunk.bytes.len();
         let bytes = message.byte_len() as u64;
         let hwm = u64::from(state.options.send_hwm);
+        let strict = state.options.strict_marks;
         let mut first_before = None;
         let mut full_batch = false;
         let mut newly_dirty = false;
-        for &id in publishing.subscriptions.matches(message.as_slice()) {
+        for &id in publishing.matching(message.as_slice()) {
             let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { continue };
             match &mut peer.link {
                 Link::Net(net) => {
                     if hwm != 0 && net.outbox.messages() >= hwm {
                         peer.traffic.dropped.full += 1;
                         continue;
+                    }
+                    if strict {
+                        net.burst.queued();
                     }
                     let before = net.outbox.bytes();
                     if net.framing == tamtam_zmtp::Framing::V2 {
@@ -288,7 +333,7 @@ impl Locked<'_> {
                     }
                     state.after.sockets.extend(inproc.announce());
                 }
-                Link::Gone => continue,
+                Link::Datagrams(_) | Link::Gone => continue,
             }
             peer.traffic.messages_out += 1;
             peer.traffic.bytes_out += bytes;
@@ -426,18 +471,21 @@ impl Locked<'_> {
             self.retired.dropped.unroutable += 1;
             return Ok(());
         };
+        if mandatory && self.options.strict_marks {
+            let hwm = u64::from(self.options.send_hwm);
+            if let Some(net) = self.peer_mut(peer).and_then(Peer::net_mut)
+                && hwm != 0
+                && !net.has_room(hwm, true)
+            {
+                return Err(SendError::Full(message));
+            }
+        }
         let (address, rest) = message.split_first();
         let Some(rest) = rest else { return Ok(()) };
-        match self.offer(peer, rest) {
+        let offered = if mandatory { self.offer_or_ask(peer, rest) } else { self.offer(peer, rest) };
+        match offered {
             Offered::Taken => Ok(()),
             Offered::Full(mut back) if mandatory => {
-                // Inproc peers tell when there is room only if asked.
-                if let Some(Link::Inproc(inproc)) = self.peer_mut(peer).map(|peer| &mut peer.link)
-                    && inproc.tx.wants_room()
-                {
-                    back.push_front(address);
-                    return self.route_by_id(back);
-                }
                 back.push_front(address);
                 Err(SendError::Full(back))
             }
@@ -458,6 +506,47 @@ impl Locked<'_> {
         }
     }
 
+    /// SERVER, PEER: the message says by a number where it goes.
+    fn route_by_number(&mut self, mut message: Message) -> Result<(), SendError> {
+        if message.is_multipart() {
+            return Err(SendError::Malformed(message));
+        }
+        let Pattern::Serve(ids) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
+        let number = message.routing_id();
+        //= 41/CLISRV, the SERVER socket type
+        //# SHALL return an error if the queue does not exist.
+        let Some(peer) = ids.find(number).filter(|&peer| self.peer(peer).is_some_and(Peer::can_be_routed))
+        else {
+            return Err(SendError::Unroutable(message));
+        };
+        // It means nothing to the other side, to which it could get through a pipe.
+        message.set_routing_id(0);
+        let give_back = |mut message: Message| {
+            message.set_routing_id(number);
+            message
+        };
+        match self.offer_or_ask(peer, message) {
+            Offered::Taken => Ok(()),
+            Offered::Full(back) => Err(SendError::Full(give_back(back))),
+            Offered::Gone(back) => Err(SendError::Unroutable(give_back(back))),
+        }
+    }
+
+    /// RADIO: the first frame is the group, the second the message for its members.
+    fn broadcast(&mut self, message: Message) -> Result<(), SendError> {
+        if message.frame_count() != 2 || !is_group(message.as_slice()) {
+            return Err(SendError::Malformed(message));
+        }
+        let Pattern::Publish(publishing) = &self.pattern else { return Err(SendError::Unsupported(message)) };
+        if publishing.datagrams.is_empty() {
+            return self.publish(message);
+        }
+        let datagram = message.clone();
+        self.publish(message)?;
+        self.broadcast_datagram(&datagram);
+        Ok(())
+    }
+
     /// STREAM: raw bytes to the connection with that id; no bytes close it.
     fn route_raw(&mut self, message: Message) -> Result<(), SendError> {
         let Pattern::Route(identities) = &mut self.pattern else {
@@ -467,7 +556,11 @@ impl Locked<'_> {
             return Err(SendError::Unroutable(message));
         };
         let hwm = u64::from(self.options.send_hwm);
-        let Some(net) = self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some()) else {
+        // To a peer whose address was chosen before there is a connection, bytes may be sent at once.
+        let addressed = self.peer(id).is_some_and(|peer| peer.addressed);
+        let Some(net) =
+            self.peer_mut(id).and_then(Peer::net_mut).filter(|net| net.conn.is_some() || addressed)
+        else {
             return Err(SendError::Unroutable(message));
         };
         if hwm != 0 && net.outbox.messages() >= hwm {
@@ -502,7 +595,11 @@ impl Locked<'_> {
                 }
                 Some((0, topic)) => {
                     let topic = topic.to_vec();
-                    self.unsubscribe(&topic);
+                    if self.options.xsub_verbose_unsubscribe {
+                        self.unsubscribe_again(&topic);
+                    } else {
+                        self.unsubscribe(&topic);
+                    }
                     return Ok(());
                 }
                 _ => {}
@@ -516,33 +613,61 @@ impl Locked<'_> {
     }
 }
 
-impl Peer {
-    /// Tells whether a message can be queued for it.
-    fn can_be_routed(&self) -> bool {
-        self.attached && !matches!(self.link, Link::Gone)
+/// Tells whether this can be a group.
+//= 48/RADIO-DISH, group
+//# Group character MUST be one byte with allowed values 1-255.
+pub(crate) fn is_group(group: &[u8]) -> bool {
+    group.len() <= GROUP_LEN_MAX && !group.contains(&0)
+}
+
+impl Link {
+    /// Tells whether its queue has room; has an inproc peer tell when it has if not.
+    fn has_room(&mut self, hwm: u64, strict: bool) -> bool {
+        match self {
+            Self::Net(net) => hwm == 0 || net.has_room(hwm, strict),
+            Self::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
+            Self::Datagrams(_) => true,
+            Self::Gone => false,
+        }
     }
 }
 
 impl State {
-    fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
+    pub(crate) fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
         let hwm = u64::from(self.options.send_hwm);
+        let strict = self.options.strict_marks;
         let Pattern::Publish(publishing) = &mut self.pattern else { return true };
-        publishing.subscriptions.matches(topic).iter().all(|id| {
+        publishing.matching(topic).iter().all(|id| {
             let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) else { return true };
             match &mut peer.link {
-                Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                Link::Net(net) => hwm == 0 || net.has_room(hwm, strict),
                 Link::Inproc(inproc) => {
                     inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
                 }
-                Link::Gone => true,
+                Link::Datagrams(_) | Link::Gone => true,
             }
         })
     }
 
+    /// Whoever waits or polls has let time pass: with `strict_marks`, bursts are over.
+    pub(crate) fn end_bursts(&mut self) {
+        for net in self.peers.iter_mut().flatten().filter_map(|peer| peer.net_mut()) {
+            net.burst.end(net.outbox.messages());
+        }
+    }
+
     /// Tells whether `send` would find room now.
     pub(crate) fn is_writable(&mut self, kind: SocketType) -> bool {
+        if self.options.strict_marks {
+            self.end_bursts();
+        }
         match kind {
-            SocketType::Push | SocketType::Dealer | SocketType::Pair => self.turn_has_room(),
+            SocketType::Push
+            | SocketType::Dealer
+            | SocketType::Pair
+            | SocketType::Client
+            | SocketType::Scatter
+            | SocketType::Channel => self.turn_has_room(),
             SocketType::Req => match &self.pattern {
                 Pattern::Request(turn) => {
                     turn.may_send().is_ok()
@@ -555,21 +680,29 @@ impl State {
                 self.ahead.is_none()
                     && matches!(&self.pattern, Pattern::Reply(turn) if turn.may_send().is_ok())
             }
-            SocketType::Pub | SocketType::XPub if self.options.xpub_nodrop => {
+            SocketType::Pub | SocketType::XPub | SocketType::Radio if self.options.xpub_nodrop => {
                 let hwm = u64::from(self.options.send_hwm);
-                hwm == 0 || self.iter_peers().all(|peer| peer.queued_out() < hwm)
+                self.peers.iter_mut().flatten().all(|peer| match &mut peer.link {
+                    Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                    Link::Inproc(inproc) => {
+                        inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
+                    }
+                    Link::Datagrams(_) | Link::Gone => true,
+                })
             }
             SocketType::Router if self.options.router_mandatory => {
                 let hwm = u64::from(self.options.send_hwm);
-                self.peers.iter_mut().flatten().any(|peer| match &mut peer.link {
-                    _ if !peer.attached => false,
-                    Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
-                    Link::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
-                    Link::Gone => false,
-                })
+                self.peers.iter_mut().flatten().any(|peer| peer.attached && peer.link.has_room(hwm, false))
             }
+            SocketType::Dgram => self.iter_peers().any(|peer| matches!(peer.link, Link::Datagrams(_))),
             _ => kind.can_send(),
         }
+    }
+
+    /// Tells whether a message would be taken for this peer now.
+    pub(crate) fn peer_has_room(&mut self, id: PeerId) -> bool {
+        let (hwm, strict) = (u64::from(self.options.send_hwm), self.options.strict_marks);
+        self.peer_mut(id).is_some_and(|peer| peer.attached && peer.link.has_room(hwm, strict))
     }
 
     fn turn_has_room(&mut self) -> bool {

@@ -44,7 +44,7 @@ impl Patience {
         }
     }
 
-    fn is_over(self) -> bool {
+    pub(crate) fn is_over(self) -> bool {
         self.left() == Some(Duration::ZERO)
     }
 }
@@ -90,6 +90,9 @@ impl Core {
             // Room may be a matter of writing, or of reading that an inproc peer has taken something.
             locked.flush_dirty();
             locked.poll_io();
+            if locked.options.strict_marks && !matches!(patience, Patience::None) {
+                locked.end_bursts();
+            }
             let wakes = locked.wakes;
             message = match locked.route(message) {
                 Err(SendError::Full(message)) => message,
@@ -113,6 +116,16 @@ impl Core {
     /// Receives, waiting as long as `patience` allows.
     #[inline]
     pub(crate) fn receive(self: &Arc<Self>, patience: Patience) -> Result<Message, RecvError> {
+        self.receive_with(patience, |_, message| message)
+    }
+
+    /// As [`receive`](Self::receive), and looks at the message together with what the socket knows, under one lock.
+    #[inline]
+    pub(crate) fn receive_with<T>(
+        self: &Arc<Self>,
+        patience: Patience,
+        look: impl FnOnce(&mut super::core::State, Message) -> T,
+    ) -> Result<T, RecvError> {
         if self.is_forked() {
             return Err(RecvError::Forked);
         }
@@ -125,16 +138,18 @@ impl Core {
                 locked.policy.received();
                 locked.spin.found();
                 locked.tell_of_more();
-                Ok(message)
+                Ok(look(&mut locked, message))
             }
-            Err(RecvError::WouldBlock) => self.receive_slowly(locked, patience),
+            Err(RecvError::WouldBlock) => {
+                self.receive_slowly(&mut locked, patience).map(|message| look(&mut locked, message))
+            }
             Err(error) => Err(error),
         }
     }
 
     fn receive_slowly(
         self: &Arc<Self>,
-        mut locked: Locked<'_>,
+        locked: &mut Locked<'_>,
         patience: Patience,
     ) -> Result<Message, RecvError> {
         // One look at the descriptors without waiting.
@@ -281,6 +296,10 @@ impl Locked<'_> {
             return Err(Ended::Closed);
         }
         self.flush_dirty();
+        if self.options.interruptible && self.set.is_none() {
+            // Only a wait for descriptors is ended by a signal. Without one, what comes is waited for all the same.
+            let _ = self.ready_set();
+        }
         let leads = self.set.is_some() && !self.leader && self.options.driver == Driver::Adaptive;
         let result = if leads { self.lead(patience, ready) } else { self.follow_others(patience, ready) };
         if self.terminated {

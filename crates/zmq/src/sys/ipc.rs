@@ -109,6 +109,29 @@ pub(crate) fn listen_ipc(address: &IpcAddress, backlog: i32) -> io::Result<IpcLi
     }
 }
 
+/// Takes over a Unix socket that somebody else has bound, and has it listen. Its path is not removed afterwards: who
+/// bound it may bind it again.
+///
+/// # Errors
+///
+/// `InvalidInput` when it is no Unix stream socket with an address; else what the system says.
+pub(crate) fn adopt_ipc(fd: OwnedFd, backlog: i32) -> io::Result<IpcListener> {
+    let socket = Socket::from(fd);
+    let local = socket.local_addr()?;
+    let address = match (local.as_pathname(), local.as_abstract_namespace()) {
+        (Some(path), _) => IpcAddress::Path(path.to_owned()),
+        (None, Some(name)) => IpcAddress::Abstract(name.to_owned()),
+        (None, None) => {
+            let why = "not a Unix socket that is bound";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+    };
+    socket.set_cloexec(true)?;
+    socket.set_nonblocking(true)?;
+    socket.listen(backlog)?;
+    Ok(IpcListener { fd: socket.into(), address, path: None })
+}
+
 /// Connects to the address, which on Unix sockets takes no time.
 ///
 /// # Errors
@@ -187,6 +210,10 @@ fn bind_path(path: &Path, backlog: i32) -> io::Result<(OwnedFd, BoundPath)> {
 /// Removes the path when it is a socket nobody listens on.
 fn clear_dead_path(path: &Path, address: &SockAddr) -> io::Result<()> {
     let Some(found) = unless_missing(fs::symlink_metadata(path))? else { return Ok(()) };
+    if found.is_file() && found.len() == 0 {
+        // What `mkstemp` leaves when it gives out a name.
+        return Ok(unless_missing(fs::remove_file(path))?.unwrap_or_default());
+    }
     if !found.file_type().is_socket() {
         return Err(in_use(path, "it is a file and not a socket; remove it or choose another path"));
     }

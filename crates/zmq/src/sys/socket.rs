@@ -6,10 +6,10 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use socket2::SockRef;
+use socket2::{SockAddr, SockRef};
 
-pub(crate) use super::ipc::{IpcListener, connect_ipc, listen_ipc};
-pub(crate) use super::tcp::{TcpOptions, connect_tcp, listen_tcp, local_tcp, remote_tcp};
+pub(crate) use super::ipc::{IpcListener, adopt_ipc, connect_ipc, listen_ipc};
+pub(crate) use super::tcp::{TcpOptions, adopt_tcp, connect_tcp, listen_tcp, local_tcp, remote_tcp};
 use super::{stream, tcp};
 
 /// How far a call to connect has come.
@@ -76,6 +76,29 @@ pub(crate) fn finish_connect(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// `tcp://[fe80::1%2]:5555`. Those of ipc are their [`IpcAddress`](crate::endpoint::IpcAddress), displayed.
 pub(crate) fn endpoint_text(address: &SocketAddr) -> String {
     format!("tcp://{address}")
+}
+
+/// Writes a connection's own address as an endpoint; `None` where it has none that can be written so.
+pub(crate) fn local_text(fd: BorrowedFd<'_>) -> Option<String> {
+    text_of(&SockRef::from(&fd).local_addr().ok()?)
+}
+
+/// Writes the other end's address as an endpoint; `None` where it has none that can be written so.
+pub(crate) fn remote_text(fd: BorrowedFd<'_>) -> Option<String> {
+    text_of(&SockRef::from(&fd).peer_addr().ok()?)
+}
+
+fn text_of(address: &SockAddr) -> Option<String> {
+    if let Some(address) = address.as_socket() {
+        return Some(endpoint_text(&address));
+    }
+    if let Some(name) = address.as_abstract_namespace() {
+        return Some(format!("ipc://@{}", String::from_utf8_lossy(name)));
+    }
+    // The end that connects has no name.
+    address
+        .as_pathname()
+        .map_or_else(|| Some("ipc://".to_owned()), |path| Some(format!("ipc://{}", path.display())))
 }
 
 #[cfg(test)]

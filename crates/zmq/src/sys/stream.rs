@@ -88,6 +88,42 @@ pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> Option<(i32, u32, u32)> {
     (status == 0 && credentials.uid != nobody).then_some((credentials.pid, credentials.uid, credentials.gid))
 }
 
+/// `SO_PEERGROUPS` of Linux 4.13.
+const PEER_GROUPS: libc::c_int =
+    if cfg!(any(target_arch = "sparc", target_arch = "sparc64")) { 0x3D } else { 59 };
+/// The most supplementary groups that Linux knows (`NGROUPS_MAX`).
+const GROUPS_MAX: usize = 65_536;
+
+/// Tells whether a Unix socket's peer had this supplementary group at the time it connected.
+///
+/// The kernel is asked, not the system's lists of users: those may be on another machine, and asking takes its time.
+pub(crate) fn peer_has_group(fd: BorrowedFd<'_>, group: u32) -> bool {
+    let mut groups = vec![0 as libc::gid_t; 64];
+    loop {
+        let bytes = groups.len() * size_of::<libc::gid_t>();
+        let Ok(mut len) = libc::socklen_t::try_from(bytes) else { return false };
+        // SAFETY: the descriptor is open; value and length are valid for writes, and the length is the value's.
+        let status = unsafe {
+            libc::getsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                PEER_GROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut len,
+            )
+        };
+        if status == 0 {
+            let count = usize::try_from(len).unwrap_or(0) / size_of::<libc::gid_t>();
+            return groups.iter().take(count).any(|&known| known == group);
+        }
+        let too_small = io::Error::last_os_error().raw_os_error() == Some(libc::ERANGE);
+        if !too_small || groups.len() >= GROUPS_MAX {
+            return false;
+        }
+        groups.resize(groups.len() * 4, 0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
@@ -229,5 +265,19 @@ mod tests {
         );
         assert_eq!(peer_credentials(near.as_fd()), Some(expected));
         assert_eq!(peer_credentials(tcp_pair().0.as_fd()), None);
+    }
+
+    #[test]
+    fn unix_peers_have_groups() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        let groups: Vec<u32> =
+            rustix::process::getgroups().unwrap().into_iter().map(|group| group.as_raw()).collect();
+        let mut strange = 1;
+        while groups.contains(&strange) {
+            strange += 1;
+        }
+        assert!(groups.iter().all(|&group| peer_has_group(near.as_fd(), group)), "{groups:?}");
+        assert!(!peer_has_group(near.as_fd(), strange));
+        assert!(!peer_has_group(tcp_pair().0.as_fd(), strange));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -39,6 +39,8 @@ pub(crate) struct TcpOptions {
     pub(crate) priority: Option<u32>,
     /// The interface that all packets must pass. May need a privilege.
     pub(crate) bind_to_device: Option<String>,
+    /// How long a read that would block polls the network device first (`SO_BUSY_POLL`); microseconds, rounded up.
+    pub(crate) busy_poll: Option<Duration>,
     /// How long sent data may stay unacknowledged before the connection ends; milliseconds, rounded up.
     pub(crate) max_retransmit: Option<Duration>,
     /// How many connections may wait to be accepted; the kernel caps it. Default: 100.
@@ -58,6 +60,7 @@ impl Default for TcpOptions {
             tos: 0,
             priority: None,
             bind_to_device: None,
+            busy_poll: None,
             max_retransmit: None,
             backlog: 100,
         }
@@ -87,6 +90,22 @@ pub(crate) fn listen_tcp(address: SocketAddr, options: &TcpOptions) -> io::Resul
     }
     socket.bind(&address.into())?;
     socket.listen(options.backlog)?;
+    Ok(socket.into())
+}
+
+/// Takes over a TCP socket that somebody else has bound, and has it listen.
+///
+/// # Errors
+///
+/// `InvalidInput` when it is no TCP socket of IPv4 or IPv6; else what the system says, for example to one that is not bound.
+pub(crate) fn adopt_tcp(fd: OwnedFd, backlog: i32) -> io::Result<OwnedFd> {
+    let socket = Socket::from(fd);
+    if socket.local_addr()?.as_socket().is_none() || socket.r#type()? != Type::STREAM {
+        return Err(not_tcp());
+    }
+    socket.set_cloexec(true)?;
+    socket.set_nonblocking(true)?;
+    socket.listen(backlog)?;
     Ok(socket.into())
 }
 
@@ -157,11 +176,31 @@ pub(super) fn configure_stream(fd: BorrowedFd<'_>, options: &TcpOptions) -> io::
             socket.set_tos_v4(tos)?;
         }
     }
+    if let Some(time) = options.busy_poll {
+        // To raise it needs a privilege; it is a matter of speed only.
+        let _ = set_busy_poll(fd, time);
+    }
     // After the type of service, which brings a priority of its own.
     if let Some(priority) = options.priority {
         socket.set_priority(priority)?;
     }
     Ok(())
+}
+
+fn set_busy_poll(fd: BorrowedFd<'_>, time: Duration) -> io::Result<()> {
+    let microseconds = i32::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(i32::MAX);
+    let len = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    // SAFETY: the descriptor is open; the value is an integer that lives through the call, and the length is its.
+    let status = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BUSY_POLL,
+            (&raw const microseconds).cast(),
+            len,
+        )
+    };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn open(address: SocketAddr, options: &TcpOptions) -> io::Result<Socket> {

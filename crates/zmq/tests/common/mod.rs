@@ -16,7 +16,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const A_WHILE: Duration = Duration::from_millis(60);
 
 /// The transports that every pattern is tested over.
-pub const TRANSPORTS: [&str; 3] = ["tcp", "ipc", "inproc"];
+pub const TRANSPORTS: [&str; 4] = ["tcp", "ws", "ipc", "inproc"];
 
 /// Who does the input and output: every test that can runs with both.
 pub const DRIVERS: [Driver; 2] = [Driver::Adaptive, Driver::Background];
@@ -27,6 +27,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub fn fresh(transport: &str) -> String {
     match transport {
         "tcp" => "tcp://127.0.0.1:*".to_owned(),
+        "ws" => "ws://127.0.0.1:*".to_owned(),
         "ipc" => "ipc://*".to_owned(),
         _ => format!("inproc://test-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
     }
@@ -39,6 +40,7 @@ pub fn reserved(transport: &str) -> String {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             format!("tcp://{}", listener.local_addr().unwrap())
         }
+        "ws" => reserved("tcp").replace("tcp://", "ws://") + "/",
         "ipc" => format!("ipc://@tamtam-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)),
         _ => fresh(transport),
     }

@@ -86,7 +86,8 @@ pub fn decoded(mut bytes: &[u8]) -> (Vec<Vec<Vec<u8>>>, &[u8]) {
 }
 
 fn address(endpoint: &str) -> (Domain, SockAddr) {
-    if let Some(address) = endpoint.strip_prefix("tcp://") {
+    let ws = endpoint.strip_prefix("ws://").and_then(|rest| rest.split('/').next());
+    if let Some(address) = endpoint.strip_prefix("tcp://").or(ws) {
         let address: SocketAddr = address.parse().unwrap();
         return (Domain::for_address(address), address.into());
     }

@@ -10,6 +10,8 @@ pub(super) const READY: &[u8] = b"READY";
 pub(super) const ERROR: &[u8] = b"ERROR";
 pub(super) const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
 pub(super) const CANCEL: &[u8] = b"CANCEL";
+pub(super) const JOIN: &[u8] = b"JOIN";
+pub(super) const LEAVE: &[u8] = b"LEAVE";
 pub(super) const PING: &[u8] = b"PING";
 pub(super) const PONG: &[u8] = b"PONG";
 

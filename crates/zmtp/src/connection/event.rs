@@ -19,9 +19,9 @@ pub enum Event {
     Ready(Box<PeerInfo>),
     /// A whole message. Its [`peer`](Message::peer) is not set.
     Message(Message),
-    /// The peer subscribes to this topic. Only at PUB and XPUB.
+    /// The peer subscribes to this topic (at PUB and XPUB), or joins this group (at RADIO).
     Subscribe(Frame),
-    /// The peer ends a subscription to this topic. Only at PUB and XPUB.
+    /// The peer ends a subscription to this topic (at PUB and XPUB), or leaves this group (at RADIO).
     Cancel(Frame),
 }
 

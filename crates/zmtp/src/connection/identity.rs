@@ -29,6 +29,12 @@ pub(super) fn put_v2(config: &Config, out: &mut Vec<u8>) {
     out.extend_from_slice(&config.identity);
 }
 
+/// Appends our identity as ZWS 2.0 wants it without a security mechanism: a message of its own.
+pub(super) fn put_bare(config: &Config, out: &mut Vec<u8>) {
+    Framing::V2.put_header(out, config.identity.len(), false);
+    out.extend_from_slice(&config.identity);
+}
+
 /// Our greeting is out; the rest of an old peer's is awaited.
 #[derive(Debug)]
 pub(super) struct AwaitIdentity {
@@ -54,16 +60,16 @@ impl AwaitIdentity {
                 let Some((header, _flags)) = parse_v1(input)? else { return Ok(Step::Wait(0)) };
                 (None, 0, header)
             }
-            _ => {
+            Version::V2_0 => {
                 let [number, frame @ ..] = &**input else { return Ok(Step::Wait(0)) };
                 let theirs = compatible(config.socket_type, *number)?;
-                let Some(header) = parse_header(Framing::V2, frame)? else { return Ok(Step::Wait(0)) };
-                if header.more || header.command {
-                    return Err(ProtocolError::MalformedGreeting(
-                        "the identity is not a single message frame",
-                    ));
-                }
+                let Some(header) = identity_header(frame)? else { return Ok(Step::Wait(0)) };
                 (Some(theirs), 1, header)
+            }
+            // ZWS 2.0 without a mechanism.
+            Version::V3_0 | Version::V3_1 => {
+                let Some(header) = identity_header(input)? else { return Ok(Step::Wait(0)) };
+                (None, 0, header)
             }
         };
         let FrameHeader { body_len, header_len, .. } = header;
@@ -91,6 +97,15 @@ impl AwaitIdentity {
             }),
             None,
         ))
+    }
+}
+
+fn identity_header(frame: &[u8]) -> Result<Option<FrameHeader>, ProtocolError> {
+    match parse_header(Framing::V2, frame)? {
+        Some(header) if header.more || header.command => {
+            Err(ProtocolError::MalformedGreeting("the identity is not a single message frame"))
+        }
+        header => Ok(header),
     }
 }
 

@@ -17,6 +17,7 @@ impl Connection {
             State::AwaitIdentity(_) => "identity",
             State::Handshake(_) => "handshake",
             State::Traffic(_) => "traffic",
+            State::AwaitUpgrade => "upgrade",
             State::Closed(_) => "closed",
         }
     }

@@ -14,6 +14,12 @@ use crate::error::ProtocolError;
 use crate::frame::{FRAME_INLINE_MAX, Frame};
 use crate::framing::{FrameHeader, Framing, Version, parse_header, widen};
 use crate::message::Message;
+use crate::socket_type::SocketType;
+
+//= 48/RADIO-DISH, group
+//# Length MUST be between 0 to 255 bytes.
+/// Octets of the longest group that a DISH joins and a RADIO sends to.
+pub const GROUP_LEN_MAX: usize = 255;
 
 /// Shortest body, in octets, that is split off the input instead of copied. Below, a copy costs less than the shared
 /// reference, and pins nothing.
@@ -36,6 +42,8 @@ pub(super) struct Traffic {
     /// Whether a short last frame is a message as it stands: no parts are held, none is a subscription, nothing is
     /// encrypted, and the framing is that of ZMTP 2.0 and later.
     direct: bool,
+    /// The frames come within other ones, which the connection's shortest way does not know.
+    enclosed: bool,
     /// Octets up to which such a frame is held in place, and within `max_message_size`.
     inline_max: u8,
     /// The frames so far of a multipart message.
@@ -44,12 +52,18 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn new(config: &Config, version: Version, opener: Option<Box<Opener>>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        version: Version,
+        opener: Option<Box<Opener>>,
+        enclosed: bool,
+    ) -> Self {
         let inline_max = config.max_message_size.and_then(|max| u8::try_from(max).ok()).unwrap_or(u8::MAX);
         let heartbeat = config.heartbeat.filter(|_| version >= Version::V3_0);
         Self {
             version,
-            direct: opener.is_none() && is_direct(config, version),
+            direct: opener.is_none() && !enclosed && is_direct(config, version),
+            enclosed,
             opener,
             // Lossless: see the assertion beside the constant.
             inline_max: inline_max.min(FRAME_INLINE_MAX as u8),
@@ -126,7 +140,7 @@ impl Traffic {
             }
             if self.parts.is_empty()
                 && !more
-                && config.socket_type.publishes()
+                && serves_topics(config)
                 && let Some(event) = legacy_subscription(body)
             {
                 input.advance(end);
@@ -162,7 +176,7 @@ impl Traffic {
         }
         self.parts.push_back(frame);
         let message = Message::try_from(mem::take(&mut self.parts)).ok();
-        self.direct = self.opener.is_none() && is_direct(config, self.version);
+        self.direct = self.opener.is_none() && !self.enclosed && is_direct(config, self.version);
         message
     }
 
@@ -182,11 +196,17 @@ impl Traffic {
             }
             command::PONG => heartbeat::pong(command.data)?,
             command::ERROR => return Err(command.peer_error()),
-            command::SUBSCRIBE if config.socket_type.publishes() => {
+            command::SUBSCRIBE if serves_topics(config) => {
                 return Ok(Some(Event::Subscribe(command.data.into())));
             }
-            command::CANCEL if config.socket_type.publishes() => {
+            command::CANCEL if serves_topics(config) => {
                 return Ok(Some(Event::Cancel(command.data.into())));
+            }
+            command::JOIN if config.socket_type == SocketType::Radio => {
+                return Ok(Some(Event::Subscribe(group(command)?)));
+            }
+            command::LEAVE if config.socket_type == SocketType::Radio => {
+                return Ok(Some(Event::Cancel(group(command)?)));
             }
             _ => {}
         }
@@ -196,7 +216,20 @@ impl Traffic {
 
 /// Returns [`Traffic::direct`] for when no parts are held.
 fn is_direct(config: &Config, version: Version) -> bool {
-    version.framing() == Framing::V2 && !config.socket_type.publishes() && config.limits.frames_max > 0
+    version.framing() == Framing::V2 && !serves_topics(config) && config.limits.frames_max > 0
+}
+
+/// Returns whether the peer's messages may be subscriptions.
+fn serves_topics(config: &Config) -> bool {
+    matches!(config.socket_type, SocketType::Pub | SocketType::XPub)
+}
+
+/// Returns the group that a JOIN or LEAVE names.
+fn group(command: Command<'_>) -> Result<Frame, ProtocolError> {
+    if command.data.len() > GROUP_LEN_MAX {
+        return Err(command::malformed(command.name, "the group is longer than 255 octets"));
+    }
+    Ok(command.data.into())
 }
 
 /// Returns where the frame ends that begins the input.

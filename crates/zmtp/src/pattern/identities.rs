@@ -17,6 +17,7 @@ pub struct Identities {
     /// Indexed by [`PeerId`].
     identities: Vec<Option<Bytes>>,
     next_automatic: u32,
+    last: Option<Bytes>,
 }
 
 /// What became of a peer that is to get an identity.
@@ -42,7 +43,7 @@ impl Identities {
     /// somebody.
     #[must_use]
     pub fn new(seed: u32) -> Self {
-        Self { peers: HashMap::new(), identities: Vec::new(), next_automatic: seed }
+        Self { peers: HashMap::new(), identities: Vec::new(), next_automatic: seed, last: None }
     }
 
     /// Gives a peer the identity it announced in its handshake, or an automatic one if it announced none or one
@@ -115,6 +116,13 @@ impl Identities {
         Some(id)
     }
 
+    /// Returns the identity that was given last, whatever became of its peer.
+    #[inline]
+    #[must_use]
+    pub const fn last(&self) -> Option<&Bytes> {
+        self.last.as_ref()
+    }
+
     /// Returns how many peers have an identity.
     #[inline]
     #[must_use]
@@ -144,6 +152,7 @@ impl Identities {
     /// Makes a free identity this peer's.
     fn put(&mut self, peer: PeerId, id: Bytes) {
         self.remove(peer);
+        self.last = Some(id.clone());
         if self.identities.len() <= peer.index() {
             self.identities.resize(peer.index() + 1, None);
         }

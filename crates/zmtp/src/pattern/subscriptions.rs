@@ -1,4 +1,4 @@
-//! Which subscribers want which topics: the publisher's side of PUB and XPUB.
+//! Which subscribers want which topics: the publisher's side of PUB and XPUB, and RADIO's of groups.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -163,7 +163,10 @@ impl Subscriptions {
         self.holders(topic).binary_search(&peer).is_ok()
     }
 
-    fn holders(&self, topic: &[u8]) -> &[PeerId] {
+    /// Returns the peers that hold exactly this topic, in ascending order: RADIO's groups are matched as a whole.
+    #[inline]
+    #[must_use]
+    pub fn holders(&self, topic: &[u8]) -> &[PeerId] {
         self.tree.find(topic).and_then(|id| self.tree.value(id)).map_or(&[], Holders::as_slice)
     }
 
@@ -350,6 +353,8 @@ mod tests {
         assert_eq!(subscriptions.subscribe(B, b"t"), SHARED);
         assert_eq!(subscriptions.subscribe(C, b"t"), SHARED);
         assert_eq!((subscriptions.count(b"t"), subscriptions.len(), subscriptions.topics_count()), (3, 3, 1));
+        assert_eq!(subscriptions.holders(b"t"), [A, B, C]);
+        assert_eq!(subscriptions.holders(b"to"), []);
         assert_eq!(subscriptions.unsubscribe(B, b"t"), SHARED);
         assert_eq!(subscriptions.unsubscribe(B, b"t"), NOTHING);
         assert_eq!(subscriptions.unsubscribe(C, b"t"), SHARED);

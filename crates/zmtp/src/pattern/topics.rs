@@ -1,4 +1,4 @@
-//! What a subscriber wants: the own subscriptions of SUB and XSUB.
+//! What a subscriber wants: the own subscriptions of SUB and XSUB, and DISH's groups.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -59,6 +59,13 @@ impl Topics {
         self.tree.empty_topic().is_some() || self.tree.prefixes(body).next().is_some()
     }
 
+    /// Returns whether exactly this topic is subscribed to: DISH's groups are matched as a whole.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, topic: &[u8]) -> bool {
+        self.tree.find(topic).is_some()
+    }
+
     /// Iterates over the topics, each once, in no particular order: what a new publisher has to be told.
     pub fn iter(&self) -> impl Iterator<Item = Bytes> + '_ {
         self.tree.iter().map(|id| self.tree.topic(id))
@@ -107,6 +114,7 @@ mod tests {
         let mut topics = Topics::new();
         assert!(topics.subscribe(b""));
         assert!(topics.matches(b"") && topics.matches(b"a"));
+        assert!(topics.contains(b"") && !topics.contains(b"a"));
         assert_eq!(topics.iter().collect::<Vec<_>>(), [Bytes::new()]);
     }
 

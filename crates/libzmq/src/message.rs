@@ -1,0 +1,472 @@
+//! `zmq_msg_t`: 64 octets of the caller's that hold a frame.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::Arc;
+
+use tamtam_zmq::{Frame, PeerProfile};
+
+use crate::content::{Content, into_frame};
+use crate::errno::{EFAULT, EINVAL, ENOMEM};
+use crate::guard::guarded;
+use crate::release::{FreeFn, drop_unlocked};
+use crate::transfer;
+
+/// Longest body that stands in the `zmq_msg_t` itself.
+const INLINE_MAX: usize = 40;
+
+/// The body stands in place.
+const INLINE: u8 = 0xA7;
+/// The body is a [`Content`].
+const SHARED: u8 = 0xB9;
+
+const MORE: u8 = 1;
+/// Another message holds the same body.
+const COPIED: u8 = 2;
+
+/// `zmq_msg_t`. Moving it bit by bit is allowed, copying it is `zmq_msg_copy`'s; zeroes are no message.
+#[repr(C, align(8))]
+pub struct Msg {
+    body: Body,
+    /// What is known of the sender; null or an `Arc`.
+    profile: *const PeerProfile,
+    /// The group's name (RADIO, DISH); null or a `CString`.
+    group: *mut c_char,
+    routing_id: u32,
+    kind: u8,
+    flags: u8,
+    inline_len: u8,
+    reserved: u8,
+}
+
+#[repr(C)]
+union Body {
+    inline: [u8; INLINE_MAX],
+    shared: Shared,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Shared {
+    content: *const Content,
+    start: *mut u8,
+    size: usize,
+}
+
+const _: () = assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == 8);
+
+impl Msg {
+    pub(crate) fn empty() -> Self {
+        Self {
+            body: Body { inline: [0; INLINE_MAX] },
+            profile: std::ptr::null(),
+            group: std::ptr::null_mut(),
+            routing_id: 0,
+            kind: INLINE,
+            flags: 0,
+            inline_len: 0,
+            reserved: 0,
+        }
+    }
+
+    fn shared(content: Arc<Content>, size: usize) -> Self {
+        let start = content.start();
+        let body = Body { shared: Shared { content: Arc::into_raw(content), start, size } };
+        Self { body, kind: SHARED, ..Self::empty() }
+    }
+
+    /// Makes a message of a frame that was received.
+    pub(crate) fn of_frame(frame: Frame) -> Self {
+        let len = frame.len();
+        if len <= INLINE_MAX {
+            let mut message = Self::empty();
+            let mut inline = [0; INLINE_MAX];
+            if let Some(place) = inline.get_mut(..len) {
+                place.copy_from_slice(&frame);
+            }
+            message.body = Body { inline };
+            message.inline_len = u8::try_from(len).unwrap_or_default();
+            return message;
+        }
+        Self::shared(Content::of_frame(frame), len)
+    }
+
+    /// Tells whether this is a message: made by one of the functions that make one, and not closed.
+    pub(crate) fn is_valid(&self) -> bool {
+        matches!(self.kind, INLINE | SHARED)
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        if self.kind == SHARED {
+            // SAFETY: the kind says which part of the union is alive.
+            unsafe { self.body.shared.size }
+        } else {
+            usize::from(self.inline_len)
+        }
+    }
+
+    fn start(&mut self) -> *mut u8 {
+        if self.kind == SHARED {
+            // SAFETY: the kind says which part of the union is alive.
+            unsafe { self.body.shared.start }
+        } else {
+            (&raw mut self.body).cast()
+        }
+    }
+
+    pub(crate) fn has_more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    pub(crate) fn set_more(&mut self, more: bool) {
+        if more {
+            self.flags |= MORE;
+        } else {
+            self.flags &= !MORE;
+        }
+    }
+
+    pub(crate) fn set_profile(&mut self, profile: Option<Arc<PeerProfile>>) {
+        self.drop_profile();
+        self.profile = profile.map_or(std::ptr::null(), Arc::into_raw);
+    }
+
+    pub(crate) fn profile(&self) -> Option<&PeerProfile> {
+        // SAFETY: null, or an `Arc` of which this message holds a count.
+        unsafe { self.profile.as_ref() }
+    }
+
+    fn drop_profile(&mut self) {
+        let profile = std::mem::replace(&mut self.profile, std::ptr::null());
+        if !profile.is_null() {
+            // SAFETY: from `Arc::into_raw`, and this message's own count.
+            drop(unsafe { Arc::from_raw(profile) });
+        }
+    }
+
+    #[cfg_attr(not(feature = "draft"), expect(dead_code, reason = "only the draft interface has groups"))]
+    pub(crate) fn group(&self) -> &CStr {
+        if self.group.is_null() {
+            return c"";
+        }
+        // SAFETY: not null: from `CString::into_raw`, owned by this message.
+        unsafe { CStr::from_ptr(self.group) }
+    }
+
+    pub(crate) fn set_group(&mut self, group: Option<CString>) {
+        let old = std::mem::replace(&mut self.group, group.map_or(std::ptr::null_mut(), CString::into_raw));
+        if !old.is_null() {
+            // SAFETY: from `CString::into_raw`, owned by this message until now.
+            drop(unsafe { CString::from_raw(old) });
+        }
+    }
+
+    pub(crate) fn routing_id(&self) -> u32 {
+        self.routing_id
+    }
+
+    pub(crate) fn set_routing_id(&mut self, id: u32) {
+        self.routing_id = id;
+    }
+
+    /// Returns the body as a frame to be sent: by reference where it is long.
+    pub(crate) fn frame(&self) -> Frame {
+        if self.kind == SHARED {
+            // SAFETY: the kind says which part of the union is alive.
+            let Shared { content, size, .. } = unsafe { self.body.shared };
+            // SAFETY: from `Arc::into_raw`; the frame gets a count of its own.
+            let content = unsafe {
+                Arc::increment_strong_count(content);
+                Arc::from_raw(content)
+            };
+            return into_frame(content, size);
+        }
+        // SAFETY: the kind says which part of the union is alive, and every octet of it is initialised.
+        let inline = unsafe { &self.body.inline };
+        Frame::copy_from(inline.get(..usize::from(self.inline_len)).unwrap_or_default())
+    }
+
+    /// Lets everything go that the message holds; it is no message then.
+    pub(crate) fn clear(&mut self) {
+        let kind = std::mem::replace(&mut self.kind, 0);
+        if kind == SHARED {
+            // SAFETY: the kind says which part of the union is alive; from `Arc::into_raw`, this message's own count.
+            let content = unsafe { Arc::from_raw(self.body.shared.content) };
+            drop_unlocked(content);
+        }
+        self.drop_profile();
+        self.set_group(None);
+    }
+
+    /// Makes a second message of the same body.
+    fn duplicate(&mut self) -> Self {
+        let mut copy = Self { flags: self.flags, ..Self::empty() };
+        copy.routing_id = self.routing_id;
+        copy.inline_len = self.inline_len;
+        if self.kind == SHARED {
+            // SAFETY: the kind says which part of the union is alive; from `Arc::into_raw`; the copy gets a count of its own.
+            unsafe {
+                Arc::increment_strong_count(self.body.shared.content);
+                copy.body.shared = self.body.shared;
+            }
+            copy.kind = SHARED;
+            self.flags |= COPIED;
+            copy.flags |= COPIED;
+        } else {
+            // SAFETY: the kind says which part of the union is alive.
+            copy.body = Body { inline: unsafe { self.body.inline } };
+        }
+        if !self.profile.is_null() {
+            // SAFETY: from `Arc::into_raw`; the copy gets a count of its own.
+            unsafe { Arc::increment_strong_count(self.profile) };
+            copy.profile = self.profile;
+        }
+        if !self.group.is_null() {
+            // SAFETY: from `CString::into_raw`.
+            let group = unsafe { CStr::from_ptr(self.group) };
+            copy.set_group(Some(group.to_owned()));
+        }
+        copy
+    }
+}
+
+/// Returns a caller's message.
+///
+/// # Safety
+///
+/// `message` is null or points to a `zmq_msg_t` that nobody else uses meanwhile.
+pub(crate) unsafe fn valid<'a>(message: *mut Msg) -> Result<&'a mut Msg, c_int> {
+    // SAFETY: the caller's promise; every bit pattern is a value, what it means is checked next.
+    let message = unsafe { message.as_mut() }.ok_or(EFAULT)?;
+    if message.is_valid() { Ok(message) } else { Err(EFAULT) }
+}
+
+/// Puts a new message where the caller wants it, without looking at what was there.
+///
+/// # Safety
+///
+/// `place` is null or writable.
+unsafe fn put(place: *mut Msg, message: Msg) -> Result<c_int, c_int> {
+    if place.is_null() {
+        return Err(EFAULT);
+    }
+    // SAFETY: not null, and the caller's to write to. A message has no `Drop`: what was there is left alone.
+    unsafe { place.write(message) };
+    Ok(0)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_init(message: *mut Msg) -> c_int {
+    // SAFETY: the caller's place.
+    guarded(|| unsafe { put(message, Msg::empty()) })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_init_size(message: *mut Msg, size: usize) -> c_int {
+    guarded(|| {
+        if message.is_null() {
+            return Err(EFAULT);
+        }
+        let made = if size <= INLINE_MAX {
+            let mut made = Msg::empty();
+            made.inline_len = u8::try_from(size).unwrap_or_default();
+            made
+        } else {
+            Msg::shared(Content::with_size(size).ok_or(ENOMEM)?, size)
+        };
+        // SAFETY: the caller's place.
+        unsafe { put(message, made) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_init_data(
+    message: *mut Msg,
+    data: *mut c_void,
+    size: usize,
+    free: Option<FreeFn>,
+    hint: *mut c_void,
+) -> c_int {
+    guarded(|| {
+        if message.is_null() {
+            return Err(EFAULT);
+        }
+        // SAFETY: the caller hands the buffer over, with the function that takes it back.
+        let content = unsafe { Content::foreign(data, free, hint) };
+        let mut made = Msg::shared(content, size);
+        if free.is_none() {
+            // Constant data is anybody's.
+            made.flags |= COPIED;
+        }
+        // SAFETY: the caller's place.
+        unsafe { put(message, made) }
+    })
+}
+
+/// Copies `size` octets of the caller's into a new message.
+///
+/// # Safety
+///
+/// `data` has `size` readable octets, or `size` is zero.
+#[cfg(feature = "draft")]
+unsafe fn copy_of(data: *const c_void, size: usize) -> Result<Msg, c_int> {
+    let mut made = Msg::empty();
+    if size <= INLINE_MAX {
+        made.inline_len = u8::try_from(size).unwrap_or_default();
+    } else {
+        made = Msg::shared(Content::with_size(size).ok_or(ENOMEM)?, size);
+    }
+    if size > 0 {
+        if data.is_null() {
+            made.clear();
+            return Err(EFAULT);
+        }
+        // SAFETY: the caller's octets; ours are as many, and new.
+        unsafe { std::ptr::copy_nonoverlapping(data.cast(), made.start(), size) };
+    }
+    Ok(made)
+}
+
+#[cfg(feature = "draft")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_init_buffer(message: *mut Msg, data: *const c_void, size: usize) -> c_int {
+    guarded(|| {
+        if message.is_null() {
+            return Err(EFAULT);
+        }
+        // SAFETY: the caller's octets and place.
+        unsafe { put(message, copy_of(data, size)?) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_close(message: *mut Msg) -> c_int {
+    guarded(|| {
+        // SAFETY: the caller's message.
+        unsafe { valid(message) }?.clear();
+        Ok(0)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_move(target: *mut Msg, source: *mut Msg) -> c_int {
+    guarded(|| {
+        // SAFETY: the caller's messages, both checked before either is held for longer.
+        unsafe {
+            valid(target)?;
+            valid(source)?;
+        }
+        if std::ptr::eq(target, source) {
+            return Ok(0);
+        }
+        // SAFETY: two valid messages at different places.
+        let (target, source) = unsafe { (valid(target)?, valid(source)?) };
+        let moved = std::mem::replace(source, Msg::empty());
+        target.clear();
+        *target = moved;
+        Ok(0)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_copy(target: *mut Msg, source: *mut Msg) -> c_int {
+    guarded(|| {
+        // SAFETY: the caller's messages, both checked before either is held for longer.
+        unsafe {
+            valid(target)?;
+            valid(source)?;
+        }
+        if std::ptr::eq(target, source) {
+            return Ok(0);
+        }
+        // SAFETY: two valid messages at different places.
+        let (target, source) = unsafe { (valid(target)?, valid(source)?) };
+        let copy = source.duplicate();
+        target.clear();
+        *target = copy;
+        Ok(0)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_data(message: *mut Msg) -> *mut c_void {
+    // SAFETY: the caller's message.
+    guarded(|| Ok(unsafe { valid(message) }?.start().cast()))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_size(message: *const Msg) -> usize {
+    // SAFETY: the caller's message; it is only looked at.
+    guarded(|| Ok(unsafe { valid(message.cast_mut()) }?.size()))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_more(message: *const Msg) -> c_int {
+    // SAFETY: as above.
+    guarded(|| Ok(c_int::from(unsafe { valid(message.cast_mut()) }?.has_more())))
+}
+
+/// `ZMQ_MORE`, `ZMQ_SRCFD`, `ZMQ_SHARED`.
+const PROPERTY_MORE: c_int = 1;
+const PROPERTY_SRCFD: c_int = 2;
+const PROPERTY_SHARED: c_int = 3;
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_get(message: *const Msg, property: c_int) -> c_int {
+    guarded(|| {
+        // SAFETY: the caller's message; it is only looked at.
+        let message = unsafe { valid(message.cast_mut()) }?;
+        match property {
+            PROPERTY_MORE => Ok(c_int::from(message.has_more())),
+            PROPERTY_SRCFD => message.profile().and_then(PeerProfile::fd).ok_or(EINVAL),
+            PROPERTY_SHARED => Ok(c_int::from(message.flags & COPIED != 0)),
+            _ => Err(EINVAL),
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_set(message: *mut Msg, property: c_int, value: c_int) -> c_int {
+    let _ = (message, property, value);
+    // There is no property that can be set.
+    guarded(|| Err(EINVAL))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_gets(message: *const Msg, property: *const c_char) -> *const c_char {
+    guarded(|| {
+        // SAFETY: the caller's message; it is only looked at.
+        let message = unsafe { valid(message.cast_mut()) }?;
+        if property.is_null() {
+            return Err(EINVAL);
+        }
+        // SAFETY: not null; the caller gives a string with its end.
+        let name = unsafe { CStr::from_ptr(property) };
+        message.profile().and_then(|profile| profile.property(name)).map(CStr::as_ptr).ok_or(EINVAL)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_send(message: *mut Msg, socket: *mut c_void, flags: c_int) -> c_int {
+    // SAFETY: the caller's socket and message.
+    guarded(|| unsafe { transfer::send_message(socket, message, flags) })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_recv(message: *mut Msg, socket: *mut c_void, flags: c_int) -> c_int {
+    // SAFETY: the caller's socket and message.
+    guarded(|| unsafe { transfer::receive_message(socket, message, flags) })
+}
+
+/// The older name of `zmq_msg_send`, with the arguments the other way round.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_sendmsg(socket: *mut c_void, message: *mut Msg, flags: c_int) -> c_int {
+    // SAFETY: the caller's socket and message.
+    guarded(|| unsafe { transfer::send_message(socket, message, flags) })
+}
+
+/// The older name of `zmq_msg_recv`, with the arguments the other way round.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recvmsg(socket: *mut c_void, message: *mut Msg, flags: c_int) -> c_int {
+    // SAFETY: the caller's socket and message.
+    guarded(|| unsafe { transfer::receive_message(socket, message, flags) })
+}

@@ -1,0 +1,135 @@
+//! `zmq_getsockopt`: from the engine's options to C's values.
+
+use std::ffi::c_int;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tamtam_zmq::{SocketType, Spin};
+
+use super::Value;
+use super::numbers::*;
+use crate::edge::Edge;
+use crate::errno::{EINVAL, of_io};
+use crate::poll::{at_hand, of_ready};
+use crate::socket::Handle;
+
+fn number(value: impl TryInto<c_int>) -> Value {
+    Value::Int(value.try_into().unwrap_or(c_int::MAX))
+}
+
+fn yes(value: bool) -> Value {
+    Value::Int(c_int::from(value))
+}
+
+/// Milliseconds, -1 for none.
+fn milliseconds(value: Option<Duration>) -> Value {
+    value.map_or(Value::Int(-1), |value| number(value.as_millis()))
+}
+
+/// Milliseconds, 0 for none.
+fn milliseconds_or_zero(value: Option<Duration>) -> Value {
+    value.map_or(Value::Int(0), |value| number(value.as_millis()))
+}
+
+/// A number, -1 for what is left to the system.
+fn or_system(value: Option<impl TryInto<c_int>>) -> Value {
+    value.map_or(Value::Int(-1), number)
+}
+
+/// `ZMQ_EVENTS`: what can be done now; what changes from now on makes `ZMQ_FD` readable.
+fn events(handle: &Handle) -> c_int {
+    if let Some(edge) = handle.edge.get() {
+        edge.reset();
+    }
+    const BOTH: i16 = 3;
+    c_int::from(at_hand(handle, BOTH) | of_ready(handle.socket.look()))
+}
+
+pub(super) fn get(handle: &Handle, option: c_int, _room: usize) -> Result<Value, c_int> {
+    let options = handle.socket.options();
+    let settings = handle.settings();
+    Ok(match option {
+        AFFINITY => Value::Uint64(settings.affinity),
+        RATE => Value::Int(settings.rate),
+        RECOVERY_IVL => Value::Int(settings.recovery_interval),
+        MULTICAST_MAXTPDU => Value::Int(settings.multicast_max_tpdu),
+        USE_FD => Value::Int(settings.use_fd),
+        SOCKS_PROXY => Value::Text(options.socks_proxy().clone().unwrap_or_default().into_bytes()),
+        SOCKS_USERNAME => Value::Text(options.socks_username().clone().unwrap_or_default().into_bytes()),
+        RCVMORE => yes(handle.more.load(Ordering::Relaxed)),
+        EVENTS => {
+            drop(settings);
+            Value::Int(events(handle))
+        }
+        FD => {
+            drop(settings);
+            if handle.kind().is_thread_safe() {
+                return Err(EINVAL);
+            }
+            if handle.edge.get().is_none() {
+                let edge = Edge::new(&handle.socket).map_err(|error| of_io(&error))?;
+                // Another thread may have been faster; its edge counts.
+                let _ = handle.edge.set(edge);
+            }
+            Value::Int(handle.edge.get().ok_or(EINVAL)?.number())
+        }
+        TAMTAM_FD_LEVEL => Value::Int(handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd()),
+        TYPE => number(handle.kind().number()),
+        THREAD_SAFE => yes(handle.kind().is_thread_safe()),
+        LAST_ENDPOINT => Value::Text(handle.socket.last_endpoint().unwrap_or_default().into_bytes()),
+        // A STREAM has none of its own: it says how the peer of the last connection is addressed.
+        ROUTING_ID if handle.kind() == SocketType::Stream => {
+            Value::Octets(handle.socket.last_routing_id().unwrap_or_default().to_vec())
+        }
+        ROUTING_ID => Value::Octets(options.routing_id().to_vec()),
+        SNDHWM => number(*options.send_hwm()),
+        RCVHWM => number(*options.receive_hwm()),
+        LINGER => milliseconds(*options.linger()),
+        SNDTIMEO => milliseconds(*options.send_timeout()),
+        RCVTIMEO => milliseconds(*options.receive_timeout()),
+        RECONNECT_IVL => milliseconds(*options.reconnect_interval()),
+        RECONNECT_IVL_MAX => milliseconds_or_zero(*options.reconnect_interval_max()),
+        CONNECT_TIMEOUT => milliseconds_or_zero(*options.connect_timeout()),
+        HANDSHAKE_IVL => milliseconds_or_zero(*options.handshake_interval()),
+        TCP_MAXRT => milliseconds_or_zero(*options.tcp_max_retransmit()),
+        HEARTBEAT_IVL => milliseconds_or_zero(*options.heartbeat_interval()),
+        HEARTBEAT_TIMEOUT => milliseconds(*options.heartbeat_timeout()),
+        HEARTBEAT_TTL => milliseconds(Some(*options.heartbeat_ttl())),
+        SNDBUF => or_system(*options.send_buffer()),
+        RCVBUF => or_system(*options.receive_buffer()),
+        BACKLOG => number(*options.backlog()),
+        MAXMSGSIZE => Value::Int64(
+            options.max_message_size().map_or(-1, |size| i64::try_from(size).unwrap_or(i64::MAX)),
+        ),
+        IPV6 => yes(*options.ipv6()),
+        IPV4ONLY => yes(!*options.ipv6()),
+        IMMEDIATE => yes(*options.immediate()),
+        CONFLATE => yes(*options.conflate()),
+        INVERT_MATCHING => yes(*options.invert_matching()),
+        TCP_KEEPALIVE => or_system(options.tcp_keepalive().map(u8::from)),
+        TCP_KEEPALIVE_CNT => or_system(*options.tcp_keepalive_count()),
+        TCP_KEEPALIVE_IDLE => or_system(options.tcp_keepalive_idle().map(|idle| idle.as_secs())),
+        TCP_KEEPALIVE_INTVL => or_system(options.tcp_keepalive_interval().map(|time| time.as_secs())),
+        TOS => number(*options.tos()),
+        BINDTODEVICE => Value::Text(options.bind_to_device().clone().unwrap_or_default().into_bytes()),
+        TAMTAM_SPIN => Value::Int(match options.spin() {
+            Spin::Off => 0,
+            Spin::Always => 2,
+            _ => 1,
+        }),
+        _ => return Err(EINVAL),
+    })
+}
+
+/// Which types may be used from several threads in libzmq's terms; all of ours may.
+trait ThreadSafe {
+    fn is_thread_safe(self) -> bool;
+}
+
+impl ThreadSafe for SocketType {
+    fn is_thread_safe(self) -> bool {
+        // CLIENT, SERVER, RADIO, DISH, GATHER, SCATTER, PEER, CHANNEL.
+        matches!(self.number(), 12..=17 | 19 | 20)
+    }
+}

@@ -1,0 +1,108 @@
+//! Callers' free functions: called exactly once, with none of our locks held.
+//!
+//! The last reference to a caller's buffer may go anywhere, also deep inside the engine with a socket's lock held, and the
+//! free function may use any socket (Python's sends on one). So what goes while we are not sure that no lock is held
+//! is queued; the next call into the library that ends runs it, or else a thread made for it.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, Once, PoisonError};
+
+/// `zmq_free_fn`.
+pub(crate) type FreeFn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
+
+/// A caller's buffer that is to be freed.
+pub(crate) struct Release {
+    pub(crate) free: FreeFn,
+    pub(crate) data: *mut c_void,
+    pub(crate) hint: *mut c_void,
+}
+
+// SAFETY: libzmq's contract is that the free function may be called from any thread with what it was registered with.
+unsafe impl Send for Release {}
+
+impl Release {
+    fn run(self) {
+        // SAFETY: the caller of `zmq_msg_init_data` gave this function for this buffer; a `Release` is run once.
+        unsafe { (self.free)(self.data, self.hint) };
+    }
+}
+
+static QUEUE: Mutex<Vec<Release>> = Mutex::new(Vec::new());
+static ARRIVED: Condvar = Condvar::new();
+static PENDING: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// A message of the caller's is being closed: no lock is held.
+    static UNLOCKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drops a value of the caller's at a place where no lock is held: free functions run at once.
+pub(crate) fn drop_unlocked<T>(value: T) {
+    let before = UNLOCKED.replace(true);
+    drop(value);
+    UNLOCKED.set(before);
+}
+
+/// The last reference to a caller's buffer is gone.
+pub(crate) fn release(release: Release) {
+    // A thread that is ending has no such variable any more.
+    if UNLOCKED.try_with(Cell::get).unwrap_or(false) {
+        // What the free function drops in turn is not our business to call unlocked.
+        UNLOCKED.set(false);
+        release.run();
+        UNLOCKED.set(true);
+        return;
+    }
+    start();
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner).push(release);
+    PENDING.store(true, Ordering::Release);
+    ARRIVED.notify_one();
+}
+
+/// Runs what is queued; called where no lock is held.
+#[inline]
+pub(crate) fn run_pending() {
+    if PENDING.load(Ordering::Acquire) {
+        run_queue();
+    }
+}
+
+#[cold]
+fn run_queue() {
+    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+    PENDING.store(false, Ordering::Release);
+    let queued = std::mem::take(&mut *queue);
+    drop(queue);
+    queued.into_iter().for_each(Release::run);
+}
+
+/// Starts the thread that runs what no call comes by to run. A fork's child has none: its calls run what they queue.
+fn start() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let (mut all, mut old): (libc::sigset_t, libc::sigset_t) =
+            // SAFETY: a signal set may be all zeroes; it is filled before use.
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        // SAFETY: both sets are valid; signals are the application's: the new thread inherits a mask that blocks all of
+        // them, ours is put back.
+        unsafe {
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
+        }
+        // Without a thread, the calls that come by run it all.
+        let _ = std::thread::Builder::new().name("tamtam-free".to_owned()).spawn(|| {
+            loop {
+                let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+                while queue.is_empty() {
+                    queue = ARRIVED.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                }
+                drop(queue);
+                run_queue();
+            }
+        });
+        // SAFETY: `old` was written above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut()) };
+    });
+}
