@@ -79,8 +79,8 @@ pub(crate) const PROXY: &str = "\
 
 pub(crate) const KEYGEN: &str = "\
   tamtam zmq keygen -o server.key                                    # and the public key in server.key.pub
-  tamtam zmq rep --bind ipc:///tmp/a --curve-server server.key --allow client.key.pub
-  tamtam zmq req ipc:///tmp/a --curve-client client.key --server-key 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
+  tamtam zmq rep --bind ipc://a --curve-server server.key --allow c.pub
+  tamtam zmq req ipc://a --curve-client c --server-key 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
   tamtam zmq keygen --json
 
 A key file has the form of CZMQ's and pyzmq's certificates. A list for --allow has one public key a line, and a name

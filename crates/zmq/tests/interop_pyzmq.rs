@@ -37,6 +37,17 @@ fn with(ours: SocketType, theirs: &str, role: &str, test: impl Fn(&Socket)) {
     }
 }
 
+/// Names the case that a failed assertion belongs to.
+struct Named(String);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this was {}", self.0);
+        }
+    }
+}
+
 /// Sets CURVE on both sides; `we_serve`, or they do.
 fn secure(options: &mut Options, command: &mut Command, we_serve: bool) {
     let (server, client) = (CurveKeyPair::generate().unwrap(), CurveKeyPair::generate().unwrap());
@@ -81,7 +92,10 @@ fn with_security(curve: Option<bool>, ours: SocketType, theirs: &str, role: &str
             socket.connect(line.strip_prefix("bound ").expect("an endpoint")).unwrap();
             peer
         };
+        let case = format!("{transport}, we bind: {we_bind}, curve, we serve: {curve:?}");
+        let named = Named(case);
         test(&socket);
+        drop(named);
         let name = peer.name().to_owned();
         assert_eq!(peer.finish(), ["done"], "{name}, {driver:?}");
         assert_eq!(socket.statistics().traffic.dropped.total(), 0);
