@@ -77,6 +77,15 @@ pub(crate) const PROXY: &str = "\
   tamtam zmq proxy --types router:dealer tcp://127.0.0.1:5559 tcp://127.0.0.1:5560
   tamtam zmq proxy --types pull:push ipc:///tmp/in ipc:///tmp/out --capture ipc:///tmp/seen --stats";
 
+pub(crate) const KEYGEN: &str = "\
+  tamtam zmq keygen -o server.key                                    # and the public key in server.key.pub
+  tamtam zmq rep --bind ipc://a --curve-server server.key --allow c.pub
+  tamtam zmq req ipc://a --curve-client c --server-key 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
+  tamtam zmq keygen --json
+
+A key file has the form of CZMQ's and pyzmq's certificates. A list for --allow has one public key a line, and a name
+behind it if you like; # begins a comment. It is read again when it changes.";
+
 pub(crate) const MONITOR: &str = "\
   tamtam zmq monitor tcp://127.0.0.1:5561
   tamtam zmq monitor --type req tcp://127.0.0.1:5555 --count 3 --timeout 10s --json";

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tamtam_zmq::{EventKind, Frame, HandshakeCause, Message, Monitor, MonitorEvent, PeerId, Socket, SocketType};
+use tamtam_zmq::{
+    EventKind, Frame, HandshakeCause, Message, Monitor, MonitorEvent, PeerId, Socket, SocketType,
+};
 
 use crate::errno::{EINVAL, EPROTONOSUPPORT, of_bind, of_io};
 use crate::guard::guarded;
@@ -34,9 +36,15 @@ const QUEUE_MAX: usize = 65_536;
 /// does not read holds up nobody.
 pub(crate) struct Pump {
     thread: Option<JoinHandle<()>>,
-    #[cfg_attr(not(feature = "draft"), expect(dead_code, reason = "only the draft interface asks for statistics"))]
+    #[cfg_attr(
+        not(feature = "draft"),
+        expect(dead_code, reason = "only the draft interface asks for statistics")
+    )]
     out: Arc<Socket>,
-    #[cfg_attr(not(feature = "draft"), expect(dead_code, reason = "only the draft interface asks for statistics"))]
+    #[cfg_attr(
+        not(feature = "draft"),
+        expect(dead_code, reason = "only the draft interface asks for statistics")
+    )]
     version: c_int,
 }
 
@@ -273,12 +281,15 @@ pub unsafe extern "C" fn zmq_socket_monitor_pipes_stats(handle: *mut c_void) -> 
         if peers.is_empty() {
             return Err(crate::errno::EAGAIN);
         }
+        // libzmq learns of what was read in batches of half the mark, and counts so.
+        let batch = u64::from(handle.socket.options().send_hwm().div_ceil(2)).max(1);
         for peer in peers {
-            let numbers = [PIPES_STATS, 2, peer.queued_out, peer.queued_in];
+            let queued = peer.queued_out.next_multiple_of(batch);
+            let numbers = [PIPES_STATS, 2, queued, peer.queued_in];
             let mut frames: Vec<Frame> =
                 numbers.iter().map(|number| Frame::copy_from(&number.to_ne_bytes())).collect();
-            let endpoint = Frame::from(peer.endpoint.as_bytes());
-            frames.extend([endpoint.clone(), endpoint]);
+            let remote = if peer.remote.contains("://") { peer.remote } else { "ipc://".to_owned() };
+            frames.extend([Frame::from(peer.endpoint.as_bytes()), Frame::from(remote.as_bytes())]);
             if let Some(message) = Message::from_frames(frames) {
                 // A full queue drops: nobody reads.
                 let _ = pump.out.try_send(message);

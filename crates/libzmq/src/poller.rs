@@ -178,7 +178,11 @@ unsafe fn modify(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_poller_modify(handle: *mut c_void, target: *mut c_void, events: c_short) -> c_int {
+pub unsafe extern "C" fn zmq_poller_modify(
+    handle: *mut c_void,
+    target: *mut c_void,
+    events: c_short,
+) -> c_int {
     guarded(|| {
         // SAFETY: the caller's handles.
         unsafe {
@@ -306,17 +310,17 @@ unsafe fn wait(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_poller_wait(handle: *mut c_void, event: *mut Event, milliseconds: c_long) -> c_int {
+pub unsafe extern "C" fn zmq_poller_wait(
+    handle: *mut c_void,
+    event: *mut Event,
+    milliseconds: c_long,
+) -> c_int {
     guarded(|| {
         // SAFETY: the caller's handle and place.
         let waited = unsafe { wait(handle, event, 1, milliseconds) };
         if waited.is_err() && !event.is_null() {
-            let nothing = Event {
-                socket: std::ptr::null_mut(),
-                fd: NO_FD,
-                user_data: std::ptr::null_mut(),
-                events: 0,
-            };
+            let nothing =
+                Event { socket: std::ptr::null_mut(), fd: NO_FD, user_data: std::ptr::null_mut(), events: 0 };
             // SAFETY: not null; the caller's place.
             unsafe { event.write(nothing) };
         }

@@ -9,10 +9,12 @@ mod common;
 #[path = "interop/python.rs"]
 mod python;
 
+use std::process::Command;
+
 use child::Peer;
 use common::{DRIVERS, PATIENCE, fresh};
 use tamtam_zmq::SocketType::{Dealer, Pull, Push, Rep, Req, Router, Sub, XPub};
-use tamtam_zmq::{Context, Message, Socket, SocketType};
+use tamtam_zmq::{AllowList, Context, CurveKeyPair, Message, Options, Security, Socket, SocketType};
 
 /// The same script as in `interop/pyzmq_peer.py`.
 fn script() -> Vec<Message> {
@@ -27,11 +29,44 @@ fn script() -> Vec<Message> {
     messages
 }
 
-/// Runs a test with a Python process of the given type and role, everywhere.
+/// Runs a test with a Python process of the given type and role, everywhere: in clear, and encrypted with either side as the
+/// server.
 fn with(ours: SocketType, theirs: &str, role: &str, test: impl Fn(&Socket)) {
+    for curve in [None, Some(true), Some(false)] {
+        with_security(curve, ours, theirs, role, &test);
+    }
+}
+
+/// Names the case that a failed assertion belongs to.
+struct Named(String);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this was {}", self.0);
+        }
+    }
+}
+
+/// Sets CURVE on both sides; `we_serve`, or they do.
+fn secure(options: &mut Options, command: &mut Command, we_serve: bool) {
+    let (server, client) = (CurveKeyPair::generate().unwrap(), CurveKeyPair::generate().unwrap());
+    if we_serve {
+        let keys = format!("{} {} {}", client.public, *client.secret.to_z85(), server.public);
+        command.env("CURVE_CLIENT", keys);
+        options.set_security(Security::curve_server(server).allow(AllowList::keys([client.public])));
+    } else {
+        command.env("CURVE_SERVER", &*server.secret.to_z85()).env("CURVE_ALLOW", client.public.to_string());
+        options.set_security(Security::curve_client(client, server.public));
+    }
+}
+
+fn with_security(curve: Option<bool>, ours: SocketType, theirs: &str, role: &str, test: &impl Fn(&Socket)) {
     // An interpreter takes its time to start: each case has its turn with one of the drivers.
     let cases = [("tcp", true), ("ipc", true), ("tcp", false), ("ipc", false)];
-    for ((transport, we_bind), driver) in cases.into_iter().zip(DRIVERS.into_iter().cycle()) {
+    // Encryption does not care for the transport.
+    let cases = cases.into_iter().filter(|(transport, _)| curve.is_none() || *transport == "tcp");
+    for ((transport, we_bind), driver) in cases.zip(DRIVERS.into_iter().cycle()) {
         let Some(mut command) = python::script("interop/pyzmq_peer.py") else { return };
         let context = Context::new();
         let socket = Socket::new(&context, ours);
@@ -39,6 +74,9 @@ fn with(ours: SocketType, theirs: &str, role: &str, test: impl Fn(&Socket)) {
             .configure(|options| {
                 options.set_driver(driver).set_send_hwm(0).set_send_timeout(Some(PATIENCE));
                 options.set_receive_timeout(Some(PATIENCE));
+                if let Some(we_serve) = curve {
+                    secure(options, &mut command, we_serve);
+                }
             })
             .unwrap();
         if ours == Sub {
@@ -54,7 +92,10 @@ fn with(ours: SocketType, theirs: &str, role: &str, test: impl Fn(&Socket)) {
             socket.connect(line.strip_prefix("bound ").expect("an endpoint")).unwrap();
             peer
         };
+        let case = format!("{transport}, we bind: {we_bind}, curve, we serve: {curve:?}");
+        let named = Named(case);
         test(&socket);
+        drop(named);
         let name = peer.name().to_owned();
         assert_eq!(peer.finish(), ["done"], "{name}, {driver:?}");
         assert_eq!(socket.statistics().traffic.dropped.total(), 0);

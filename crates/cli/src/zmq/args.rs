@@ -7,6 +7,7 @@ use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use tamtam_zmq::SocketType;
 
+use super::security::SecurityArgs;
 use crate::codec::TypeName;
 use crate::output::Format;
 use crate::{help, units};
@@ -48,6 +49,9 @@ pub(crate) enum ZmqCommand {
     /// Print what happens to a socket's connections; it takes part as a real peer
     #[command(after_long_help = help::after(help::MONITOR))]
     Monitor(MonitorArgs),
+    /// Make a key pair for CURVE (--curve-server, --curve-client)
+    #[command(after_long_help = help::after(help::KEYGEN))]
+    Keygen(KeygenArgs),
 }
 
 /// Where a socket is attached, and how it behaves there.
@@ -74,6 +78,8 @@ pub(crate) struct LinkArgs {
     /// Print the socket's statistics on standard error at the end
     #[arg(long)]
     pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
 }
 
 /// Where the messages come from: --message, --file, or the lines of standard input.
@@ -322,6 +328,14 @@ pub(crate) struct MonitorArgs {
     /// End after this many events
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u64>,
+}
+
+/// `tamtam zmq keygen`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KeygenArgs {
+    /// Write both keys to this new file, which only its owner may read, and the public key to FILE.pub [default: print both]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 fn socket_type(text: &str) -> Result<SocketType, String> {

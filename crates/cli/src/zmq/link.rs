@@ -31,6 +31,7 @@ impl<'a> Link<'a> {
         args: &'a LinkArgs,
         adjust: impl FnOnce(&mut Options),
     ) -> Outcome<Self> {
+        let mut security = Ok(());
         let socket = Socket::new(&run.context, kind);
         socket
             .configure(|options| {
@@ -44,9 +45,11 @@ impl<'a> Link<'a> {
                 if let Some(identity) = &args.identity {
                     options.set_routing_id(identity.clone());
                 }
+                security = args.security.apply(options);
                 adjust(options);
             })
             .map_err(|error| Failure::usage(error.to_string()))?;
+        security?;
         Ok(Self { run, socket: Arc::new(socket), kind, args })
     }
 

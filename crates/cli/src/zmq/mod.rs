@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod exchange;
 mod input;
+mod keygen;
 mod link;
 mod monitor;
 mod pace;
@@ -10,6 +11,7 @@ mod proxy;
 mod receiver;
 mod replier;
 mod requester;
+mod security;
 mod sender;
 mod statistics;
 
@@ -41,5 +43,6 @@ fn execute(run: &Run, command: ZmqCommand) -> Outcome {
         ZmqCommand::Pair(args) => exchange::exchange(run, SocketType::Pair, &args, None),
         ZmqCommand::Proxy(args) => proxy::forward(run, &args),
         ZmqCommand::Monitor(args) => monitor::watch(run, &args),
+        ZmqCommand::Keygen(args) => keygen::generate(run, &args),
     }
 }

@@ -6,4 +6,5 @@ mod exchange;
 mod process;
 mod pubsub;
 mod schema;
+mod security;
 mod usage;

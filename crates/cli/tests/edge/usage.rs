@@ -55,7 +55,7 @@ fn bad_input_is_named_by_its_line() {
 #[test]
 fn help_documents_examples_and_exit_codes() {
     for command in
-        ["pub", "sub", "push", "pull", "req", "rep", "dealer", "router", "pair", "proxy", "monitor"]
+        ["pub", "sub", "push", "pull", "req", "rep", "dealer", "router", "pair", "proxy", "monitor", "keygen"]
     {
         let help = tamtam(["zmq", command, "--help"]);
         for part in ["Examples:", &format!("tamtam zmq {command} "), "Exit codes:", "6  data loss detected"] {

@@ -62,7 +62,8 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         ZAP_DOMAIN => Value::Text(options.zap_domain().clone().into_bytes()),
         ZAP_ENFORCE_DOMAIN => yes(*options.zap_enforce_domain()),
         ROUTER_NOTIFY => Value::Int(
-            c_int::from(*options.router_notify_connect()) | c_int::from(*options.router_notify_disconnect()) << 1,
+            c_int::from(*options.router_notify_connect())
+                | c_int::from(*options.router_notify_disconnect()) << 1,
         ),
         RECONNECT_STOP => Value::Int(
             c_int::from(*options.reconnect_stop_refused())

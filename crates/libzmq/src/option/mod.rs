@@ -55,7 +55,8 @@ pub(crate) fn set_defaults(options: &mut Options, kind: SocketType) {
         .set_backlog(100)
         .set_interruptible(true)
         .set_strict_marks(true)
-        .set_inproc_any_types(true);
+        .set_inproc_any_types(true)
+        .set_max_handshakes(0);
     if kind.subscribes() {
         options.set_linger(Some(Duration::ZERO));
     }

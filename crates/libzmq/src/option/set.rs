@@ -292,7 +292,9 @@ fn engine_option(option: c_int, value: Option<&[u8]>) -> Result<Change, c_int> {
         XSUB_VERBOSE_UNSUBSCRIBE => set!(set_xsub_verbose_unsubscribe, at_least(0, value)? != 0),
         ROUTER_NOTIFY => match int(value)? {
             events @ 0..=3 => change(move |options| {
-                options.set_router_notify_connect(events & 1 != 0).set_router_notify_disconnect(events & 2 != 0);
+                options
+                    .set_router_notify_connect(events & 1 != 0)
+                    .set_router_notify_disconnect(events & 2 != 0);
             }),
             _ => Err(EINVAL),
         },

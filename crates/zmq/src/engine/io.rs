@@ -89,7 +89,7 @@ impl Locked<'_> {
             } else if let Some(error) = self.write_unlocked(id) {
                 return self.write_failed(id, &error);
             }
-            if self.made_room(id) {
+            if self.made_room(id, false) {
                 self.wake();
             }
         }
@@ -128,6 +128,10 @@ impl Locked<'_> {
         }
         let before = Instant::now();
         match stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(conn.sealed.rest())]) {
+            Ok(0) => {
+                self.broken(id, "the kernel takes nothing");
+                Flushed::Stopped
+            }
             Ok(written) => {
                 state.policy.wrote(written, before.elapsed());
                 conn.sealed.written += written;
@@ -151,6 +155,7 @@ impl Locked<'_> {
             let mut turn = 0;
             while !sealed.is_empty() && turn < WRITE_TURN {
                 match stream::send_vectored(fd.as_fd(), &[io::IoSlice::new(sealed.rest())]) {
+                    Ok(0) => return (Some(io::ErrorKind::WriteZero.into()), before.elapsed()),
                     Ok(written) => {
                         sealed.written += written;
                         turn += written;
@@ -181,7 +186,7 @@ impl Locked<'_> {
         let Some(net) = self.peer_mut(id).and_then(|peer| peer.net_mut()) else { return Flushed::Stopped };
         if net.conn.as_ref().is_some_and(|conn| conn.sealed.is_empty()) {
             net.outbox.sealed_written();
-            if self.made_room(id) {
+            if self.made_room(id, false) {
                 self.wake();
             }
         }
@@ -220,7 +225,7 @@ impl Locked<'_> {
     }
 
     fn write_failed(&mut self, id: PeerId, error: &io::Error) {
-        if self.made_room(id) {
+        if self.made_room(id, true) {
             self.wake();
         }
         match error.kind() {

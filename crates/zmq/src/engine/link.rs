@@ -290,7 +290,8 @@ impl Locked<'_> {
         }
         if takes_turns(kind) {
             state.send_turn.add(id);
-            if state.made_room(id) || state.peer(id).is_some_and(|peer| matches!(peer.link, Link::Inproc(_)))
+            if state.made_room(id, false)
+                || state.peer(id).is_some_and(|peer| matches!(peer.link, Link::Inproc(_)))
             {
                 state.send_turn.activate(id);
             }

@@ -43,7 +43,9 @@ impl Core {
                 Prospect::Unroutable => return Err(SendError::Unroutable(message())),
                 Prospect::OutOfTurn => return Err(SendError::OutOfTurn(message())),
                 Prospect::Unsupported => return Err(SendError::Unsupported(message())),
-                Prospect::Full if matches!(patience, Patience::None) => return Err(SendError::Full(message())),
+                Prospect::Full if matches!(patience, Patience::None) => {
+                    return Err(SendError::Full(message()));
+                }
                 Prospect::Full if patience.is_over() => return Err(SendError::TimedOut(message())),
                 Prospect::Full => {}
             }

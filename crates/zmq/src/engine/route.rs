@@ -737,15 +737,17 @@ impl State {
         any
     }
 
-    /// After something was written to a peer: it can take messages again.
-    pub(crate) fn made_room(&mut self, id: PeerId) -> bool {
+    /// After something was written to a peer: it can take messages again. With `stalled` the kernel takes no more for now:
+    /// then any room counts, for nobody knows when there will be more.
+    pub(crate) fn made_room(&mut self, id: PeerId, stalled: bool) -> bool {
         let hwm = u64::from(self.options.send_hwm);
         let has_room = self.peer(id).is_some_and(|peer| match &peer.link {
             Link::Net(net) => {
                 let usable = net.dialed && !self.options.immediate
                     || net.conn.as_ref().is_some_and(|conn| conn.phase == Phase::Ready);
                 // Half the mark, as libzmq does: a sender woken for each message would wake a thousand times.
-                usable && (hwm == 0 || net.outbox.messages() <= hwm / 2)
+                let enough = if stalled { hwm.saturating_sub(1) } else { hwm / 2 };
+                usable && (hwm == 0 || net.outbox.messages() <= enough)
             }
             _ => false,
         });

@@ -8,6 +8,7 @@ mod publishing;
 mod reconnecting;
 mod relay;
 mod requests;
+mod security;
 mod streams;
 mod versions;
 

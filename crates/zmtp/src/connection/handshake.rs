@@ -18,6 +18,9 @@ use super::seal::{Opener, Sealer};
 use crate::error::ProtocolError;
 use crate::framing::{FrameHeader, Framing, Version, parse_header, widen};
 
+/// What libzmq's servers of PLAIN say (4.3.4, 4.3.5) where 24/ZMTP-PLAIN has `[5]ERROR`: a slip in an escape of theirs.
+const LIBZMQ_PLAIN_ERROR: &[u8] = b"^RROR";
+
 /// What encrypts and decrypts once the handshake is done.
 pub(super) type Ciphers = Box<(Sealer, Opener)>;
 
@@ -132,6 +135,10 @@ impl Handshake {
             let Some(body) = input.get(header_len..end) else {
                 return Ok(Step::Wait(end.saturating_sub(input.len())));
             };
+            if let (Steps::PlainClient(_), Some(data)) = (&self.steps, body.strip_prefix(LIBZMQ_PLAIN_ERROR))
+            {
+                return Err(Command { name: command::ERROR, data }.peer_error());
+            }
             let Some(command) = Command::parse(body)? else {
                 return Err(command::malformed(b"", "an empty body"));
             };

@@ -375,9 +375,11 @@ fn limits_hold_for_what_was_within() {
     assert_eq!(send(b"\0\x0a0123456789").messages(), ["0123456789".into()]);
     let over = send(b"\0\x0b0123456789a");
     assert_eq!(over.failure, Some(ProtocolError::MessageTooLarge { size: 11, limit: 10 }));
-    let command = b"\x04\x02\x20X";
-    assert!(
-        send(command).failure.is_some_and(|failure| failure.to_string().contains("longer than the body"))
+    let mut command = Vec::new();
+    put_command(&mut command, b"JOIN", &[0; 200]);
+    assert_eq!(
+        send(&command).failure,
+        Some(ProtocolError::MessageTooLarge { size: 205 + 33, limit: 100 + 33 })
     );
     let many = send(b"\x01\x01a\x01\x01b\x01\x01c\x01\x01d");
     assert_eq!(many.failure, Some(ProtocolError::TooManyFrames { limit: 3 }));
