@@ -266,7 +266,7 @@ unsafe fn wait(
         return Err(EFAULT);
     }
     let room = usize::try_from(room).map_err(|_| EINVAL)?;
-    if entries.is_empty() && milliseconds < 0 {
+    if milliseconds < 0 && entries.iter().all(|entry| entry.events == 0) {
         // Nobody would ever come.
         return Err(EFAULT);
     }

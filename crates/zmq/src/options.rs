@@ -104,6 +104,7 @@ options! {
     receive_timeout, set_receive_timeout: Option<Duration> = None;
     /// Sets the delay before the first attempt to reconnect; `None` is never again. Default 100 ms, later.
     ///
+    /// A peer that has refused us (wrong type, wrong key, not let in) is left alone for a second at least, doubling up to 32.
     /// Every delay is drawn between half and one and a half of its nominal value, so that many clients of one server
     /// do not come back in step.
     reconnect_interval, set_reconnect_interval: Option<Duration> = Some(Duration::from_millis(100));
