@@ -153,6 +153,6 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
 }
 
 /// Which types may be used from several threads in libzmq's terms, and have no `ZMQ_FD`; of ours all may.
-fn is_thread_safe(kind: SocketType) -> bool {
+pub(crate) fn is_thread_safe(kind: SocketType) -> bool {
     kind.is_single_part() || matches!(kind, SocketType::Radio | SocketType::Dish)
 }

@@ -13,9 +13,8 @@ use super::peer::Peer;
 use crate::monitor::{EventKind, HandshakeCause};
 use crate::options::Options;
 
-/// How long a peer that has refused us is left alone, the first time and at most; it doubles in between.
-const REBUFF_PAUSE: Duration = Duration::from_secs(1);
-const REBUFF_PAUSE_MAX: Duration = Duration::from_secs(32);
+/// How long a peer that has refused us again and again is left alone at most.
+const REFUSED_INTERVAL_MAX: Duration = Duration::from_secs(32);
 
 impl Locked<'_> {
     /// Tells whether a lost connection is tried again: it was not taken back, and closing still has something to send.
@@ -76,7 +75,8 @@ impl Locked<'_> {
             delay = base.saturating_mul(1 << dialer.failures.min(16)).min(max.max(base));
         }
         if let Some(times) = dialer.rebuffs.checked_sub(1) {
-            delay = delay.max(REBUFF_PAUSE.saturating_mul(1 << times.min(16)).min(REBUFF_PAUSE_MAX));
+            let pause = dialer.options.refused_interval;
+            delay = delay.max(pause.saturating_mul(1 << times.min(16)).min(REFUSED_INTERVAL_MAX.max(pause)));
         }
         dialer.failures = dialer.failures.saturating_add(1);
         // Between half and one and a half: clients of one server do not come back in step.
