@@ -90,7 +90,8 @@ options! {
     /// What happens at the mark is the socket type's: PUSH, DEALER, REQ, PAIR choose another peer or wait; PUB, XPUB and
     /// ROUTER drop and count (see [`set_xpub_nodrop`](Self::set_xpub_nodrop), [`set_router_mandatory`](Self::set_router_mandatory)).
     send_hwm, set_send_hwm: u32 = 1000;
-    /// Sets how many received messages may wait for the application, per peer; 0 means no bound. Default 1000, live.
+    /// Sets how many received messages may wait for the application, per peer; 0 means no bound. Default 1000, live
+    /// (for inproc peers: later).
     receive_hwm, set_receive_hwm: u32 = 1000;
     /// Sets how long messages that were not sent yet are kept after `close`; `None` is for ever. Default 5 s, live.
     linger, set_linger: Option<Duration> = Some(Duration::from_secs(5));
