@@ -9,10 +9,9 @@ use tamtam_zmq::PollItem;
 
 use crate::errno::{EAGAIN, EFAULT, EINVAL, ENOTSOCK, of_io};
 use crate::guard::guarded;
-use crate::option::is_thread_safe;
 use crate::poll::{at_hand, from_system, interest, of_ready, timeout, to_system};
 use crate::registry::Registry;
-use crate::socket::socket;
+use crate::socket::{Handle, socket};
 
 static POLLERS: Registry<Mutex<Poller>> = Registry::new(0x7A70_6C72);
 
@@ -351,9 +350,7 @@ pub unsafe extern "C" fn zmq_poller_fd(handle: *mut c_void, place: *mut RawFd) -
         }
         // As with libzmq, only where a socket has no descriptor of its own.
         // SAFETY: handles of ours, which may be closed by now.
-        let is_needed = |entry: &Entry| {
-            unsafe { socket(entry.socket) }.is_ok_and(|target| is_thread_safe(target.kind()))
-        };
+        let is_needed = |entry: &Entry| unsafe { socket(entry.socket) }.is_ok_and(Handle::is_thread_safe);
         if !poller.entries.iter().any(is_needed) {
             return Err(EINVAL);
         }

@@ -6,7 +6,6 @@ mod security;
 mod set;
 
 use std::ffi::{c_int, c_void};
-pub(crate) use self::get::is_thread_safe;
 use std::time::Duration;
 
 use tamtam_zmq::{Options, SocketType};
