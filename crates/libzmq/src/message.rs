@@ -184,16 +184,22 @@ impl Msg {
         Frame::copy_from(inline.get(..usize::from(self.inline_len)).unwrap_or_default())
     }
 
-    /// Lets everything go that the message holds; it is no message then.
+    /// Lets everything go that the message holds; it is no message then. A free function runs before this returns.
     pub(crate) fn clear(&mut self) {
+        drop_unlocked(self.take_all());
+    }
+
+    /// As [`clear`](Self::clear) for a message that was sent: a free function runs some time later.
+    pub(crate) fn give_away(&mut self) {
+        drop(self.take_all());
+    }
+
+    fn take_all(&mut self) -> Option<Arc<Content>> {
         let kind = std::mem::replace(&mut self.kind, 0);
-        if kind == SHARED {
-            // SAFETY: the kind says which part of the union is alive; from `Arc::into_raw`, this message's own count.
-            let content = unsafe { Arc::from_raw(self.body.shared.content) };
-            drop_unlocked(content);
-        }
         self.drop_profile();
         self.set_group(None);
+        // SAFETY: the kind says which part of the union is alive; from `Arc::into_raw`, this message's own count.
+        (kind == SHARED).then(|| unsafe { Arc::from_raw(self.body.shared.content) })
     }
 
     /// Makes a second message of the same body.

@@ -2,12 +2,13 @@
 //!
 //! The last reference to a caller's buffer may go anywhere, also deep inside the engine with a socket's lock held, and the
 //! free function may use any socket (Python's sends on one). So what goes while we are not sure that no lock is held
-//! is queued; the next call into the library that ends runs it, or else a thread made for it.
+//! is handed to a thread made for it (where there is none, to the next call that ends). That a message was sent is no reason to
+//! free its buffer before the call returns either: programs ask afterwards whether it is still in use.
 
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, Once, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 /// `zmq_free_fn`.
 pub(crate) type FreeFn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
@@ -55,54 +56,57 @@ pub(crate) fn release(release: Release) {
         UNLOCKED.set(true);
         return;
     }
-    start();
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner).push(release);
-    PENDING.store(true, Ordering::Release);
-    ARRIVED.notify_one();
+    if has_thread() {
+        ARRIVED.notify_one();
+    } else {
+        // The next call that ends runs it.
+        PENDING.store(true, Ordering::Release);
+    }
 }
 
-/// Runs what is queued; called where no lock is held.
+/// Runs what is queued where there is no thread to do it; called where no lock is held.
 #[inline]
 pub(crate) fn run_pending() {
     if PENDING.load(Ordering::Acquire) {
+        PENDING.store(false, Ordering::Release);
         run_queue();
     }
 }
 
 #[cold]
 fn run_queue() {
-    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
-    PENDING.store(false, Ordering::Release);
-    let queued = std::mem::take(&mut *queue);
-    drop(queue);
+    let queued = std::mem::take(&mut *QUEUE.lock().unwrap_or_else(PoisonError::into_inner));
     queued.into_iter().for_each(Release::run);
 }
 
-/// Starts the thread that runs what no call comes by to run. A fork's child has none: its calls run what they queue.
-fn start() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        let (mut all, mut old): (libc::sigset_t, libc::sigset_t) =
-            // SAFETY: a signal set may be all zeroes; it is filled before use.
-            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-        // SAFETY: both sets are valid; signals are the application's: the new thread inherits a mask that blocks all of
-        // them, ours is put back.
-        unsafe {
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
-        }
-        // Without a thread, the calls that come by run it all.
-        let _ = std::thread::Builder::new().name("tamtam-free".to_owned()).spawn(|| {
-            loop {
-                let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
-                while queue.is_empty() {
-                    queue = ARRIVED.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                }
-                drop(queue);
-                run_queue();
+/// Tells whether there is the thread that runs what is queued; starts it when it is first asked. A fork's child has none.
+fn has_thread() -> bool {
+    static PROCESS: OnceLock<Option<u32>> = OnceLock::new();
+    *PROCESS.get_or_init(|| start().then(std::process::id)) == Some(std::process::id())
+}
+
+fn start() -> bool {
+    let (mut all, mut old): (libc::sigset_t, libc::sigset_t) =
+        // SAFETY: a signal set may be all zeroes; it is filled before use.
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    // SAFETY: both sets are valid; signals are the application's: the new thread inherits a mask that blocks all of them, and
+    // ours is put back below.
+    unsafe {
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
+    }
+    let started = std::thread::Builder::new().name("tamtam-free".to_owned()).spawn(|| {
+        loop {
+            let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+            while queue.is_empty() {
+                queue = ARRIVED.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-        });
-        // SAFETY: `old` was written above.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut()) };
+            drop(queue);
+            run_queue();
+        }
     });
+    // SAFETY: `old` was written above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut()) };
+    started.is_ok()
 }

@@ -194,7 +194,7 @@ pub(crate) unsafe fn send_message(
     // What is refused stays the caller's as it was.
     let envelope = Envelope { routing_id: message.routing_id(), group: Some(message.group()) };
     handle.send_part(message.frame(), envelope, flags)?;
-    message.clear();
+    message.give_away();
     *message = Msg::empty();
     Ok(size)
 }

@@ -87,6 +87,7 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         SOCKS_PROXY => Value::Text(options.socks_proxy().clone().unwrap_or_default().into_bytes()),
         SOCKS_USERNAME => Value::Text(options.socks_username().clone().unwrap_or_default().into_bytes()),
         SOCKS_PASSWORD => Value::Text(options.socks_password().expose().as_bytes().to_vec()),
+        LOOPBACK_FASTPATH => yes(settings.loopback_fastpath),
         RCVMORE => yes(handle.more.load(Ordering::Relaxed)),
         EVENTS => {
             drop(settings);

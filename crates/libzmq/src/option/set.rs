@@ -111,7 +111,12 @@ pub(super) fn set(handle: &Handle, option: c_int, value: Option<&[u8]>) -> Resul
         }
         // What these would change is ours to choose: batches, and a system that is not ours.
         IN_BATCH_SIZE | OUT_BATCH_SIZE => return at_least(1, value).map(|_| ()),
-        LOOPBACK_FASTPATH | ONLY_FIRST_SUBSCRIBE => return int(value).map(|_| ()),
+        ONLY_FIRST_SUBSCRIBE => return int(value).map(|_| ()),
+        LOOPBACK_FASTPATH => {
+            let wanted = boolean(value)?;
+            handle.settings().loopback_fastpath = wanted;
+            return Ok(());
+        }
         USE_FD => {
             let fd = at_least(-1, value)?;
             let mut settings = handle.settings();
