@@ -60,7 +60,9 @@ impl PipeEnd {
 pub(crate) enum Lookup {
     Bound(Arc<Core>),
     /// The end is kept until somebody binds the name; instead of some other ends, if there were too many.
-    Pending { given_up: Vec<PipeEnd> },
+    Pending {
+        given_up: Vec<PipeEnd>,
+    },
 }
 
 /// The bound of one direction: the sum of both sides' marks, none if either has none.
