@@ -117,7 +117,7 @@ fn a_burst_beyond_a_strict_mark_is_refused() {
             let mut received = 0;
             if strict {
                 // A machine that stops us for a moment ends the burst as well, and another one begins.
-                let exactly = common::becomes_true(PATIENCE, || {
+                let exactly = becomes_true(PATIENCE, || {
                     let mut sent = 0;
                     while publisher.try_send("x").is_ok() {
                         sent += 1;
@@ -157,7 +157,7 @@ fn a_mandatory_router_can_be_held_to_its_mark() {
         let mut peer = RawPeer::connect(&router.bind(&fresh(transport)).unwrap());
         peer.handshake("DEALER", "X");
         router.wait_for_peers(1, PATIENCE).unwrap();
-        let exactly = common::becomes_true(PATIENCE, || {
+        let exactly = becomes_true(PATIENCE, || {
             let mut sent = 0;
             let error = loop {
                 match router.try_send(common::message(&["X", "x"])) {

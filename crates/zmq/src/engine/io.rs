@@ -78,9 +78,9 @@ impl Locked<'_> {
             if net.outbox.bytes() < UNLOCKED_BYTES {
                 let fd = Arc::clone(&conn.fd);
                 let before = Instant::now();
-                let result = net
-                    .outbox
-                    .write_with(&mut state.pool, |slices| stream::send_vectored(fd.as_fd(), slices));
+                let result = net.outbox.write_with(net.framing, &mut state.pool, |slices| {
+                    stream::send_vectored(fd.as_fd(), slices)
+                });
                 match result {
                     Ok(0) => return self.broken(id, "the kernel takes nothing"),
                     Ok(written) => state.policy.wrote(written, before.elapsed()),
@@ -213,12 +213,12 @@ impl Locked<'_> {
         let net = state.peers.get_mut(id.0 as usize)?.as_mut()?.net_mut().filter(|net| net.born == born)?;
         if let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) {
             conn.writing = false;
-            net.outbox.put_back(batch, written, &mut state.pool);
+            net.outbox.put_back(batch, written, net.framing, &mut state.pool);
             return error;
         }
         if std::mem::take(&mut net.batch_out) {
             // The connection was lost, the queue stays: from the start of the message that was cut.
-            net.outbox.put_back(batch, written, &mut state.pool);
+            net.outbox.put_back(batch, written, net.framing, &mut state.pool);
             net.outbox.rewind(net.framing);
         }
         None
