@@ -204,10 +204,10 @@ fn monitor(
         handle.socket.stop_monitor();
         old.finish();
     }
-    let Some(address) = address.filter(|_| events != 0) else { return Ok(()) };
     let kind = SocketType::from_number(kind)
         .filter(|kind| matches!(kind, SocketType::Pair | SocketType::Pub | SocketType::Push))
         .ok_or(EINVAL)?;
+    let Some(address) = address.filter(|_| events != 0) else { return Ok(()) };
     let out = Socket::new(&handle.context.engine, kind);
     let linger = out.configure(|options| {
         options.set_linger(Some(Duration::ZERO)).set_send_hwm(0);

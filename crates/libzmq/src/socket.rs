@@ -53,6 +53,11 @@ impl Handle {
         self.socket.socket_type()
     }
 
+    /// Whether it may be used from several threads in libzmq's terms, and has no `ZMQ_FD`; of ours all may.
+    pub(crate) fn is_thread_safe(&self) -> bool {
+        self.kind().is_single_part() || matches!(self.kind(), SocketType::Radio | SocketType::Dish)
+    }
+
     pub(crate) fn outgoing(&self) -> MutexGuard<'_, Vec<Frame>> {
         self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -105,9 +105,13 @@ options! {
     receive_timeout, set_receive_timeout: Option<Duration> = None;
     /// Sets the delay before the first attempt to reconnect; `None` is never again. Default 100 ms, later.
     ///
+    /// A peer that has refused us is left alone for longer: see [`set_refused_interval`](Self::set_refused_interval).
     /// Every delay is drawn between half and one and a half of its nominal value, so that many clients of one server
     /// do not come back in step.
     reconnect_interval, set_reconnect_interval: Option<Duration> = Some(Duration::from_millis(100));
+    /// Sets the delay before the next attempt after a handshake in which the other end refused us (wrong socket type, wrong
+    /// key, not let in): it would only refuse again. Doubles each time, up to 32 s. Default 1 s, later.
+    refused_interval, set_refused_interval: Duration = Duration::from_secs(1);
     /// Sets the ceiling up to which the delay doubles after each failure; `None` keeps it constant. Default 5 s, later.
     reconnect_interval_max, set_reconnect_interval_max: Option<Duration> = Some(Duration::from_secs(5));
     /// Sets whether a connection is given up when nobody listens there (`ConnectionRefused`). Default false, later.

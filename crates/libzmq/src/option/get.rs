@@ -94,7 +94,7 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         }
         FD => {
             drop(settings);
-            if is_thread_safe(handle.kind()) {
+            if handle.is_thread_safe() {
                 return Err(EINVAL);
             }
             if handle.edge.get().is_none() {
@@ -106,7 +106,7 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         }
         TAMTAM_FD_LEVEL => Value::Int(handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd()),
         TYPE => number(handle.kind().number()),
-        THREAD_SAFE => yes(is_thread_safe(handle.kind())),
+        THREAD_SAFE => yes(handle.is_thread_safe()),
         LAST_ENDPOINT => Value::Text(handle.socket.last_endpoint().unwrap_or_default().into_bytes()),
         // A STREAM has none of its own: it says how the peer of the last connection is addressed.
         ROUTING_ID if handle.kind() == SocketType::Stream => {
@@ -150,9 +150,4 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         }),
         _ => return Err(EINVAL),
     })
-}
-
-/// Which types may be used from several threads in libzmq's terms, and have no `ZMQ_FD`; of ours all may.
-fn is_thread_safe(kind: SocketType) -> bool {
-    kind.is_single_part() || matches!(kind, SocketType::Radio | SocketType::Dish)
 }

@@ -56,7 +56,9 @@ pub(crate) fn set_defaults(options: &mut Options, kind: SocketType) {
         .set_interruptible(true)
         .set_strict_marks(true)
         .set_inproc_any_types(true)
-        .set_max_handshakes(0);
+        .set_max_handshakes(0)
+        // libzmq gives such a peer up for good.
+        .set_refused_interval(Duration::from_secs(5));
     if kind.subscribes() {
         options.set_linger(Some(Duration::ZERO));
     }

@@ -667,6 +667,7 @@ impl Locked<'_> {
         let endpoint = Arc::clone(&peer.endpoint);
         self.tell(&endpoint, Some(id), EventKind::HandshakeFailed { reason: reason.clone(), cause });
         self.stop_dialing_if(id, |options| options.reconnect_stop_handshake_failed);
+        self.rebuffed(id, cause);
         self.connect_failed(id, &reason);
     }
 
