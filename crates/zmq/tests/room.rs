@@ -10,7 +10,8 @@ use common::{
     reserved, text,
 };
 use tamtam_zmq::{
-    Context, Dealer, Pull, Push, Readiness, Rep, Req, Router, SendError, Socket, SocketType, Sub, XPub,
+    Context, CurveKeyPair, Dealer, Driver, Options, Pull, Push, Readiness, Rep, Req, Router, Security,
+    SendError, Socket, SocketType, Sub, XPub,
 };
 
 const NOTHING: Readiness = Readiness { readable: false, writable: false };
@@ -178,9 +179,9 @@ fn a_mandatory_router_can_be_held_to_its_mark() {
 /// there is. All that the marks allow is taken.
 #[test]
 fn a_sender_goes_on_when_writing_stalls_below_the_mark() {
-    over_the_network(|transport, driver| {
+    let test = |transport: &str, driver: Driver, [bound, connected]: [Security; 2]| {
         let context = Context::new();
-        let narrow = |o: &mut tamtam_zmq::Options| {
+        let narrow = |o: &mut Options| {
             o.set_driver(driver)
                 .set_send_hwm(500)
                 .set_receive_hwm(500)
@@ -188,11 +189,11 @@ fn a_sender_goes_on_when_writing_stalls_below_the_mark() {
                 .set_receive_buffer(Some(2048))
                 .set_linger(Some(Duration::ZERO));
         };
-        let push = Push::with(&context, narrow).unwrap();
+        let push = Push::with(&context, |o| narrow(o.set_security(bound.clone()))).unwrap();
         let endpoint = push.bind(&fresh(transport)).unwrap();
         let pulls: Vec<Pull> = (0..4)
             .map(|_| {
-                let pull = Pull::with(&context, narrow).unwrap();
+                let pull = Pull::with(&context, |o| narrow(o.set_security(connected.clone()))).unwrap();
                 pull.connect(&endpoint).unwrap();
                 pull
             })
@@ -205,7 +206,16 @@ fn a_sender_goes_on_when_writing_stalls_below_the_mark() {
         for pull in &pulls {
             pull.recv_timeout(PATIENCE).unwrap();
         }
-    });
+    };
+    for driver in DRIVERS {
+        for transport in ["tcp", "ws", "ipc"] {
+            test(transport, driver, [Security::null(), Security::null()]);
+        }
+        // What is sealed ahead of the kernel counts as written when it is, too.
+        let (server, client) = (CurveKeyPair::generate().unwrap(), CurveKeyPair::generate().unwrap());
+        let connected = Security::curve_client(client, server.public);
+        test("tcp", driver, [Security::curve_server(server), connected]);
+    }
 }
 
 /// For loops that wait for an edge: after a look, whatever comes makes the descriptor readable anew.

@@ -172,8 +172,9 @@ impl Locked<'_> {
         let Some(conn) = conn else { return Flushed::Stopped };
         conn.writing = false;
         conn.sealed = sealed;
+        let progress = self.sealed_progress(id);
         match error {
-            None => self.sealed_progress(id),
+            None => progress,
             Some(error) => {
                 self.write_failed(id, &error);
                 Flushed::Stopped
@@ -181,14 +182,12 @@ impl Locked<'_> {
         }
     }
 
-    /// Sealed bytes were written: once all are, the messages in them are.
+    /// Sealed bytes were written, and with them the messages that end there.
     fn sealed_progress(&mut self, id: PeerId) -> Flushed {
         let Some(net) = self.peer_mut(id).and_then(|peer| peer.net_mut()) else { return Flushed::Stopped };
-        if net.conn.as_ref().is_some_and(|conn| conn.sealed.is_empty()) {
-            net.outbox.sealed_written();
-            if self.made_room(id, false) {
-                self.wake();
-            }
+        let written = net.conn.as_ref().map_or(0, |conn| conn.sealed.written);
+        if net.outbox.sealed_written(written) > 0 && self.made_room(id, false) {
+            self.wake();
         }
         Flushed::Some
     }

@@ -136,8 +136,8 @@ pub(crate) struct Outbox {
     begun: Vec<Segment>,
     /// Messages not yet written to their end, those that were taken out to be sealed included.
     messages: u64,
-    /// Messages that were taken out to be sealed and are not written yet.
-    sealed: u64,
+    /// Messages that were taken out to be sealed and are not written to their end: where each ends in what was sealed.
+    sealed: VecDeque<usize>,
     bytes: usize,
     /// Which chunk (its address, as a name only) the last message from a chunk stood in, and where it ended.
     chunk_end: (usize, usize),
@@ -283,8 +283,10 @@ impl Outbox {
             self.messages -= dropped;
             return dropped;
         }
-        let (sealed, dropped) = (self.sealed, self.messages - self.sealed);
-        *self = Self { sealed, messages: sealed, ..Self::default() };
+        let sealed = std::mem::take(&mut self.sealed);
+        let messages = sealed.len() as u64;
+        let dropped = self.messages - messages;
+        *self = Self { sealed, messages, ..Self::default() };
         dropped
     }
 
@@ -358,7 +360,9 @@ impl Outbox {
             let Some(body) = body else { break };
             connection.seal_frame(header.more, body, out);
             within = header.more;
-            self.sealed += u64::from(!header.more);
+            if !header.more {
+                self.sealed.push_back(out.len());
+            }
             self.take_off(header.header_len + body_len, pool);
         }
     }
@@ -383,17 +387,20 @@ impl Outbox {
         }
     }
 
-    /// What was sealed is written.
-    pub(crate) fn sealed_written(&mut self) {
-        self.messages -= self.sealed;
-        self.sealed = 0;
+    /// So many bytes of what was sealed are written; returns how many messages thereby are.
+    pub(crate) fn sealed_written(&mut self, bytes: usize) -> u64 {
+        let mut count = 0;
+        while self.sealed.front().is_some_and(|&end| end <= bytes) {
+            self.sealed.pop_front();
+            count += 1;
+        }
+        self.messages -= count;
+        count
     }
 
-    /// What was sealed will never be written; returns how many messages that were.
+    /// What was sealed will not be written any further; returns how many messages are lost.
     pub(crate) fn give_up_sealed(&mut self) -> u64 {
-        let lost = self.sealed;
-        self.sealed_written();
-        lost
+        self.sealed_written(usize::MAX)
     }
 
     /// Calls `write` with the front of the queue as slices; takes away what it wrote.
