@@ -435,6 +435,18 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// A name that `mkstemp` gave out is a file of no bytes: its owner means it to be bound.
+    #[test]
+    fn an_empty_file_is_replaced() {
+        let scratch = Scratch::new();
+        let path = scratch.path("a");
+        fs::write(&path, "").unwrap();
+        let listener = listen(&path).unwrap();
+        assert_alive(&listener);
+        drop(listener);
+        assert!(!path.exists());
+    }
+
     #[test]
     fn what_is_not_a_stream_socket_stays() {
         let scratch = Scratch::new();
