@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use crate::errno::EINVAL;
+use crate::errno::{EFAULT, EINVAL};
 use crate::guard::guarded;
 use crate::socket::socket;
 
@@ -33,7 +33,11 @@ pub unsafe extern "C" fn tamtam_socket_statistics(
     guarded(|| {
         // SAFETY: the caller's handle.
         let handle = unsafe { socket(handle) }?;
-        if out.is_null() || size < size_of::<u64>() {
+        handle.check_context()?;
+        if out.is_null() {
+            return Err(EFAULT);
+        }
+        if size < size_of::<u64>() {
             return Err(EINVAL);
         }
         let known = handle.socket.statistics();

@@ -181,6 +181,9 @@ impl Context {
         }
         drop(tables);
         self.core.background.stop();
+        if self.is_shut_down() {
+            self.core.drop_pending();
+        }
         true
     }
 
@@ -219,6 +222,7 @@ impl Drop for Context {
         // Every socket is closed by now; some may linger, each for its own time.
         let _ = self.core.wait_for_sockets(Instant::now(), None);
         self.core.background.stop();
+        self.core.drop_pending();
     }
 }
 
@@ -257,6 +261,14 @@ impl ContextCore {
         drop(tables);
         self.closed.notify_all();
         pending
+    }
+
+    /// Nobody can bind a name any more: what waits for that is dropped. Such a pipe holds its socket, and that one this
+    /// context: it would all stay for ever.
+    fn drop_pending(&self) {
+        let pending = std::mem::take(&mut self.tables().pending);
+        // Callers' code may run: not under the lock.
+        drop(pending);
     }
 
     /// Waits until one socket is closed for good.
