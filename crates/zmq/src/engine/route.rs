@@ -412,6 +412,7 @@ impl Locked<'_> {
                 if let Pattern::Request(turn) = &mut self.pattern {
                     turn.sent(peer, id);
                 }
+                self.turn_has_come();
                 Ok(())
             }
             Err(error) => {
@@ -451,6 +452,7 @@ impl Locked<'_> {
             },
             Reply::PeerGone => self.retired.dropped.unroutable += 1,
         }
+        self.turn_has_come();
         Ok(())
     }
 
