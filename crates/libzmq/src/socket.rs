@@ -34,6 +34,8 @@ pub(crate) struct Handle {
     /// `ZMQ_RCVMORE`.
     pub(crate) more: AtomicBool,
     pub(crate) edge: OnceLock<Edge>,
+    /// `TAMTAM_FD_LEVEL` was asked for: the descriptor is to say what is there, not what is new.
+    pub(crate) level: AtomicBool,
     pub(crate) settings: Mutex<Settings>,
     pub(crate) monitor: Mutex<Option<Pump>>,
     /// Calls of `zmq_close` that found it open: of several, one closes.
@@ -67,6 +69,13 @@ impl Handle {
 
     pub(crate) fn monitor(&self) -> MutexGuard<'_, Option<Pump>> {
         self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something to receive is left: who watches the level has to see it.
+    pub(crate) fn keep_level(&self) {
+        if self.level.load(Ordering::Relaxed) {
+            self.socket.keep_readable();
+        }
     }
 
     /// Every call on a socket whose context was shut down says so.
@@ -123,6 +132,7 @@ pub unsafe extern "C" fn zmq_socket(handle: *mut c_void, kind: c_int) -> *mut c_
             incoming: Mutex::default(),
             more: AtomicBool::new(false),
             edge: OnceLock::new(),
+            level: AtomicBool::new(false),
             settings: Mutex::new(settings),
             monitor: Mutex::default(),
             closes: AtomicU32::new(0),
