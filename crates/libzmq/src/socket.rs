@@ -34,6 +34,8 @@ pub(crate) struct Handle {
     /// `ZMQ_RCVMORE`.
     pub(crate) more: AtomicBool,
     pub(crate) edge: OnceLock<Edge>,
+    /// `TAMTAM_FD_LEVEL` was asked for: the descriptor is to say what is there, not what is new.
+    pub(crate) level: AtomicBool,
     pub(crate) settings: Mutex<Settings>,
     pub(crate) monitor: Mutex<Option<Pump>>,
 }
@@ -70,6 +72,13 @@ impl Handle {
 
     pub(crate) fn monitor(&self) -> MutexGuard<'_, Option<Pump>> {
         self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something to receive is left: who watches the level has to see it.
+    pub(crate) fn keep_level(&self) {
+        if self.level.load(Ordering::Relaxed) {
+            self.socket.keep_readable();
+        }
     }
 
     /// Every call on a socket whose context was shut down says so.
@@ -126,6 +135,7 @@ pub unsafe extern "C" fn zmq_socket(handle: *mut c_void, kind: c_int) -> *mut c_
             incoming: Mutex::default(),
             more: AtomicBool::new(false),
             edge: OnceLock::new(),
+            level: AtomicBool::new(false),
             settings: Mutex::new(settings),
             monitor: Mutex::default(),
         }))

@@ -129,6 +129,9 @@ impl Handle {
                 }
                 drop(incoming);
                 self.more.store(part.more, Ordering::Relaxed);
+                if part.more {
+                    self.keep_level();
+                }
                 return Ok(part);
             }
         }
@@ -150,6 +153,8 @@ impl Handle {
             incoming.profile.clone_from(&profile);
             incoming.routing_id = routing_id;
             self.is_receiving.store(true, Ordering::Relaxed);
+            drop(incoming);
+            self.keep_level();
         }
         Ok(Part { frame, more, profile, routing_id, group: None })
     }

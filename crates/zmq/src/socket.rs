@@ -679,6 +679,14 @@ impl Socket {
         self.readiness()
     }
 
+    /// Makes the socket's descriptor readable again until the next look. For loops that come back for what they have left:
+    /// [`look`](Self::look) makes the descriptor wait for something new, whatever is there already.
+    pub fn keep_readable(&self) {
+        if let Some(mut locked) = self.core.operate() {
+            locked.wake();
+        }
+    }
+
     /// Tells what can be done now without waiting.
     #[must_use]
     pub fn readiness(&self) -> Readiness {

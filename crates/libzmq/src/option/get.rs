@@ -11,7 +11,7 @@ use super::Value;
 use super::numbers::*;
 use crate::edge::Edge;
 use crate::errno::{EINVAL, of_io};
-use crate::poll::{at_hand, of_ready};
+use crate::poll::{POLLIN, at_hand, of_ready};
 use crate::socket::Handle;
 
 /// What libzmq says unless told otherwise; our batches are not set by an option.
@@ -46,7 +46,11 @@ fn events(handle: &Handle) -> c_int {
         edge.reset();
     }
     const BOTH: i16 = 3;
-    c_int::from(at_hand(handle, BOTH) | of_ready(handle.socket.look()))
+    let found = at_hand(handle, BOTH) | of_ready(handle.socket.look());
+    if found & POLLIN != 0 {
+        handle.keep_level();
+    }
+    c_int::from(found)
 }
 
 /// `ZMQ_FD`.
@@ -109,7 +113,15 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         SOCKS_USERNAME => Value::Text(options.socks_username().clone().unwrap_or_default().into_bytes()),
         SOCKS_PASSWORD => Value::Text(options.socks_password().expose().as_bytes().to_vec()),
         LOOPBACK_FASTPATH => yes(settings.loopback_fastpath),
-        TAMTAM_FD_LEVEL => Value::Int(handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd()),
+        TAMTAM_FD_LEVEL => {
+            drop(settings);
+            let number = handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd();
+            handle.level.store(true, Ordering::Relaxed);
+            if handle.is_receiving.load(Ordering::Relaxed) {
+                handle.keep_level();
+            }
+            Value::Int(number)
+        }
         THREAD_SAFE => yes(handle.is_thread_safe()),
         LAST_ENDPOINT => Value::Text(handle.socket.last_endpoint().unwrap_or_default().into_bytes()),
         // A STREAM has none of its own: it says how the peer of the last connection is addressed.
