@@ -392,7 +392,10 @@ impl Socket {
     #[inline]
     pub fn recv_with_profile(&self, wait: bool) -> Result<(Message, Option<Arc<PeerProfile>>), RecvError> {
         let look = |state: &mut crate::engine::core::State, message: Message| {
-            let profile = message.peer().and_then(|peer| state.profile(peer));
+            let profile = match message.peer() {
+                Some(peer) => state.profile(peer),
+                None => state.gone_sender.take(),
+            };
             (message, profile)
         };
         match self.core.receive_with(Patience::None, look) {

@@ -63,7 +63,40 @@ fn the_profile_of_a_peer_that_is_gone_is_told_with_its_last_message() {
             assert_eq!(text(&message), expected, "{transport} {driver:?}");
             let profile = profile.unwrap_or_else(|| panic!("{transport} {driver:?} {expected}"));
             assert_eq!(profile.property(c"Socket-Type"), Some(c"PUSH"));
+            let is_ip = transport == "tcp";
+            assert_eq!(profile.address(), is_ip.then_some("127.0.0.1"), "{transport} {driver:?}");
         }
+    });
+}
+
+/// A poll has seen the message, its sender goes, and another peer gets its number: who sent it does not change thereby.
+#[test]
+fn a_message_that_a_poll_has_seen_is_its_senders_whoever_comes_after() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let pull = Socket::new(&context, SocketType::Pull);
+        pull.configure(driven_by(driver)).unwrap();
+        let endpoint = pull.bind(&fresh(transport)).unwrap();
+        let connect = |name: &'static str| {
+            let push = Push::with(&context, |o| {
+                o.set_driver(driver).add_metadata("X-Name", Bytes::from_static(name.as_bytes()));
+            })
+            .unwrap();
+            push.connect(&endpoint).unwrap();
+            pull.wait_for_peers(1, PATIENCE).unwrap();
+            push
+        };
+        let first = connect("one");
+        first.send("from one").unwrap();
+        eventually("it is seen", || pull.readiness().readable);
+        first.close_within(PATIENCE).unwrap();
+        eventually("it is gone", || {
+            pull.statistics().queued_in == 1 && pull.peers().is_empty()
+        });
+        let _second = connect("two");
+        let (message, profile) = pull.recv_with_profile(true).unwrap();
+        assert_eq!((text(&message).as_str(), message.peer()), ("from one", None), "{transport} {driver:?}");
+        assert_eq!(profile.unwrap().property(c"X-Name"), Some(c"one"), "{transport} {driver:?}");
     });
 }
 

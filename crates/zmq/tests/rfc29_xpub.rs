@@ -387,3 +387,38 @@ fn distinct_topics_are_counted_at_both_ends() {
         eventually("none", || xpub.topics_count() == 0);
     });
 }
+
+/// A request whose peer is gone by the time it is taken is nobody's, also when another peer has got its number.
+#[test]
+fn a_manual_xpub_subscribes_nobody_in_place_of_one_that_is_gone() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let xpub = XPub::with(&context, |o| {
+            o.set_driver(driver).set_xpub_manual(true);
+        })
+        .unwrap();
+        let endpoint = xpub.bind(&fresh(transport)).unwrap();
+        let sub = |topic: &str| {
+            let sub = Sub::with(&context, driven_by(driver)).unwrap();
+            sub.subscribe(topic);
+            sub.connect(&endpoint).unwrap();
+            sub
+        };
+        let queued_in = |count| {
+            eventually("it has come", || {
+                let _ = xpub.subscriber_count();
+                xpub.statistics().queued_in == count
+            });
+        };
+        let first = sub("first");
+        queued_in(1);
+        drop(first);
+        queued_in(2);
+        let _second = sub("second");
+        queued_in(3);
+        assert_eq!(notices(&xpub, 1), [b"\x01first"]);
+        assert!(xpub.subscribe_last("secret").is_err(), "{transport} {driver:?}");
+        assert_eq!(notices(&xpub, 2), [&b"\x00first"[..], b"\x01second"]);
+        xpub.subscribe_last("second").unwrap();
+    });
+}

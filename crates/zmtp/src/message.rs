@@ -166,6 +166,12 @@ impl Message {
         self.peer = peer.0;
     }
 
+    /// Forgets which peer sent the message: it is gone, and its number may be given to another one.
+    #[inline]
+    pub const fn clear_peer(&mut self) {
+        self.peer = NOBODY;
+    }
+
     /// Returns the number of the peer that sent the message to a SERVER or PEER, or that it is to be sent to by one; 0 if
     /// there is none. It is no part of the message on the wire.
     ///

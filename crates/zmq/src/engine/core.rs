@@ -22,6 +22,7 @@ use super::write_policy::WritePolicy;
 use crate::context::ContextCore;
 use crate::monitor::{EventKind, MonitorEvent, MonitorQueue};
 use crate::options::Options;
+use crate::profile::PeerProfile;
 use crate::statistics::Traffic;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd::EventFd;
@@ -133,6 +134,8 @@ pub(crate) struct State {
     /// Messages that the socket itself has for the application (XPUB's notices), and the one that a poll looked ahead.
     pub(crate) notices: VecDeque<Message>,
     pub(crate) ahead: Option<Message>,
+    /// What is known of the sender of the message looked ahead at, or taken last, if that peer is gone.
+    pub(crate) gone_sender: Option<Arc<PeerProfile>>,
     pub(crate) takes: u32,
     /// Turns taken since there was last nothing to take.
     pub(crate) run: u32,
@@ -253,6 +256,7 @@ impl Core {
                 net_peers: Vec::new(),
                 notices: VecDeque::new(),
                 ahead: None,
+                gone_sender: None,
                 takes: 0,
                 run: 0,
                 set: None,

@@ -23,7 +23,11 @@ impl Locked<'_> {
     pub(crate) fn take(&mut self) -> Result<Message, RecvError> {
         let message = match self.ahead.take() {
             Some(message) => message,
-            None => self.choose()?,
+            None => {
+                // What it tells belonged to the message before.
+                self.gone_sender = None;
+                self.choose()?
+            }
         };
         let mut bytes = message.byte_len() as u64;
         let state = &mut **self;
@@ -452,7 +456,13 @@ impl Locked<'_> {
     pub(crate) fn look_ahead(&mut self) -> bool {
         if self.ahead.is_none() {
             match self.choose() {
-                Ok(message) => self.ahead = Some(message),
+                Ok(mut message) => {
+                    // A peer may go with its last message.
+                    if message.peer().is_some_and(|peer| self.peer(peer).is_none()) {
+                        message.clear_peer();
+                    }
+                    (self.ahead, self.gone_sender) = (Some(message), None);
+                }
                 Err(_) => return false,
             }
         }

@@ -445,6 +445,10 @@ impl Locked<'_> {
                 if publishing.last == Some(id) {
                     publishing.last = None;
                 }
+                // Whoever acts on what it asked for must not act on another peer that gets its number.
+                for notice in state.notices.iter_mut().filter(|notice| notice.peer() == Some(id)) {
+                    notice.clear_peer();
+                }
             }
             _ => {}
         }
@@ -547,6 +551,11 @@ impl Locked<'_> {
             state.net_peers.retain(|&peer| peer != id);
             return;
         }
+        if !peer.inbox.is_empty() || state.ahead.as_ref().is_some_and(|ahead| ahead.peer() == Some(id)) {
+            // Where it came from is told with what still waits, and only the connection knows it.
+            let _kept = state.profile(id);
+        }
+        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let Some(net) = peer.net_mut() else { return };
         let Some(conn) = net.conn.take() else { return };
         // What was sealed for this connection no other one can use.
@@ -619,10 +628,22 @@ impl Locked<'_> {
         self.remove_peer(id);
     }
 
+    /// The message that a poll looked ahead at outlives its sender, whose number may soon be another one's.
+    fn orphan_ahead(&mut self, id: PeerId) {
+        let state = &mut **self;
+        if state.ahead.as_ref().is_some_and(|ahead| ahead.peer() == Some(id)) {
+            state.gone_sender = state.profile(id);
+            if let Some(ahead) = &mut state.ahead {
+                ahead.clear_peer();
+            }
+        }
+    }
+
     /// The peer is forgotten; its counters stay in the socket's totals.
     pub(crate) fn remove_peer(&mut self, id: PeerId) {
         self.drop_connection(id);
         self.detach(id);
+        self.orphan_ahead(id);
         let state = &mut **self;
         let Some(mut peer) = state.peers.get_mut(id.0 as usize).and_then(Option::take) else { return };
         state.recv_turn.remove(id);
