@@ -128,6 +128,8 @@ fn run(name: &str) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let program = compile(name);
     let mut child = Command::new(program)
+        // A size that no memory holds is an error that programs see, under the sanitizer as well.
+        .env("ASAN_OPTIONS", "allocator_may_return_null=1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -136,8 +138,8 @@ fn run(name: &str) {
     let output = child.stdout.take().map(gather);
     let errors = child.stderr.take().map(gather);
     let outcome = finish(&mut child);
-    let [output, errors] = [output, errors]
-        .map(|reader| reader.and_then(|reader| reader.join().ok()).unwrap_or_default());
+    let [output, errors] =
+        [output, errors].map(|reader| reader.and_then(|reader| reader.join().ok()).unwrap_or_default());
     println!("{output}{errors}");
     assert_eq!(outcome, Some(true), "{name} (none: it did not end in time)\n{output}{errors}");
 }
