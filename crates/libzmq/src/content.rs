@@ -124,10 +124,7 @@ pub(crate) fn into_frame(content: Arc<Content>, size: usize) -> Frame {
     }
     let travelling = Travelling { content, size };
     if size < REFERENCE_MIN {
-        // A caller's buffer goes back at once.
-        let frame = Frame::copy_from(travelling.as_ref());
-        crate::release::drop_unlocked(travelling);
-        return frame;
+        return Frame::copy_from(travelling.as_ref());
     }
     Frame::from_bytes(Bytes::from_owner(travelling))
 }

@@ -32,7 +32,7 @@ fn errno() -> c_int {
 }
 
 pub(crate) fn of_io(error: &io::Error) -> c_int {
-    error.raw_os_error().unwrap_or(match error.kind() {
+    error.raw_os_error().unwrap_or_else(|| match error.kind() {
         io::ErrorKind::AddrInUse => EADDRINUSE,
         io::ErrorKind::PermissionDenied => libc::EACCES,
         io::ErrorKind::NotFound => libc::ENODEV,

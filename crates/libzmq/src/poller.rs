@@ -11,7 +11,7 @@ use crate::errno::{EAGAIN, EFAULT, EINVAL, ENOTSOCK, of_io};
 use crate::guard::guarded;
 use crate::poll::{at_hand, from_system, interest, of_ready, timeout, to_system};
 use crate::registry::Registry;
-use crate::socket::socket;
+use crate::socket::{Handle, socket};
 
 static POLLERS: Registry<Mutex<Poller>> = Registry::new(0x7A70_6C72);
 
@@ -266,7 +266,7 @@ unsafe fn wait(
         return Err(EFAULT);
     }
     let room = usize::try_from(room).map_err(|_| EINVAL)?;
-    if entries.is_empty() && milliseconds < 0 {
+    if milliseconds < 0 && entries.iter().all(|entry| entry.events == 0) {
         // Nobody would ever come.
         return Err(EFAULT);
     }
@@ -348,7 +348,10 @@ pub unsafe extern "C" fn zmq_poller_fd(handle: *mut c_void, place: *mut RawFd) -
         if place.is_null() {
             return Err(EFAULT);
         }
-        if !poller.entries.iter().any(|entry| !entry.socket.is_null()) {
+        // As with libzmq, only where a socket has no descriptor of its own.
+        // SAFETY: handles of ours, which may be closed by now.
+        let is_needed = |entry: &Entry| unsafe { socket(entry.socket) }.is_ok_and(Handle::is_thread_safe);
+        if !poller.entries.iter().any(is_needed) {
             return Err(EINVAL);
         }
         if poller.outer.is_none() {

@@ -2,12 +2,15 @@
 //!
 //! The last reference to a caller's buffer may go anywhere, also deep inside the engine with a socket's lock held, and the
 //! free function may use any socket (Python's sends on one). So what goes while we are not sure that no lock is held
-//! is queued; the next call into the library that ends runs it, or else a thread made for it.
+//! is handed to a thread made for it (where there is none, to the next call that ends). That a message was sent is no reason to
+//! free its buffer before the call returns either: programs ask afterwards whether it is still in use.
 
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, Once, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::spawn::spawn;
 
 /// `zmq_free_fn`.
 pub(crate) type FreeFn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
@@ -29,13 +32,26 @@ impl Release {
     }
 }
 
-static QUEUE: Mutex<Vec<Release>> = Mutex::new(Vec::new());
+/// What is to be run, and whether the thread is at it.
+struct Queue {
+    waiting: Vec<Release>,
+    is_running: bool,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: Vec::new(), is_running: false });
+static IDLE: Condvar = Condvar::new();
 static ARRIVED: Condvar = Condvar::new();
 static PENDING: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// A message of the caller's is being closed: no lock is held.
     static UNLOCKED: Cell<bool> = const { Cell::new(false) };
+    /// This is the thread that runs what is queued.
+    static IS_FREEING: Cell<bool> = const { Cell::new(false) };
+}
+
+fn queue() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Drops a value of the caller's at a place where no lock is held: free functions run at once.
@@ -55,54 +71,61 @@ pub(crate) fn release(release: Release) {
         UNLOCKED.set(true);
         return;
     }
-    start();
-    QUEUE.lock().unwrap_or_else(PoisonError::into_inner).push(release);
-    PENDING.store(true, Ordering::Release);
-    ARRIVED.notify_one();
+    queue().waiting.push(release);
+    if has_thread() {
+        ARRIVED.notify_one();
+    } else {
+        // The next call that ends runs it.
+        PENDING.store(true, Ordering::Release);
+    }
 }
 
-/// Runs what is queued; called where no lock is held.
+/// Runs what is queued where there is no thread to do it; called where no lock is held.
 #[inline]
 pub(crate) fn run_pending() {
     if PENDING.load(Ordering::Acquire) {
+        PENDING.store(false, Ordering::Release);
         run_queue();
     }
 }
 
 #[cold]
 fn run_queue() {
-    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
-    PENDING.store(false, Ordering::Release);
-    let queued = std::mem::take(&mut *queue);
-    drop(queue);
+    let queued = std::mem::take(&mut queue().waiting);
     queued.into_iter().for_each(Release::run);
 }
 
-/// Starts the thread that runs what no call comes by to run. A fork's child has none: its calls run what they queue.
-fn start() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        let (mut all, mut old): (libc::sigset_t, libc::sigset_t) =
-            // SAFETY: a signal set may be all zeroes; it is filled before use.
-            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-        // SAFETY: both sets are valid; signals are the application's: the new thread inherits a mask that blocks all of
-        // them, ours is put back.
-        unsafe {
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
-        }
-        // Without a thread, the calls that come by run it all.
-        let _ = std::thread::Builder::new().name("tamtam-free".to_owned()).spawn(|| {
-            loop {
-                let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
-                while queue.is_empty() {
-                    queue = ARRIVED.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                }
-                drop(queue);
-                run_queue();
+/// Tells whether there is the thread that runs what is queued; starts it when it is first asked. A fork's child has none.
+fn has_thread() -> bool {
+    static PROCESS: OnceLock<Option<u32>> = OnceLock::new();
+    *PROCESS.get_or_init(|| start().then(std::process::id)) == Some(std::process::id())
+}
+
+fn start() -> bool {
+    spawn("tamtam-free", || {
+        loop {
+            let mut queue = queue();
+            while queue.waiting.is_empty() {
+                queue = ARRIVED.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-        });
-        // SAFETY: `old` was written above.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut()) };
-    });
+            queue.is_running = true;
+            drop(queue);
+            IS_FREEING.set(true);
+            run_queue();
+            self::queue().is_running = false;
+            IDLE.notify_all();
+        }
+    })
+    .is_ok()
+}
+
+/// Waits until what is queued has run: a program may take its buffers' memory away when its context is gone.
+pub(crate) fn wait_until_idle() {
+    if !has_thread() || IS_FREEING.get() {
+        return;
+    }
+    let mut queue = queue();
+    while queue.is_running || !queue.waiting.is_empty() {
+        queue = IDLE.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -38,8 +38,6 @@ pub(crate) struct Handle {
     pub(crate) level: AtomicBool,
     pub(crate) settings: Mutex<Settings>,
     pub(crate) monitor: Mutex<Option<Pump>>,
-    /// Calls of `zmq_close` that found it open: of several, one closes.
-    closes: AtomicU32,
 }
 
 /// The parts of a message that were not asked for yet.
@@ -53,6 +51,11 @@ pub(crate) struct Incoming {
 impl Handle {
     pub(crate) fn kind(&self) -> SocketType {
         self.socket.socket_type()
+    }
+
+    /// Whether it may be used from several threads in libzmq's terms, and has no `ZMQ_FD`; of ours all may.
+    pub(crate) fn is_thread_safe(&self) -> bool {
+        self.kind().is_single_part() || matches!(self.kind(), SocketType::Radio | SocketType::Dish)
     }
 
     pub(crate) fn outgoing(&self) -> MutexGuard<'_, Vec<Frame>> {
@@ -135,7 +138,6 @@ pub unsafe extern "C" fn zmq_socket(handle: *mut c_void, kind: c_int) -> *mut c_
             level: AtomicBool::new(false),
             settings: Mutex::new(settings),
             monitor: Mutex::default(),
-            closes: AtomicU32::new(0),
         }))
     })
 }
@@ -144,18 +146,17 @@ pub unsafe extern "C" fn zmq_socket(handle: *mut c_void, kind: c_int) -> *mut c_
 pub unsafe extern "C" fn zmq_close(handle: *mut c_void) -> c_int {
     guarded(|| {
         // SAFETY: the caller's handle.
-        let closed = unsafe { SOCKETS.retire(handle) }.ok_or(ENOTSOCK)?;
-        if closed.closes.fetch_add(1, Ordering::AcqRel) == 0 {
-            closed.socket.shut();
-            let frames = std::mem::take(&mut *closed.outgoing());
-            let incoming = std::mem::take(&mut *closed.incoming());
-            crate::release::drop_unlocked((frames, incoming));
-            let pump = closed.monitor().take();
-            if let Some(pump) = pump {
-                pump.finish();
-            }
-            closed.context.dismiss();
+        let retired = unsafe { SOCKETS.retire(handle) }.ok_or(ENOTSOCK)?;
+        let closed = retired.value().ok_or(ENOTSOCK)?;
+        closed.socket.shut();
+        let frames = std::mem::take(&mut *closed.outgoing());
+        let incoming = std::mem::take(&mut *closed.incoming());
+        crate::release::drop_unlocked((frames, incoming));
+        if let Some(pump) = closed.monitor().take() {
+            // It ends when what lingers is sent; nobody waits for that here.
+            pump.let_go();
         }
+        closed.context.dismiss();
         Ok(0)
     })
 }

@@ -255,7 +255,7 @@ impl ContextCore {
         let pending: Vec<PipeEnd> = tables
             .pending
             .values_mut()
-            .flat_map(|ends| ends.extract_if(.., |end| end.from.id == id && end.rx.is_empty()))
+            .flat_map(|ends| ends.extract_if(.., |end| end.from.id == id && !end.has_messages()))
             .collect();
         tables.pending.retain(|_, ends| !ends.is_empty());
         drop(tables);
@@ -296,7 +296,13 @@ impl ContextCore {
             }
             tables = self.closed.wait_timeout(tables, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        // Nobody is left to bind the names that messages of closed sockets wait for.
+        let unclaimed: Vec<PipeEnd> = std::mem::take(&mut tables.pending).into_values().flatten().collect();
+        tables.lost.0 += unclaimed.iter().map(PipeEnd::messages).sum::<u64>();
         let (messages, bytes) = tables.lost;
+        drop(tables);
+        // Dropping a message may run callers' code.
+        drop(unclaimed);
         if messages > 0 && deadline.is_some() {
             let text = format!("{messages} messages ({bytes} bytes) were not sent and are dropped");
             return Err(ShutdownError { waiting_for: vec![text], waited: began.elapsed() });
@@ -326,18 +332,21 @@ impl ContextCore {
         }
     }
 
-    /// Looks up an inproc name. If nobody has bound it, keeps the end until somebody does.
+    /// Looks up an inproc name. If nobody has bound it, keeps the end until somebody does. Called under a socket's lock: what
+    /// is given up is dropped later.
     pub(crate) fn look_up_name(&self, name: &Arc<str>, end: PipeEnd) -> (Lookup, Option<PipeEnd>) {
         let mut tables = self.tables();
         if let Some(core) = tables.names.get(name) {
             return (Lookup::Bound(Arc::clone(core)), Some(end));
         }
         let pending = tables.pending.entry(Arc::clone(name)).or_default();
-        // Ends whose sockets are closed by now need no room.
+        // Where there are too many, closed sockets give up what they sent.
+        let mut given_up = Vec::new();
         if pending.len() >= PENDING_MAX {
-            pending.retain(|end| !end.rx.is_abandoned());
+            given_up.extend(pending.extract_if(.., |end| end.rx.is_abandoned()));
         }
         pending.push(end);
-        (Lookup::Pending, None)
+        tables.lost.0 += given_up.iter().map(PipeEnd::messages).sum::<u64>();
+        (Lookup::Pending { given_up }, None)
     }
 }

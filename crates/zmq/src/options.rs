@@ -90,7 +90,8 @@ options! {
     /// What happens at the mark is the socket type's: PUSH, DEALER, REQ, PAIR choose another peer or wait; PUB, XPUB and
     /// ROUTER drop and count (see [`set_xpub_nodrop`](Self::set_xpub_nodrop), [`set_router_mandatory`](Self::set_router_mandatory)).
     send_hwm, set_send_hwm: u32 = 1000;
-    /// Sets how many received messages may wait for the application, per peer; 0 means no bound. Default 1000, live.
+    /// Sets how many received messages may wait for the application, per peer; 0 means no bound. Default 1000, live
+    /// (for inproc peers: later).
     receive_hwm, set_receive_hwm: u32 = 1000;
     /// Sets how long messages that were not sent yet are kept after `close`; `None` is for ever. Default 5 s, live.
     linger, set_linger: Option<Duration> = Some(Duration::from_secs(5));
@@ -104,9 +105,13 @@ options! {
     receive_timeout, set_receive_timeout: Option<Duration> = None;
     /// Sets the delay before the first attempt to reconnect; `None` is never again. Default 100 ms, later.
     ///
+    /// A peer that has refused us is left alone for longer: see [`set_refused_interval`](Self::set_refused_interval).
     /// Every delay is drawn between half and one and a half of its nominal value, so that many clients of one server
     /// do not come back in step.
     reconnect_interval, set_reconnect_interval: Option<Duration> = Some(Duration::from_millis(100));
+    /// Sets the delay before the next attempt after a handshake in which the other end refused us (wrong socket type, wrong
+    /// key, not let in): it would only refuse again. Doubles each time, up to 32 s. Default 1 s, later.
+    refused_interval, set_refused_interval: Duration = Duration::from_secs(1);
     /// Sets the ceiling up to which the delay doubles after each failure; `None` keeps it constant. Default 5 s, later.
     reconnect_interval_max, set_reconnect_interval_max: Option<Duration> = Some(Duration::from_secs(5));
     /// Sets whether a connection is given up when nobody listens there (`ConnectionRefused`). Default false, later.

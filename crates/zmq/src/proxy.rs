@@ -142,10 +142,12 @@ pub struct Proxy<'a> {
     attended: Option<Attended<'a>>,
 }
 
+type Act<'a> = dyn FnMut(Message, &ProxyControl) -> Result<(), ProxyError> + 'a;
+
 /// A socket that is looked after beside the two that are proxied.
 struct Attended<'a> {
     socket: &'a Socket,
-    act: Box<dyn FnMut(Message, &ProxyControl) -> Result<(), ProxyError> + 'a>,
+    act: Box<Act<'a>>,
 }
 
 impl std::fmt::Debug for Attended<'_> {

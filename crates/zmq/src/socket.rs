@@ -101,6 +101,12 @@ impl Socket {
         self.core.inspect().map(|locked| (*locked.options).clone()).unwrap_or_default()
     }
 
+    /// Returns the options as they are now, shared: what is set later does not show there.
+    #[must_use]
+    pub fn shared_options(&self) -> Arc<Options> {
+        self.core.inspect().map(|locked| Arc::clone(&locked.options)).unwrap_or_default()
+    }
+
     /// Binds to an endpoint; returns it with wildcards resolved, as [`unbind`](Self::unbind) and a peer's `connect` want it.
     ///
     /// # Errors

@@ -205,3 +205,31 @@ fn a_monitor_may_be_dropped() {
     push.send("x").unwrap();
     pull.recv_timeout(PATIENCE).unwrap();
 }
+
+#[test]
+fn a_monitor_that_is_stopped_gets_its_last_event() {
+    for driver in DRIVERS {
+        let context = Context::new();
+        let pull = Pull::with(&context, driven_by(driver)).unwrap();
+        let socket: &tamtam_zmq::Socket = pull.as_ref();
+        // Without one there is nothing to stop.
+        socket.stop_monitor();
+        let monitor = pull.monitor(10);
+        let endpoint = pull.bind(&fresh("tcp")).unwrap();
+        expect(&monitor, &endpoint, &["listening"]);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| monitor.recv());
+            assert!(!becomes_true(A_WHILE, || waiting.is_finished()));
+            socket.stop_monitor();
+            assert_eq!(waiting.join().unwrap().map(|event| kind(&event)), Some("stopped"), "{driver:?}");
+        });
+        let push = Push::with(&context, driven_by(driver)).unwrap();
+        push.connect(&endpoint).unwrap();
+        pull.wait_for_peers(1, PATIENCE).unwrap();
+        assert!(monitor.try_recv().is_none(), "it gets no more");
+        // The next one begins where it is made.
+        let next = pull.monitor(10);
+        drop(push);
+        expect(&next, &endpoint, &["disconnected"]);
+    }
+}

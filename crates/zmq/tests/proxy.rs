@@ -349,3 +349,69 @@ fn proxies_can_be_chained() {
         }
     }
 }
+
+/// Commands come on a socket of their own, and are acted on beside the traffic, also while the proxy pauses.
+#[test]
+fn commands_are_attended_to_beside_the_traffic() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let front = Pull::with(&context, driven_by(driver)).unwrap();
+        let back = Push::with(&context, driven_by(driver)).unwrap();
+        let commands = Rep::with(&context, driven_by(driver)).unwrap();
+        let steer = Req::with(&context, driven_by(driver)).unwrap();
+        steer.connect(&commands.bind(&fresh(transport)).unwrap()).unwrap();
+        let source = Push::with(&context, driven_by(driver)).unwrap();
+        source.connect(&front.bind(&fresh(transport)).unwrap()).unwrap();
+        let sink = Pull::with(&context, driven_by(driver)).unwrap();
+        sink.connect(&back.bind(&fresh(transport)).unwrap()).unwrap();
+        let running = std::thread::spawn(move || {
+            Proxy::new(&front, &back)
+                .attend(&commands, |command, control| {
+                    match command.as_slice() {
+                        b"PAUSE" => control.pause(),
+                        b"RESUME" => control.resume(),
+                        b"TERMINATE" => control.terminate(),
+                        _ => {}
+                    }
+                    let handed_on = control.statistics().messages_front_to_back;
+                    Ok(commands.send(handed_on.to_string())?)
+                })
+                .run()
+        });
+        let command = |command: &str| {
+            steer.send(command).unwrap();
+            text(&steer.recv_timeout(PATIENCE).unwrap())
+        };
+        let next = || sink.recv_timeout(PATIENCE).map(|message| text(&message));
+        source.send("a").unwrap();
+        assert_eq!(next(), Ok("a".into()), "{transport} {driver:?}");
+        // The proxy counts when it has handed on all that there was.
+        eventually("it is counted", || command("STATISTICS") == "1");
+        command("PAUSE");
+        source.send("b").unwrap();
+        assert_eq!(sink.recv_timeout(A_WHILE), Err(RecvError::TimedOut), "{transport} {driver:?}");
+        assert_eq!(command("STATISTICS"), "1");
+        command("RESUME");
+        assert_eq!(next(), Ok("b".into()), "{transport} {driver:?}");
+        command("TERMINATE");
+        assert_eq!(ends(running).messages_front_to_back, 2);
+    });
+}
+
+#[test]
+fn an_error_of_who_attends_ends_the_proxy() {
+    let context = Context::new();
+    let front = Pull::new(&context);
+    let back = Push::new(&context);
+    let commands = Pair::new(&context);
+    let steer = Pair::new(&context);
+    steer.connect(&commands.bind(&fresh("inproc")).unwrap()).unwrap();
+    steer.send("x").unwrap();
+    let running = std::thread::spawn(move || {
+        Proxy::new(&front, &back)
+            .attend(&commands, |_, _| Err(ProxyError::Receive(RecvError::TimedOut)))
+            .run()
+    });
+    eventually("the proxy ends", || running.is_finished());
+    assert!(matches!(running.join().unwrap(), Err(ProxyError::Receive(RecvError::TimedOut))));
+}

@@ -386,7 +386,9 @@ fn sub_tells_publishers_what_it_wants() {
         hears(b"\x09SUBSCRIBEbefore");
         subscriber.subscribe("a");
         hears(b"\x09SUBSCRIBEa");
+        // Once more is told as well: an XPUB that is verbose wants to know. The cancellation is told once nothing is left.
         subscriber.subscribe("a");
+        hears(b"\x09SUBSCRIBEa");
         subscriber.unsubscribe("a").unwrap();
         subscriber.subscribe("b");
         hears(b"\x09SUBSCRIBEb");

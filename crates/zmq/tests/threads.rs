@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use common::wire::RawPeer;
 use common::{
-    A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, eventually, everywhere, fresh, message,
+    A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, becomes_true, driven_by, eventually, everywhere, fresh, message,
     over_the_network, text,
 };
 use tamtam_zmq::{
@@ -347,10 +346,11 @@ fn a_signal_interrupts_a_wait_that_may_be_interrupted() {
         action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
         assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
     }
-    for (transport, interruptible) in [("tcp", true), ("ipc", true), ("tcp", false), ("ipc", false)] {
+    for (transport, interruptible) in TRANSPORTS.into_iter().flat_map(|name| [(name, true), (name, false)]) {
         let context = Context::new();
         let pull = Pull::with(&context, |o| _ = o.set_interruptible(interruptible)).unwrap();
-        let mut peer = RawPeer::connect_as(&pull.bind(&fresh(transport)).unwrap(), "PUSH");
+        let push = Push::new(&context);
+        push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
         pull.wait_for_peers(1, PATIENCE).unwrap();
         let waiting = std::thread::spawn(move || pull.recv_timeout(PATIENCE));
         let signal = || {
@@ -364,7 +364,7 @@ fn a_signal_interrupts_a_wait_that_may_be_interrupted() {
             assert_eq!(waiting.join().unwrap(), Err(RecvError::Interrupted), "{transport}");
         } else {
             assert!(!becomes_true(A_WHILE, signal), "{transport}: it waits on");
-            peer.send_message(&[b"x"]);
+            push.send("x").unwrap();
             assert_eq!(text(&waiting.join().unwrap().unwrap()), "x");
         }
     }

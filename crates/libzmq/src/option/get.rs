@@ -53,8 +53,29 @@ fn events(handle: &Handle) -> c_int {
     c_int::from(found)
 }
 
+/// `ZMQ_FD`.
+fn descriptor(handle: &Handle) -> Result<c_int, c_int> {
+    if handle.is_thread_safe() {
+        return Err(EINVAL);
+    }
+    if handle.edge.get().is_none() {
+        let edge = Edge::new(&handle.socket).map_err(|error| of_io(&error))?;
+        // Another thread may have been faster; its edge counts.
+        let _ = handle.edge.set(edge);
+    }
+    Ok(handle.edge.get().ok_or(EINVAL)?.number())
+}
+
 pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, c_int> {
-    let options = handle.socket.options();
+    // What is asked for with every message comes first.
+    match option {
+        RCVMORE => return Ok(yes(handle.more.load(Ordering::Relaxed))),
+        EVENTS => return Ok(Value::Int(events(handle))),
+        TYPE => return Ok(number(handle.kind().number())),
+        FD => return descriptor(handle).map(Value::Int),
+        _ => {}
+    }
+    let options = handle.socket.shared_options();
     let settings = handle.settings();
     Ok(match option {
         AFFINITY => Value::Uint64(settings.affinity),
@@ -91,23 +112,7 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         SOCKS_PROXY => Value::Text(options.socks_proxy().clone().unwrap_or_default().into_bytes()),
         SOCKS_USERNAME => Value::Text(options.socks_username().clone().unwrap_or_default().into_bytes()),
         SOCKS_PASSWORD => Value::Text(options.socks_password().expose().as_bytes().to_vec()),
-        RCVMORE => yes(handle.more.load(Ordering::Relaxed)),
-        EVENTS => {
-            drop(settings);
-            Value::Int(events(handle))
-        }
-        FD => {
-            drop(settings);
-            if is_thread_safe(handle.kind()) {
-                return Err(EINVAL);
-            }
-            if handle.edge.get().is_none() {
-                let edge = Edge::new(&handle.socket).map_err(|error| of_io(&error))?;
-                // Another thread may have been faster; its edge counts.
-                let _ = handle.edge.set(edge);
-            }
-            Value::Int(handle.edge.get().ok_or(EINVAL)?.number())
-        }
+        LOOPBACK_FASTPATH => yes(settings.loopback_fastpath),
         TAMTAM_FD_LEVEL => {
             drop(settings);
             let number = handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd();
@@ -117,8 +122,7 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
             }
             Value::Int(number)
         }
-        TYPE => number(handle.kind().number()),
-        THREAD_SAFE => yes(is_thread_safe(handle.kind())),
+        THREAD_SAFE => yes(handle.is_thread_safe()),
         LAST_ENDPOINT => Value::Text(handle.socket.last_endpoint().unwrap_or_default().into_bytes()),
         // A STREAM has none of its own: it says how the peer of the last connection is addressed.
         ROUTING_ID if handle.kind() == SocketType::Stream => {
@@ -162,9 +166,4 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         }),
         _ => return Err(EINVAL),
     })
-}
-
-/// Which types may be used from several threads in libzmq's terms, and have no `ZMQ_FD`; of ours all may.
-fn is_thread_safe(kind: SocketType) -> bool {
-    kind.is_single_part() || matches!(kind, SocketType::Radio | SocketType::Dish)
 }

@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) rate: c_int,
     pub(crate) recovery_interval: c_int,
     pub(crate) multicast_max_tpdu: c_int,
+    pub(crate) loopback_fastpath: bool,
     /// For the next call of `zmq_connect`.
     pub(crate) connect_routing_id: Option<Vec<u8>>,
     /// The bound descriptor that a bind shall take over, -1 for none; once it has, it is only remembered.
@@ -38,6 +39,7 @@ impl Default for Settings {
             rate: 100,
             recovery_interval: 10_000,
             multicast_max_tpdu: 1500,
+            loopback_fastpath: false,
             connect_routing_id: None,
             use_fd: -1,
             fd_is_used: false,
@@ -56,7 +58,9 @@ pub(crate) fn set_defaults(options: &mut Options, kind: SocketType) {
         .set_interruptible(true)
         .set_strict_marks(true)
         .set_inproc_any_types(true)
-        .set_max_handshakes(0);
+        .set_max_handshakes(0)
+        // libzmq gives such a peer up for good.
+        .set_refused_interval(Duration::from_secs(5));
     if kind.subscribes() {
         options.set_linger(Some(Duration::ZERO));
     }

@@ -108,6 +108,8 @@ pub(crate) struct Dialer {
     pub(crate) options: Arc<Options>,
     /// Failures since the last success.
     pub(crate) failures: u32,
+    /// Handshakes since the last success in which the other end refused us.
+    pub(crate) rebuffs: u32,
     /// No more attempts, by the `reconnect_stop` options.
     pub(crate) stopped: bool,
 }
@@ -404,6 +406,7 @@ impl Locked<'_> {
             tcp: tcp_options(&options),
             options: Arc::clone(&options),
             failures: 0,
+            rebuffs: 0,
             stopped: false,
         }));
         if let Some(peer) = self.peer_mut(peer) {

@@ -34,6 +34,16 @@ pub(crate) struct PipeEnd {
 }
 
 impl PipeEnd {
+    /// Tells whether messages of the connecting socket may wait in here, and not just its subscriptions.
+    pub(crate) fn has_messages(&mut self) -> bool {
+        self.from.kind.can_send() && !self.rx.is_empty()
+    }
+
+    /// Returns how many messages wait in here; an XSUB's, among its subscriptions, are not told apart.
+    pub(crate) fn messages(&self) -> u64 {
+        if self.from.kind.subscribes() || !self.from.kind.can_send() { 0 } else { self.rx.len() }
+    }
+
     pub(crate) fn into_link(self) -> Link {
         let other = Arc::new(OnceLock::from(Other { core: self.from, info: self.info, marks: self.marks }));
         Link::Inproc(Inproc {
@@ -49,13 +59,20 @@ impl PipeEnd {
 /// What connecting to a name came to.
 pub(crate) enum Lookup {
     Bound(Arc<Core>),
-    /// The end is kept until somebody binds the name.
-    Pending,
+    /// The end is kept until somebody binds the name; instead of some other ends, if there were too many.
+    Pending {
+        given_up: Vec<PipeEnd>,
+    },
 }
 
 /// The bound of one direction: the sum of both sides' marks, none if either has none.
 pub(super) fn bound(send: u32, receive: u32) -> u64 {
     if send == 0 || receive == 0 { u64::MAX } else { u64::from(send) + u64::from(receive) }
+}
+
+/// The bound of what is sent to a name that nobody has bound yet.
+pub(super) fn bound_alone(send: u32) -> u64 {
+    if send == 0 { u64::MAX } else { u64::from(send) }
 }
 
 fn info(kind: SocketType, options: &Options) -> Box<PeerInfo> {
@@ -136,7 +153,7 @@ impl Locked<'_> {
         let endpoint: Arc<str> = text.into();
         // Until the name is bound, only our own marks are known.
         let (send, receive) = (self.options.send_hwm, self.options.receive_hwm);
-        let (tx, their_rx) = ring(if send == 0 { u64::MAX } else { u64::from(send) });
+        let (tx, their_rx) = ring(bound_alone(send));
         let (their_tx, rx) = ring(bound(send, receive));
         let taker = Arc::new(OnceLock::new());
         let (latest_out, latest_in) = (Latest::default(), Latest::default());
@@ -151,7 +168,10 @@ impl Locked<'_> {
             marks: (send, receive),
             any_types: self.options.inproc_any_types,
         };
-        let (lookup, end) = core.context.look_up_name(&endpoint, end);
+        let (mut lookup, end) = core.context.look_up_name(&endpoint, end);
+        if let Lookup::Pending { given_up } = &mut lookup {
+            self.after.links.extend(given_up.drain(..).map(PipeEnd::into_link));
+        }
         if let Lookup::Bound(other) = &lookup
             && !kind.accepts(other.kind)
             && !self.options.inproc_any_types
@@ -212,7 +232,11 @@ impl Locked<'_> {
             let Link::Inproc(inproc) = &peer.link else { continue };
             if peer.info.is_none() {
                 match inproc.other.get() {
-                    Some(other) => met.push((id, other.info.clone())),
+                    Some(other) => {
+                        // Our mark may have been changed since we connected.
+                        inproc.tx.set_bound(bound(state.options.send_hwm, other.marks.1));
+                        met.push((id, other.info.clone()));
+                    }
                     None => state.has_unmet_peers = true,
                 }
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tamtam_zmtp::PeerId;
 
 use super::core::{Locked, State};
-use super::inproc::bound;
+use super::inproc::{bound, bound_alone};
 use super::pattern::Pattern;
 use super::peer::{Link, Peer};
 use super::wait::{Ended, Patience};
@@ -81,10 +81,11 @@ impl Locked<'_> {
         if marks_changed {
             for id in self.peer_ids() {
                 let send_hwm = self.options.send_hwm;
-                if let Some(Link::Inproc(inproc)) = self.peer_mut(id).map(|peer| &mut peer.link)
-                    && let Some(other) = inproc.other.get()
-                {
-                    inproc.tx.set_bound(bound(send_hwm, other.marks.1));
+                if let Some(Link::Inproc(inproc)) = self.peer_mut(id).map(|peer| &mut peer.link) {
+                    let other = inproc.other.get();
+                    inproc.tx.set_bound(
+                        other.map_or_else(|| bound_alone(send_hwm), |other| bound(send_hwm, other.marks.1)),
+                    );
                 }
                 self.update_interest(id);
                 // All that lie inactive are looked at anew, and those that are full fall out again.

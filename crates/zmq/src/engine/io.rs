@@ -78,9 +78,9 @@ impl Locked<'_> {
             if net.outbox.bytes() < UNLOCKED_BYTES {
                 let fd = Arc::clone(&conn.fd);
                 let before = Instant::now();
-                let result = net
-                    .outbox
-                    .write_with(&mut state.pool, |slices| stream::send_vectored(fd.as_fd(), slices));
+                let result = net.outbox.write_with(net.framing, &mut state.pool, |slices| {
+                    stream::send_vectored(fd.as_fd(), slices)
+                });
                 match result {
                     Ok(0) => return self.broken(id, "the kernel takes nothing"),
                     Ok(written) => state.policy.wrote(written, before.elapsed()),
@@ -172,8 +172,9 @@ impl Locked<'_> {
         let Some(conn) = conn else { return Flushed::Stopped };
         conn.writing = false;
         conn.sealed = sealed;
+        let progress = self.sealed_progress(id);
         match error {
-            None => self.sealed_progress(id),
+            None => progress,
             Some(error) => {
                 self.write_failed(id, &error);
                 Flushed::Stopped
@@ -181,14 +182,12 @@ impl Locked<'_> {
         }
     }
 
-    /// Sealed bytes were written: once all are, the messages in them are.
+    /// Sealed bytes were written, and with them the messages that end there.
     fn sealed_progress(&mut self, id: PeerId) -> Flushed {
         let Some(net) = self.peer_mut(id).and_then(|peer| peer.net_mut()) else { return Flushed::Stopped };
-        if net.conn.as_ref().is_some_and(|conn| conn.sealed.is_empty()) {
-            net.outbox.sealed_written();
-            if self.made_room(id, false) {
-                self.wake();
-            }
+        let written = net.conn.as_ref().map_or(0, |conn| conn.sealed.written);
+        if net.outbox.sealed_written(written) > 0 && self.made_room(id, false) {
+            self.wake();
         }
         Flushed::Some
     }
@@ -213,12 +212,12 @@ impl Locked<'_> {
         let net = state.peers.get_mut(id.0 as usize)?.as_mut()?.net_mut().filter(|net| net.born == born)?;
         if let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) {
             conn.writing = false;
-            net.outbox.put_back(batch, written, &mut state.pool);
+            net.outbox.put_back(batch, written, net.framing, &mut state.pool);
             return error;
         }
         if std::mem::take(&mut net.batch_out) {
             // The connection was lost, the queue stays: from the start of the message that was cut.
-            net.outbox.put_back(batch, written, &mut state.pool);
+            net.outbox.put_back(batch, written, net.framing, &mut state.pool);
             net.outbox.rewind(net.framing);
         }
         None

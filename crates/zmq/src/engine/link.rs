@@ -389,7 +389,8 @@ impl Locked<'_> {
     /// say (`xpub_verbose`).
     pub(crate) fn subscribe(&mut self, topic: &[u8]) {
         let Pattern::Subscribe(topics) = &mut self.pattern else { return };
-        let _is_new = topics.subscribe(topic);
+        // Told also if it is not new: a verbose XPUB wants to know.
+        let _ = topics.subscribe(topic);
         self.tell_publishers(topic, true);
     }
 
@@ -666,6 +667,7 @@ impl Locked<'_> {
         let endpoint = Arc::clone(&peer.endpoint);
         self.tell(&endpoint, Some(id), EventKind::HandshakeFailed { reason: reason.clone(), cause });
         self.stop_dialing_if(id, |options| options.reconnect_stop_handshake_failed);
+        self.rebuffed(id, cause);
         self.connect_failed(id, &reason);
     }
 

@@ -126,12 +126,18 @@ pub(crate) struct Outbox {
     segments: VecDeque<Segment>,
     /// How much of the first segment is written.
     offset: usize,
+    /// Messages of the first segment that are written to their end, and where the frame begins that follows them or is on its
+    /// way: counted when a write ends within the segment.
+    delivered: u32,
+    walked: usize,
+    /// A batch is out: its messages are counted here, but stand in no segment.
+    is_out: bool,
     /// Written segments of a message that is not written to its end: to send it again on the next connection.
     begun: Vec<Segment>,
     /// Messages not yet written to their end, those that were taken out to be sealed included.
     messages: u64,
-    /// Messages that were taken out to be sealed and are not written yet.
-    sealed: u64,
+    /// Messages that were taken out to be sealed and are not written to their end: where each ends in what was sealed.
+    sealed: VecDeque<usize>,
     bytes: usize,
     /// Which chunk (its address, as a name only) the last message from a chunk stood in, and where it ended.
     chunk_end: (usize, usize),
@@ -262,9 +268,13 @@ impl Outbox {
 
     /// Drops all messages that are not begun; returns how many.
     pub(crate) fn clear_waiting(&mut self) -> u64 {
-        if !self.is_at_boundary() {
+        if self.is_out || !self.is_at_boundary() {
             // The first segment is on its way; it may hold several messages. What is behind it can go.
-            let keep = self.segments.iter().position(|segment| segment.complete).map_or(0, |index| index + 1);
+            let keep = if self.is_out {
+                0
+            } else {
+                self.segments.iter().position(|segment| segment.complete).map_or(0, |index| index + 1)
+            };
             let mut dropped = 0;
             for segment in self.segments.drain(keep..) {
                 dropped += u64::from(segment.messages);
@@ -273,8 +283,10 @@ impl Outbox {
             self.messages -= dropped;
             return dropped;
         }
-        let (sealed, dropped) = (self.sealed, self.messages - self.sealed);
-        *self = Self { sealed, messages: sealed, ..Self::default() };
+        let sealed = std::mem::take(&mut self.sealed);
+        let messages = sealed.len() as u64;
+        let dropped = self.messages - messages;
+        *self = Self { sealed, messages, ..Self::default() };
         dropped
     }
 
@@ -348,7 +360,9 @@ impl Outbox {
             let Some(body) = body else { break };
             connection.seal_frame(header.more, body, out);
             within = header.more;
-            self.sealed += u64::from(!header.more);
+            if !header.more {
+                self.sealed.push_back(out.len());
+            }
             self.take_off(header.header_len + body_len, pool);
         }
     }
@@ -373,56 +387,64 @@ impl Outbox {
         }
     }
 
-    /// What was sealed is written.
-    pub(crate) fn sealed_written(&mut self) {
-        self.messages -= self.sealed;
-        self.sealed = 0;
+    /// So many bytes of what was sealed are written; returns how many messages thereby are.
+    pub(crate) fn sealed_written(&mut self, bytes: usize) -> u64 {
+        let mut count = 0;
+        while self.sealed.front().is_some_and(|&end| end <= bytes) {
+            self.sealed.pop_front();
+            count += 1;
+        }
+        self.messages -= count;
+        count
     }
 
-    /// What was sealed will never be written; returns how many messages that were.
+    /// What was sealed will not be written any further; returns how many messages are lost.
     pub(crate) fn give_up_sealed(&mut self) -> u64 {
-        let lost = self.sealed;
-        self.sealed_written();
-        lost
+        self.sealed_written(usize::MAX)
     }
 
     /// Calls `write` with the front of the queue as slices; takes away what it wrote.
     pub(crate) fn write_with<E>(
         &mut self,
+        framing: Framing,
         pool: &mut BufferPool,
         write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
     ) -> Result<usize, E> {
         let written = gather(&self.segments, self.offset, write)?;
-        self.written(written, pool);
+        self.written(written, framing, pool);
         Ok(written)
     }
 
     /// Takes everything out, to be written with the lock released.
     pub(crate) fn take_batch(&mut self) -> Batch {
+        self.is_out = true;
         Batch { segments: std::mem::take(&mut self.segments), offset: std::mem::take(&mut self.offset) }
     }
 
     /// Puts a batch back in front of what was appended meanwhile, `written` bytes of it being gone.
-    pub(crate) fn put_back(&mut self, batch: Batch, written: usize, pool: &mut BufferPool) {
+    pub(crate) fn put_back(&mut self, batch: Batch, written: usize, framing: Framing, pool: &mut BufferPool) {
+        self.is_out = false;
         let mut segments = batch.segments;
         segments.append(&mut self.segments);
         self.segments = segments;
         self.offset = batch.offset;
-        self.written(written, pool);
+        self.written(written, framing, pool);
     }
 
-    fn written(&mut self, mut count: usize, pool: &mut BufferPool) {
+    fn written(&mut self, mut count: usize, framing: Framing, pool: &mut BufferPool) {
         self.bytes = self.bytes.saturating_sub(count);
         while let Some(front) = self.segments.front() {
             let left = front.len() - self.offset;
             if count < left {
                 self.offset += count;
+                self.walk(framing);
                 return;
             }
             count -= left;
             self.offset = 0;
             let Some(segment) = self.segments.pop_front() else { return };
-            self.messages -= u64::from(segment.messages);
+            self.walked = 0;
+            self.messages -= u64::from(segment.messages - std::mem::take(&mut self.delivered));
             if segment.complete {
                 for begun in self.begun.drain(..) {
                     recycle(begun, pool);
@@ -434,6 +456,30 @@ impl Outbox {
         }
     }
 
+    /// A write has ended within the first segment: its messages that are written to their end do not wait any more.
+    fn walk(&mut self, framing: Framing) {
+        let Some(front) = self.segments.front() else { return };
+        // A body that is queued by reference, or raw bytes: no frames begin there.
+        if matches!(front.data, Data::Reference(_)) {
+            return;
+        }
+        let bytes = front.as_slice();
+        let before = self.delivered;
+        while self.delivered < front.messages
+            && let Some(Ok(Some(header))) = bytes.get(self.walked..).map(|bytes| parse_header(framing, bytes))
+        {
+            let body = usize::try_from(header.body_len).unwrap_or(usize::MAX);
+            let end = self.walked.saturating_add(header.header_len).saturating_add(body);
+            // Beyond the offset it is on its way; beyond the segment its body is queued by reference.
+            if end > self.offset {
+                break;
+            }
+            self.walked = end;
+            self.delivered += u32::from(!header.more);
+        }
+        self.messages -= u64::from(self.delivered - before);
+    }
+
     /// Goes back to the start of the message that was being written: the connection broke, and a peer that got a part of
     /// a message throws it away.
     pub(crate) fn rewind(&mut self, framing: Framing) {
@@ -442,7 +488,7 @@ impl Outbox {
         for segment in self.begun.drain(..).rev() {
             self.segments.push_front(segment);
         }
-        self.offset = 0;
+        (self.offset, self.walked, self.delivered) = (0, 0, 0);
         // What is queued begins at a message's start. Walk over the frames to the last start that is not beyond what was
         // written; headers never reach over the end of a segment.
         let (mut position, mut start, mut delivered) = (0usize, 0usize, 0u64);
@@ -586,7 +632,7 @@ mod tests {
         while taken.len() < count && !outbox.is_empty() {
             let left = count - taken.len();
             let written = outbox
-                .write_with(pool, |slices| {
+                .write_with(Framing::V2, pool, |slices| {
                     let mut written = 0;
                     for slice in slices {
                         let part = slice.len().min(left - written);
@@ -640,16 +686,17 @@ mod tests {
             let cut = (total as f64 * cut) as usize;
             if batched {
                 let batch = outbox.take_batch();
-                outbox.put_back(batch, cut, &mut pool);
+                outbox.put_back(batch, cut, Framing::V2, &mut pool);
             } else {
                 let taken = take(&mut outbox, &mut pool, cut);
                 prop_assert_eq!(taken.len(), cut);
             }
             prop_assert_eq!(outbox.bytes(), total - cut);
-            outbox.rewind(Framing::V2);
             // The first message whose end is beyond the cut.
             let mut end = 0;
             let first = messages.iter().position(|bytes| { end += bytes.len(); end > cut }).unwrap_or(messages.len());
+            prop_assert_eq!(outbox.messages(), (messages.len() - first) as u64);
+            outbox.rewind(Framing::V2);
             let expected: Vec<u8> = messages[first..].concat();
             prop_assert_eq!(outbox.bytes(), expected.len());
             prop_assert_eq!(outbox.messages(), (messages.len() - first) as u64);
@@ -708,9 +755,44 @@ mod tests {
             }
         });
         assert_eq!((written, error), (before, None), "two writes take everything");
-        outbox.put_back(batch, 20_003, &mut pool);
+        outbox.put_back(batch, 20_003, Framing::V2, &mut pool);
         assert_eq!(outbox.messages(), 3, "the first one lacks its last bytes");
         assert_eq!(take(&mut outbox, &mut pool, usize::MAX).len(), before - 20_003 + 9);
+    }
+
+    /// Also within one buffer of many small messages, and while more are appended to it.
+    #[test]
+    fn what_is_written_to_its_end_does_not_count_as_waiting() {
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        for _ in 0..500 {
+            outbox.append(Framing::V2, message(&[3]), &mut pool);
+        }
+        for (step, waiting) in [(4, 500), (1, 499), (5 * 99, 400), (9, 399), (1, 398)] {
+            take(&mut outbox, &mut pool, step);
+            assert_eq!(outbox.messages(), waiting);
+        }
+        outbox.append(Framing::V2, message(&[1, 1]), &mut pool);
+        take(&mut outbox, &mut pool, 398 * 5 + 3);
+        assert_eq!(outbox.messages(), 1, "one frame of it is left");
+        outbox.append(Framing::V2, message(&[1]), &mut pool);
+        take(&mut outbox, &mut pool, 3);
+        assert_eq!(outbox.messages(), 1);
+        take(&mut outbox, &mut pool, 3);
+        assert_eq!((outbox.messages(), outbox.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn clearing_leaves_a_batch_that_is_out_alone() {
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        outbox.append(Framing::V2, message(&[20_000]), &mut pool);
+        let batch = outbox.take_batch();
+        assert_eq!(outbox.clear_waiting(), 0);
+        outbox.append(Framing::V2, message(&[30_000]), &mut pool);
+        assert_eq!(outbox.clear_waiting(), 1);
+        outbox.append(Framing::V2, message(&[7]), &mut pool);
+        assert_eq!(outbox.messages(), 2);
+        outbox.put_back(batch, 20_009, Framing::V2, &mut pool);
+        assert_eq!((outbox.messages(), outbox.bytes()), (1, 9));
     }
 
     #[test]

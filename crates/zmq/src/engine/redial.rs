@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tamtam_zmtp::PeerId;
 
@@ -10,8 +10,11 @@ use super::attachment::Attachment;
 use super::background::Timer;
 use super::core::{Life, Locked};
 use super::peer::Peer;
-use crate::monitor::EventKind;
+use crate::monitor::{EventKind, HandshakeCause};
 use crate::options::Options;
+
+/// How long a peer that has refused us again and again is left alone at most.
+const REFUSED_INTERVAL_MAX: Duration = Duration::from_secs(32);
 
 impl Locked<'_> {
     /// Tells whether a lost connection is tried again: it was not taken back, and closing still has something to send.
@@ -48,6 +51,19 @@ impl Locked<'_> {
         matches!(self.attachments.get(&peer.attachment), Some(Attachment::Dialer(dialer)) if dialer.stopped)
     }
 
+    /// The other end answered, and would not have us or not as it should: asking again at once would only be refused again.
+    pub(crate) fn rebuffed(&mut self, id: PeerId, cause: HandshakeCause) {
+        if !matches!(cause, HandshakeCause::Protocol(_) | HandshakeCause::Authentication(_)) {
+            return;
+        }
+        let Some(attachment) = self.peer(id).map(|peer| peer.attachment) else { return };
+        if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
+            && dialer.peer == id
+        {
+            dialer.rebuffs = dialer.rebuffs.saturating_add(1);
+        }
+    }
+
     pub(crate) fn schedule_redial(&mut self, id: PeerId, reason: &str) {
         let Some(peer) = self.peer(id) else { return };
         let attachment = peer.attachment;
@@ -57,6 +73,10 @@ impl Locked<'_> {
         let mut delay = base;
         if let Some(max) = dialer.options.reconnect_interval_max {
             delay = base.saturating_mul(1 << dialer.failures.min(16)).min(max.max(base));
+        }
+        if let Some(times) = dialer.rebuffs.checked_sub(1) {
+            let pause = dialer.options.refused_interval;
+            delay = delay.max(pause.saturating_mul(1 << times.min(16)).min(REFUSED_INTERVAL_MAX.max(pause)));
         }
         dialer.failures = dialer.failures.saturating_add(1);
         // Between half and one and a half: clients of one server do not come back in step.
@@ -70,7 +90,7 @@ impl Locked<'_> {
         if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
             && dialer.peer == id
         {
-            dialer.failures = 0;
+            (dialer.failures, dialer.rebuffs) = (0, 0);
         }
     }
 }

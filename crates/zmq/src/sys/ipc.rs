@@ -212,7 +212,7 @@ fn clear_dead_path(path: &Path, address: &SockAddr) -> io::Result<()> {
     let Some(found) = unless_missing(fs::symlink_metadata(path))? else { return Ok(()) };
     if found.is_file() && found.len() == 0 {
         // What `mkstemp` leaves when it gives out a name.
-        return Ok(unless_missing(fs::remove_file(path))?.unwrap_or_default());
+        return unless_missing(fs::remove_file(path)).map(drop);
     }
     if !found.file_type().is_socket() {
         return Err(in_use(path, "it is a file and not a socket; remove it or choose another path"));
@@ -432,6 +432,18 @@ mod tests {
         let path = scratch.path("a");
         let _dead = leave_dead_path(&path);
         assert_alive(&listen(&path).unwrap());
+        assert!(!path.exists());
+    }
+
+    /// A name that `mkstemp` gave out is a file of no bytes: its owner means it to be bound.
+    #[test]
+    fn an_empty_file_is_replaced() {
+        let scratch = Scratch::new();
+        let path = scratch.path("a");
+        fs::write(&path, "").unwrap();
+        let listener = listen(&path).unwrap();
+        assert_alive(&listener);
+        drop(listener);
         assert!(!path.exists());
     }
 

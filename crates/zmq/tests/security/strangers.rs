@@ -97,6 +97,8 @@ fn cve_2021_20237_strangers_that_come_and_go_leave_nothing() {
             std::io::Write::write_all(&mut stranger, &greeting).unwrap();
         }
     }
-    super::common::eventually("all are gone", || pull.peers().is_empty());
-    assert_eq!(pull.statistics().traffic.handshake_failures, 200);
+    // Some may not have been accepted yet when those before them are gone.
+    super::common::eventually("all have come and gone", || {
+        pull.peers().is_empty() && pull.statistics().traffic.handshake_failures == 200
+    });
 }

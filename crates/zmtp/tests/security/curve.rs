@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use tamtam_zmtp::{
     AuthReply, Config, Credentials, CurvePublicKey, CurveSecretKey, Event, Framing, Heartbeat, Limits,
-    Mechanism, Message, ProtocolCode, ProtocolError, SocketType,
+    Mechanism, Message, ProtocolCode, ProtocolError, SocketType, put_command,
 };
 
 use super::pair::{End, converse, curve_pair, dealer, frames, greet, keys, router};
