@@ -136,8 +136,8 @@ fn run(name: &str) {
     let output = child.stdout.take().map(gather);
     let errors = child.stderr.take().map(gather);
     let outcome = finish(&mut child);
-    let [output, errors] = [output, errors]
-        .map(|reader| reader.and_then(|reader| reader.join().ok()).unwrap_or_default());
+    let [output, errors] =
+        [output, errors].map(|reader| reader.and_then(|reader| reader.join().ok()).unwrap_or_default());
     println!("{output}{errors}");
     assert_eq!(outcome, Some(true), "{name} (none: it did not end in time)\n{output}{errors}");
 }

@@ -50,19 +50,8 @@ impl Locked<'_> {
             SocketType::Pub | SocketType::Push | SocketType::Radio | SocketType::Scatter => {
                 return Err(RecvError::Unsupported);
             }
-            SocketType::Req => {
-                if let Pattern::Request(turn) = &self.pattern
-                    && turn.may_receive().is_err()
-                {
-                    return Err(RecvError::OutOfTurn);
-                }
-            }
-            SocketType::Rep => {
-                if let Pattern::Reply(turn) = &self.pattern
-                    && turn.may_receive().is_err()
-                {
-                    return Err(RecvError::OutOfTurn);
-                }
+            SocketType::Req | SocketType::Rep if self.pattern.is_out_of_turn() => {
+                return Err(RecvError::OutOfTurn);
             }
             SocketType::XPub => return self.take_notice(),
             _ => {}

@@ -53,6 +53,16 @@ impl Publishing {
 }
 
 impl Pattern {
+    /// REQ, REP: tells whether it is not the turn to receive.
+    #[inline]
+    pub(crate) fn is_out_of_turn(&self) -> bool {
+        match self {
+            Self::Request(turn) => turn.may_receive().is_err(),
+            Self::Reply(turn) => turn.may_receive().is_err(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn new(kind: SocketType, seed: u32) -> Self {
         match kind {
             SocketType::Req => Self::Request(RequestTurn::new()),

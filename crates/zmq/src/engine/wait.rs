@@ -269,6 +269,17 @@ impl Locked<'_> {
         }
     }
 
+    /// REQ, REP: a message was sent, and it is the turn to receive. What waited meanwhile woke nobody.
+    #[inline]
+    pub(crate) fn turn_has_come(&mut self) {
+        if self.exported || self.is_awaited() {
+            let core = Arc::clone(self.core);
+            if self.has_input(&core.attention) {
+                self.wake();
+            }
+        }
+    }
+
     /// Nothing is there for somebody who polls: take the signal away that says otherwise.
     pub(crate) fn rest(&mut self) {
         if self.notified {
@@ -392,7 +403,14 @@ impl Locked<'_> {
 impl super::core::State {
     /// Tells whether something is there to be taken (or to be looked at).
     pub(crate) fn has_input(&mut self, attention: &Attention) -> bool {
-        if self.ahead.is_some() || !self.notices.is_empty() || self.recv_turn.current().is_some() {
+        if self.ahead.is_some() {
+            return true;
+        }
+        if self.pattern.is_out_of_turn() {
+            // What waits is not to be had: whoever polls would only find that out again and again.
+            return false;
+        }
+        if !self.notices.is_empty() || self.recv_turn.current().is_some() {
             return true;
         }
         let inproc_peers = std::mem::take(&mut self.inproc_peers);
