@@ -45,7 +45,7 @@ fn plain_with_libzmq_as_the_server() {
             options.set_security(Security::plain_client("admin", "secret").unwrap());
         });
         case.join(&ours, &theirs);
-        ours.send("hello").unwrap();
+        ours.send_timeout("hello", PATIENCE).unwrap();
         let mut message = zmq::Message::new();
         theirs.recv(&mut message, 0).unwrap();
         assert_eq!(&*message, b"hello");
@@ -76,7 +76,7 @@ fn plain_with_libzmq_as_the_client() {
         theirs.set_plain_password(Some("secret")).unwrap();
         case.join(&ours, &theirs);
         theirs.send("hello", 0).unwrap();
-        let message = ours.recv().unwrap();
+        let message = ours.recv_timeout(PATIENCE).unwrap();
         let peer = ours.peer_info(message.peer().unwrap()).unwrap();
         assert_eq!((peer.user_id.as_deref(), message.as_slice()), (Some(&b"admin"[..]), &b"hello"[..]));
         let monitor = ours.monitor(100);
