@@ -25,7 +25,7 @@ impl Locked<'_> {
             && !dialer.stopped
             && !(self.has_disconnected && dialer.options.reconnect_stop_after_disconnect)
             && dialer.options.reconnect_interval.is_some()
-            && (self.life == Life::Open || peer.queued_out() > 0)
+            && (self.life == Life::Open && !peer.leaving || peer.queued_out() > 0)
     }
 
     /// An attempt to connect came to nothing, perhaps because nobody listens there; the last address counts.
