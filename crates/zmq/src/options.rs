@@ -93,7 +93,8 @@ options! {
     /// Sets how many received messages may wait for the application, per peer; 0 means no bound. Default 1000, live
     /// (for inproc peers: later).
     receive_hwm, set_receive_hwm: u32 = 1000;
-    /// Sets how long messages that were not sent yet are kept after `close`; `None` is for ever. Default 5 s, live.
+    /// Sets how long messages that were not sent yet are kept after `close`, and after `disconnect` and
+    /// `unbind`; `None` is for ever. Default 5 s, live.
     linger, set_linger: Option<Duration> = Some(Duration::from_secs(5));
     /// Sets whether messages are queued only for connections that are complete. Default false, later.
     immediate, set_immediate: bool = false;
