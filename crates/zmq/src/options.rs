@@ -93,7 +93,8 @@ options! {
     /// Sets how many received messages may wait for the application, per peer; 0 means no bound. Default 1000, live
     /// (for inproc peers: later).
     receive_hwm, set_receive_hwm: u32 = 1000;
-    /// Sets how long messages that were not sent yet are kept after `close`; `None` is for ever. Default 5 s, live.
+    /// Sets how long messages that were not sent yet are kept after `close`, and after `disconnect` and
+    /// `unbind`; `None` is for ever. Default 5 s, live.
     linger, set_linger: Option<Duration> = Some(Duration::from_secs(5));
     /// Sets whether messages are queued only for connections that are complete. Default false, later.
     immediate, set_immediate: bool = false;
@@ -110,7 +111,7 @@ options! {
     /// do not come back in step.
     reconnect_interval, set_reconnect_interval: Option<Duration> = Some(Duration::from_millis(100));
     /// Sets the delay before the next attempt after a handshake in which the other end refused us (wrong socket type, wrong
-    /// key, not let in): it would only refuse again. Doubles each time, up to 32 s. Default 1 s, later.
+    /// key, not let in): it would only refuse again. Default 1 s, later.
     refused_interval, set_refused_interval: Duration = Duration::from_secs(1);
     /// Sets the ceiling up to which the delay doubles after each failure; `None` keeps it constant. Default 5 s, later.
     reconnect_interval_max, set_reconnect_interval_max: Option<Duration> = Some(Duration::from_secs(5));

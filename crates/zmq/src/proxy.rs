@@ -137,9 +137,17 @@ impl ProxyControl {
 pub struct Proxy<'a> {
     front: &'a Socket,
     back: &'a Socket,
-    capture: Option<&'a Socket>,
+    capture: Option<Capture<'a>>,
     control: Option<ProxyControl>,
     attended: Option<Attended<'a>>,
+}
+
+/// The socket that gets a copy of everything.
+#[derive(Clone, Copy, Debug)]
+struct Capture<'a> {
+    socket: &'a Socket,
+    /// The proxy waits for it.
+    blocking: bool,
 }
 
 type Act<'a> = dyn FnMut(Message, &ProxyControl) -> Result<(), ProxyError> + 'a;
@@ -179,7 +187,17 @@ impl<'a> Proxy<'a> {
     /// Gives a copy of every message to this socket (PUB, PUSH, DEALER or PAIR). It never holds the proxy up.
     #[must_use]
     pub fn capture(mut self, capture: &'a impl AsRef<Socket>) -> Self {
-        self.capture = Some(capture.as_ref());
+        self.capture = Some(Capture { socket: capture.as_ref(), blocking: false });
+        self
+    }
+
+    /// As [`capture`](Self::capture), but misses nothing: a message is handed on once the capture socket has taken its copy,
+    /// for which the proxy waits, deaf to its control, for that socket's send timeout. This is what libzmq does.
+    ///
+    /// When that socket fails, the message is given back with the error.
+    #[must_use]
+    pub fn capture_blocking(mut self, capture: &'a impl AsRef<Socket>) -> Self {
+        self.capture = Some(Capture { socket: capture.as_ref(), blocking: true });
         self
     }
 
@@ -346,7 +364,7 @@ impl<'a> Way<'a> {
     }
 
     /// Hands on what there is, a burst at most; returns whether anything was.
-    fn hand_on(&mut self, capture: Option<&Socket>, control: &ProxyControl) -> Result<bool, ProxyError> {
+    fn hand_on(&mut self, capture: Option<Capture<'_>>, control: &ProxyControl) -> Result<bool, ProxyError> {
         let kind = self.to.socket_type();
         if !self.from.socket_type().can_receive() || !kind.can_send() {
             return Ok(false);
@@ -366,7 +384,9 @@ impl<'a> Way<'a> {
             if self.blocked {
                 break;
             }
-            let message = match self.held.take().map_or_else(|| self.from.try_recv(), Ok) {
+            let held = self.held.take();
+            let is_new = held.is_none();
+            let message = match held.map_or_else(|| self.from.try_recv(), Ok) {
                 Ok(message) => message,
                 Err(RecvError::WouldBlock) => break,
                 Err(error) => {
@@ -374,7 +394,15 @@ impl<'a> Way<'a> {
                     break;
                 }
             };
-            let copy = capture.map(|capture| (capture, message.clone()));
+            if let Some(Capture { socket, blocking: true }) = capture
+                && is_new
+                && let Err(error) = socket.send(message.clone())
+            {
+                result = Err(error.into());
+                break;
+            }
+            let copy =
+                capture.filter(|capture| !capture.blocking).map(|capture| (capture.socket, message.clone()));
             let size = message.byte_len() as u64;
             match self.to.try_send(message) {
                 Ok(()) => {}
@@ -413,6 +441,6 @@ pub fn proxy(
     capture: Option<&Socket>,
 ) -> Result<ProxyStatistics, ProxyError> {
     let mut proxy = Proxy::new(front, back);
-    proxy.capture = capture;
+    proxy.capture = capture.map(|socket| Capture { socket, blocking: false });
     proxy.run()
 }

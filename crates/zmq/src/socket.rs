@@ -184,7 +184,8 @@ impl Socket {
         }
     }
 
-    /// Stops listening, and ends the connections that were accepted there.
+    /// Stops listening, and ends the connections that were accepted there. What is queued for them is still sent, in the
+    /// background and within the linger time.
     ///
     /// # Errors
     ///
@@ -194,7 +195,8 @@ impl Socket {
         self.core.operate().ok_or_else(not_found)?.unbind(endpoint)
     }
 
-    /// Ends a connection made by [`connect`](Self::connect).
+    /// Ends a connection made by [`connect`](Self::connect). What is queued for it is still sent, in the background and within
+    /// the linger time, also if there is no connection yet.
     ///
     /// # Errors
     ///

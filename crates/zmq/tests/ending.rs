@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::wire::RawListener;
@@ -9,7 +11,9 @@ use common::{
     A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, becomes_true, driven_by, eventually, everywhere, fresh, reserved,
     text,
 };
-use tamtam_zmq::{BindError, Context, EventKind, OptionError, Pull, Push, RecvError, SendError, Socket};
+use tamtam_zmq::{
+    BindError, Bytes, Context, EventKind, OptionError, Pull, Push, RecvError, SendError, Socket,
+};
 
 #[test]
 fn an_interrupted_context_answers_every_call_and_closes_nothing() {
@@ -116,4 +120,32 @@ fn a_shut_socket_leaves_a_handle_that_answers() {
             Pull::new(&context).bind(&endpoint).unwrap();
         }
     });
+}
+
+/// Messages for a name that nobody has bound are given up with the context, and their buffers to those who lent them.
+#[test]
+fn what_nobody_claims_is_dropped_at_the_end() {
+    struct Owner(Arc<AtomicU32>);
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &[7; 10_000]
+        }
+    }
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let dropped = Arc::new(AtomicU32::new(0));
+    let context = Context::new();
+    let push = Push::new(&context);
+    push.connect(&fresh("inproc")).unwrap();
+    for _ in 0..3 {
+        push.send(Bytes::from_owner(Owner(Arc::clone(&dropped)))).unwrap();
+    }
+    push.close();
+    assert_eq!(dropped.load(Ordering::Relaxed), 0, "somebody may still bind the name");
+    context.interrupt();
+    assert!(context.wait_closed(Some(PATIENCE)));
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
 }

@@ -335,3 +335,98 @@ fn a_client_that_leaves_at_once_is_heard_all_the_same() {
         }
     });
 }
+
+/// An endpoint that is taken back before anybody is there: what was sent to it is still sent, once, and nothing more.
+#[test]
+fn what_was_sent_before_disconnecting_is_delivered_once() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let endpoint = reserved(transport);
+        let push = Push::with(&context, lingering(driver, Some(FOR_EVER))).unwrap();
+        push.connect(&endpoint).unwrap();
+        for number in 0..100 {
+            push.send(number.to_string()).unwrap();
+        }
+        push.disconnect(&endpoint).unwrap();
+        assert!(push.disconnect(&endpoint).is_err(), "{transport} {driver:?}: it is taken back already");
+        assert!(matches!(push.try_send("nobody takes more"), Err(SendError::Full(_))));
+        let pull = Pull::with(&context, driven_by(driver)).unwrap();
+        pull.bind(&endpoint).unwrap();
+        for number in 0..100 {
+            assert_eq!(
+                text(&pull.recv_timeout(PATIENCE).unwrap()),
+                number.to_string(),
+                "{transport} {driver:?}"
+            );
+        }
+        eventually("it is gone", || push.peers().is_empty());
+        assert_eq!(pull.recv_timeout(SHORT), Err(RecvError::TimedOut), "{transport} {driver:?}");
+        // The same place may be connected to anew.
+        push.connect(&endpoint).unwrap();
+        push.send("anew").unwrap();
+        assert_eq!(text(&pull.recv_timeout(PATIENCE).unwrap()), "anew");
+    });
+}
+
+#[test]
+fn without_linger_disconnecting_gives_up_what_waits() {
+    over_the_network(|transport, driver| {
+        for linger in [Duration::ZERO, SHORT] {
+            let context = Context::new();
+            let endpoint = reserved(transport);
+            let push = Push::with(&context, lingering(driver, Some(linger))).unwrap();
+            push.connect(&endpoint).unwrap();
+            push.send("for nobody").unwrap();
+            push.disconnect(&endpoint).unwrap();
+            assert!(!linger.is_zero() || push.peers().is_empty());
+            eventually("it is given up", || push.peers().is_empty());
+            assert_eq!(push.statistics().traffic.dropped.disconnected, 1, "{transport} {driver:?}");
+            let pull = Pull::with(&context, driven_by(driver)).unwrap();
+            pull.bind(&endpoint).unwrap();
+            assert_eq!(pull.recv_timeout(SHORT), Err(RecvError::TimedOut), "{transport} {driver:?}");
+        }
+    });
+}
+
+/// Closing the socket afterwards waits as long as it would without.
+#[test]
+fn what_waits_for_an_endpoint_taken_back_waits_through_closing() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let endpoint = reserved(transport);
+        let push = Push::with(&context, lingering(driver, Some(FOR_EVER))).unwrap();
+        push.connect(&endpoint).unwrap();
+        push.send("the last word").unwrap();
+        push.disconnect(&endpoint).unwrap();
+        let ending = std::thread::spawn(move || push.close_within(PATIENCE));
+        let mut peer = RawListener::bind(&endpoint).accept_as("PULL");
+        assert_eq!(peer.receive_message(), [b"the last word"], "{transport} {driver:?}");
+        assert!(peer.receive_to_end().is_empty());
+        drop(peer);
+        assert_eq!(ending.join().unwrap(), Ok(()));
+    });
+}
+
+/// Whoever does not read its answers is not cut off from what it is sent, when the endpoint goes.
+#[test]
+fn unbinding_delivers_what_is_queued_and_receives_no_more() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let server = Dealer::with(&context, lingering(driver, Some(FOR_EVER))).unwrap();
+        let endpoint = server.bind(&fresh(transport)).unwrap();
+        let mut client = RawPeer::connect_as(&endpoint, "DEALER");
+        server.wait_for_peers(1, PATIENCE).unwrap();
+        for _ in 0..50 {
+            server.send(vec![7; 50_000]).unwrap();
+        }
+        server.unbind(&endpoint).unwrap();
+        client.send_message(&[b"too late"]);
+        for _ in 0..50 {
+            assert_eq!(client.receive_message(), [vec![7; 50_000]], "{transport} {driver:?}");
+        }
+        assert!(client.receive_to_end().is_empty());
+        drop(client);
+        eventually("it is gone", || server.peers().is_empty());
+        assert_eq!(server.try_recv(), Err(RecvError::WouldBlock), "{transport} {driver:?}");
+    });
+}

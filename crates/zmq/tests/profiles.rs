@@ -90,9 +90,7 @@ fn a_message_that_a_poll_has_seen_is_its_senders_whoever_comes_after() {
         first.send("from one").unwrap();
         eventually("it is seen", || pull.readiness().readable);
         first.close_within(PATIENCE).unwrap();
-        eventually("it is gone", || {
-            pull.statistics().queued_in == 1 && pull.peers().is_empty()
-        });
+        eventually("it is gone", || pull.statistics().queued_in == 1 && pull.peers().is_empty());
         let _second = connect("two");
         let (message, profile) = pull.recv_with_profile(true).unwrap();
         assert_eq!((text(&message).as_str(), message.peer()), ("from one", None), "{transport} {driver:?}");

@@ -415,3 +415,37 @@ fn an_error_of_who_attends_ends_the_proxy() {
     eventually("the proxy ends", || running.is_finished());
     assert!(matches!(running.join().unwrap(), Err(ProxyError::Receive(RecvError::TimedOut))));
 }
+
+/// Whoever must not miss anything holds the traffic up instead.
+#[test]
+fn a_blocking_capture_misses_nothing() {
+    for driver in DRIVERS {
+        let context = Context::new();
+        let front = Pull::with(&context, driven_by(driver)).unwrap();
+        let back = Push::with(&context, driven_by(driver)).unwrap();
+        let capture = Push::with(&context, driven_by(driver)).unwrap();
+        let source = Push::with(&context, driven_by(driver)).unwrap();
+        source.connect(&front.bind(&fresh("inproc")).unwrap()).unwrap();
+        let sink = Pull::with(&context, driven_by(driver)).unwrap();
+        sink.connect(&back.bind(&fresh("inproc")).unwrap()).unwrap();
+        let recorded = capture.bind(&fresh("inproc")).unwrap();
+        let running = std::thread::spawn(move || Proxy::new(&front, &back).capture_blocking(&capture).run());
+        for number in 0..3 {
+            source.send(number.to_string()).unwrap();
+        }
+        assert_eq!(sink.recv_timeout(A_WHILE), Err(RecvError::TimedOut), "{driver:?}: nobody records yet");
+        let recorder = Pull::with(&context, driven_by(driver)).unwrap();
+        recorder.connect(&recorded).unwrap();
+        for number in 0..3 {
+            assert_eq!(text(&sink.recv_timeout(PATIENCE).unwrap()), number.to_string());
+            assert_eq!(text(&recorder.recv_timeout(PATIENCE).unwrap()), number.to_string(), "{driver:?}");
+        }
+        // While it waits for its recorder, the end of the context ends it.
+        drop(recorder);
+        source.send("unrecorded").unwrap();
+        assert!(!becomes_true(A_WHILE, || running.is_finished()));
+        context.interrupt();
+        let statistics = ends(running);
+        assert_eq!((statistics.messages_front_to_back, statistics.capture_dropped), (3, 0), "{driver:?}");
+    }
+}

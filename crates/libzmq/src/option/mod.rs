@@ -60,7 +60,7 @@ pub(crate) fn set_defaults(options: &mut Options, kind: SocketType) {
         .set_inproc_any_types(true)
         .set_max_handshakes(0)
         // libzmq gives such a peer up for good.
-        .set_refused_interval(Duration::from_secs(5));
+        .set_refused_interval(Duration::from_secs(4));
     if kind.subscribes() {
         options.set_linger(Some(Duration::ZERO));
     }

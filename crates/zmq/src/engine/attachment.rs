@@ -108,8 +108,10 @@ pub(crate) struct Dialer {
     pub(crate) options: Arc<Options>,
     /// Failures since the last success.
     pub(crate) failures: u32,
-    /// Handshakes since the last success in which the other end refused us.
-    pub(crate) rebuffs: u32,
+    /// The other end has refused us since the last success.
+    pub(crate) rebuffed: bool,
+    /// The application has taken it back; it stays for what is still to be sent over it.
+    pub(crate) taken_back: bool,
     /// No more attempts, by the `reconnect_stop` options.
     pub(crate) stopped: bool,
 }
@@ -160,6 +162,9 @@ impl Attachment {
 
     /// Tells whether the application means this one.
     fn is_called(&self, text: &str) -> bool {
+        if matches!(self, Self::Dialer(dialer) if dialer.taken_back) {
+            return false;
+        }
         &**self.endpoint() == text || matches!(self, Self::Datagrams { given, .. } if &**given == text)
     }
 }
@@ -376,7 +381,7 @@ impl Locked<'_> {
             && self
                 .attachments
                 .values()
-                .any(|known| matches!(known, Attachment::Dialer(_)) && &**known.endpoint() == text)
+                .any(|known| matches!(known, Attachment::Dialer(_)) && known.is_called(text))
         {
             return Ok(());
         }
@@ -406,7 +411,8 @@ impl Locked<'_> {
             tcp: tcp_options(&options),
             options: Arc::clone(&options),
             failures: 0,
-            rebuffs: 0,
+            rebuffed: false,
+            taken_back: false,
             stopped: false,
         }));
         if let Some(peer) = self.peer_mut(peer) {
@@ -489,8 +495,7 @@ impl Locked<'_> {
         Ok(())
     }
 
-    /// Takes an attachment away, with the peers that belong to it. What is queued for them is written as far as the
-    /// kernel takes it at once.
+    /// Takes an attachment away, with the peers that belong to it. What is queued for them lingers.
     pub(crate) fn close_attachment(&mut self, id: u32, discard: bool) {
         self.flush_dirty();
         let Some(attachment) = self.attachments.remove(&id) else { return };
@@ -512,16 +517,29 @@ impl Locked<'_> {
             // As with libzmq, pipes made through an inproc name outlive its unbinding.
             Attachment::Name { .. } => Vec::new(),
         };
+        let mut attachment = Some(attachment);
         for peer in peers {
-            // No attachment any more, so this does not redial.
-            self.disconnect(peer, "the endpoint was closed by the application");
+            let reason = "the endpoint was closed by the application";
+            if self.has_to_linger(peer) {
+                if let Some(Attachment::Dialer(dialer)) = &mut attachment {
+                    // It knows where to connect to (again) for what is still to be sent.
+                    dialer.taken_back = true;
+                    self.attachments.extend(attachment.take().map(|dialer| (id, dialer)));
+                }
+                self.take_leave(peer, reason);
+            } else {
+                // No attachment any more, so this does not redial.
+                self.disconnect(peer, reason);
+            }
             if discard && let Some(known) = self.peer_mut(peer) {
-                let lost = known.inbox.len() as u64;
+                let lost = std::mem::take(&mut known.inbox).len() as u64;
                 known.traffic.dropped.disconnected += lost;
-                self.remove_peer(peer);
+                if !known.leaving || matches!(known.link, Link::Gone) {
+                    self.remove_peer(peer);
+                }
             }
         }
-        let fd = listener_fd(Some(&attachment));
+        let fd = listener_fd(attachment.as_ref());
         self.tell_about(&endpoint, None, fd, EventKind::Closed);
     }
 
@@ -717,7 +735,7 @@ impl Locked<'_> {
             return;
         };
         let (peer, endpoint) = (dialer.peer, Arc::clone(&dialer.endpoint));
-        if self.peer(peer).is_none_or(|peer| peer.conn().is_some()) {
+        if self.peer(peer).is_none_or(|peer| peer.conn().is_some() || matches!(peer.link, Link::Gone)) {
             return;
         }
         self.tell(&endpoint, Some(peer), EventKind::ConnectDelayed);

@@ -32,12 +32,33 @@ const IDLE_TICKS: u8 = 8;
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    Handshake { peer: PeerId, epoch: u64 },
-    Connect { peer: PeerId, epoch: u64 },
-    Heartbeat { peer: PeerId, epoch: u64 },
-    Drain { peer: PeerId, epoch: u64 },
-    Redial { attachment: u32 },
-    Accept { attachment: u32 },
+    Handshake {
+        peer: PeerId,
+        epoch: u64,
+    },
+    Connect {
+        peer: PeerId,
+        epoch: u64,
+    },
+    Heartbeat {
+        peer: PeerId,
+        epoch: u64,
+    },
+    Drain {
+        peer: PeerId,
+        epoch: u64,
+    },
+    /// What was queued for a peer whose endpoint was closed has lingered long enough.
+    Leave {
+        peer: PeerId,
+        born: u64,
+    },
+    Redial {
+        attachment: u32,
+    },
+    Accept {
+        attachment: u32,
+    },
     Linger,
 }
 

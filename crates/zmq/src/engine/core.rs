@@ -544,6 +544,7 @@ impl State {
             profile: None,
             addressed: false,
             former_id: None,
+            leaving: false,
             dirty: false,
         };
         if let Some(place) = self.peers.get_mut(slot as usize) {

@@ -228,6 +228,16 @@ impl Locked<'_> {
                 }
                 return Some(message);
             }
+            if peer.leaving {
+                // Only what had come before it was told to leave is still taken.
+                if let Link::Gone = peer.link {
+                    self.remove_peer(id);
+                } else {
+                    state.recv_turn.remove(id);
+                    self.read_ahead(id);
+                }
+                return None;
+            }
             if let Some(message) = self.parse_from(id) {
                 return Some(message);
             }
@@ -337,6 +347,9 @@ impl Locked<'_> {
 
     /// Acts on anything that is not a message.
     pub(crate) fn handle_event(&mut self, id: PeerId, event: Event) {
+        if self.peer(id).is_some_and(|peer| peer.leaving) {
+            return;
+        }
         match event {
             Event::Subscribe(topic) => self.subscription_changed(id, &topic, true),
             Event::Cancel(topic) => self.subscription_changed(id, &topic, false),
@@ -431,16 +444,18 @@ impl Locked<'_> {
             0 => usize::MAX,
             hwm => hwm as usize,
         };
-        let discards = !self.core.kind.can_receive();
+        let receives = self.core.kind.can_receive();
         loop {
             let Some(peer) = self.peer(id) else { return };
-            if peer.inbox.len() >= hwm {
+            let discards = !receives || peer.leaving;
+            if !discards && peer.inbox.len() >= hwm {
                 self.pause_reading(id);
                 break;
             }
             let Some(message) = self.parse_from(id) else { break };
             if discards {
-                self.retired.dropped.malformed += 1;
+                let dropped = &mut self.retired.dropped;
+                *(if receives { &mut dropped.disconnected } else { &mut dropped.malformed }) += 1;
                 continue;
             }
             if let Some(peer) = self.peer_mut(id) {

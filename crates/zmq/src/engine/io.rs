@@ -241,7 +241,7 @@ impl Locked<'_> {
 
     /// Everything is written: closes what waited for that.
     fn after_flush(&mut self, id: PeerId) {
-        if self.life != Life::Open {
+        if self.life != Life::Open || self.peer(id).is_some_and(|peer| peer.leaving) {
             self.linger_step(id);
         } else if self.peer(id).and_then(super::peer::Peer::conn).is_some_and(|conn| conn.finishing) {
             self.drain(id);
@@ -255,7 +255,7 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let paused = match state.options.receive_hwm {
             0 => false,
-            hwm => peer.inbox.len() >= hwm as usize,
+            hwm => peer.inbox.len() >= hwm as usize && !peer.leaving,
         };
         if let Link::Datagrams(_) = peer.link {
             self.update_datagrams_interest(id);
@@ -369,8 +369,13 @@ impl Locked<'_> {
     /// STREAM: what was read becomes messages.
     pub(crate) fn raw_received(&mut self, id: PeerId) {
         let Some(peer) = self.peer_mut(id) else { return };
+        let leaving = peer.leaving;
         let Some(conn) = peer.conn_mut() else { return };
         if conn.protocol.is_some() || conn.input.is_empty() {
+            return;
+        }
+        if leaving {
+            conn.input.clear();
             return;
         }
         let mut parts: Vec<Bytes> = Vec::new();
@@ -541,7 +546,11 @@ impl Locked<'_> {
             }
         }
         let any = self.read(id);
-        if any && (self.core.kind.publishes() || !self.recv_turn.contains(id)) {
+        if any
+            && (self.core.kind.publishes()
+                || !self.recv_turn.contains(id)
+                || self.peer(id).is_some_and(|peer| peer.leaving))
+        {
             self.read_ahead(id);
         }
         any

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, PeerInfo, SocketType};
@@ -15,9 +15,6 @@ use super::peer::{Home, Item, Link, Peer, Phase};
 use crate::monitor::{EventKind, HandshakeCause};
 use crate::sys::epoll::Interest;
 use crate::sys::{socket, stream};
-
-/// How long a closed socket waits for the peer to close its end, so that the kernel discards nothing that is on its way.
-const DRAIN_TIME: Duration = Duration::from_millis(500);
 
 impl Locked<'_> {
     /// The background thread reports readiness of a connection that it watches itself: being made, shaking hands, or
@@ -227,13 +224,16 @@ impl Locked<'_> {
             self.tell(&endpoint, Some(id), EventKind::HandshakeSucceeded { peer: info });
         }
         self.reset_backoff(id);
-        self.attach(id);
+        let leaving = self.peer(id).is_some_and(|peer| peer.leaving);
+        if !leaving {
+            self.attach(id);
+        }
         // Bytes that came behind the handshake are there already; nobody would report them.
         self.read_ahead(id);
         self.flush(id);
         self.update_interest(id);
         self.wake();
-        if self.life != Life::Open {
+        if self.life != Life::Open || leaving {
             self.linger_step(id);
         }
     }
@@ -417,7 +417,7 @@ impl Locked<'_> {
     }
 
     /// The peer leaves the pattern.
-    fn detach(&mut self, id: PeerId) {
+    pub(super) fn detach(&mut self, id: PeerId) {
         let kind = self.core.kind;
         let state = &mut **self;
         if let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) {
@@ -455,10 +455,8 @@ impl Locked<'_> {
         self.notice_cancelled(gone_topics);
     }
 
-    /// A connection is over. What it brought is still delivered; what was queued for it stays with the one who connects,
-    /// and is dropped and counted at the one who was connected to.
-    pub(crate) fn disconnect(&mut self, id: PeerId, reason: &str) {
-        // Everything complete that was read is kept, whatever the marks say: it is bounded by what one read takes.
+    /// Everything complete that was read is kept, whatever the marks say: it is bounded by what one read takes.
+    pub(super) fn keep_what_was_read(&mut self, id: PeerId) {
         let mut kept = Vec::new();
         if let Some(conn) = self.peer_mut(id).and_then(Peer::conn_mut)
             && let Some(protocol) = conn.protocol.as_mut().filter(|_| conn.phase == Phase::Ready)
@@ -470,10 +468,17 @@ impl Locked<'_> {
         for event in kept {
             self.handle_event(id, event);
         }
+    }
+
+    /// A connection is over. What it brought is still delivered; what was queued for it stays with the one who connects,
+    /// and is dropped and counted at the one who was connected to.
+    pub(crate) fn disconnect(&mut self, id: PeerId, reason: &str) {
+        self.keep_what_was_read(id);
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let endpoint = Arc::clone(&peer.endpoint);
-        let was_ready = peer.is_ready();
+        // That a peer leaves was told when it was told to.
+        let was_ready = peer.is_ready() && !peer.leaving;
         let attached = peer.attached;
         let fd = peer.conn().map(|conn| Arc::clone(&conn.fd));
         if let Link::Inproc(_) = peer.link {
@@ -498,7 +503,11 @@ impl Locked<'_> {
         });
         if redials && self.keeps_dialing(id) {
             self.detach_for_redial(id);
-            self.schedule_redial(id, reason);
+            if self.peer(id).is_some_and(|peer| peer.leaving && peer.queued_out() == 0) {
+                self.finish_peer(id);
+            } else {
+                self.schedule_redial(id, reason);
+            }
         } else {
             self.finish_peer(id);
         }
@@ -756,7 +765,15 @@ impl Locked<'_> {
             Timer::Accept { attachment } => self.resume_accepting(attachment),
             Timer::Drain { peer, epoch } => {
                 if self.peer(peer).and_then(Peer::conn).is_some_and(|conn| conn.epoch == epoch) {
-                    self.remove_peer(peer);
+                    self.finish_peer(peer);
+                }
+            }
+            Timer::Leave { peer, born } => {
+                if self
+                    .peer(peer)
+                    .is_some_and(|peer| matches!(&peer.link, Link::Net(net) if net.born == born))
+                {
+                    self.give_up(peer);
                 }
             }
             Timer::Linger => {
@@ -820,69 +837,5 @@ impl Locked<'_> {
             conn.finishing = true;
         }
         self.flush(id);
-    }
-
-    /// One step of closing, for one peer: what is written is drained, what cannot be written any more goes.
-    pub(crate) fn linger_step(&mut self, id: PeerId) {
-        let Some(peer) = self.peer(id) else { return };
-        let has_waiting = match &peer.link {
-            Link::Net(net) => {
-                !net.outbox.is_empty()
-                    || net.conn.as_ref().is_some_and(|conn| {
-                        conn.writing || !conn.control.is_empty() || !conn.sealed.is_empty()
-                    }) && net.outbox.messages() > 0
-            }
-            _ => false,
-        };
-        if has_waiting {
-            return;
-        }
-        match peer.state() {
-            crate::PeerState::Ready if matches!(peer.link, Link::Net(_)) && peer.traffic.messages_out > 0 => {
-                self.drain(id)
-            }
-            crate::PeerState::Gone if peer.conn().is_some() => {}
-            _ => self.remove_peer(id),
-        }
-    }
-
-    /// Shuts our end and waits (not for long) for the peer's: closing a descriptor with unread bytes would make the
-    /// kernel throw away what the peer has not read yet.
-    pub(crate) fn drain(&mut self, id: PeerId) {
-        let core = Arc::clone(self.core);
-        let state = &mut **self;
-        let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
-        let Some(conn) = peer.conn_mut() else { return };
-        if conn.phase == Phase::Draining {
-            return;
-        }
-        if conn.hangup {
-            self.finish_peer(id);
-            return;
-        }
-        conn.phase = Phase::Draining;
-        conn.blocked = false;
-        conn.input.clear();
-        let epoch = conn.epoch;
-        let _ = rustix::net::shutdown(&*conn.fd, rustix::net::Shutdown::Write);
-        if conn.home == Home::Socket {
-            if let Some(set) = &state.set {
-                let _ = set.epoll.remove(conn.fd.as_fd());
-            }
-            state.net_peers.retain(|&peer| peer != id);
-        }
-        if conn.home != Home::Background {
-            conn.interest = Interest::READ;
-            conn.home = Home::Background;
-            if core.context.background.watch_connection(core.id, id, conn.fd.as_fd(), Interest::READ).is_err()
-            {
-                conn.home = Home::Nowhere;
-                self.finish_peer(id);
-                return;
-            }
-        }
-        self.set_timer(Instant::now() + DRAIN_TIME, Timer::Drain { peer: id, epoch });
-        // The peer may have closed its end already.
-        self.read(id);
     }
 }

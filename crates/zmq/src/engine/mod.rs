@@ -9,6 +9,7 @@ mod inproc;
 mod inspect;
 mod intake;
 mod io;
+mod leaving;
 mod lifecycle;
 mod link;
 mod membership;

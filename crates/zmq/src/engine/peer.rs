@@ -39,6 +39,9 @@ pub(crate) struct Peer {
     pub(crate) addressed: bool,
     /// The routing id that another peer has taken over: what this one sent before still comes under it.
     pub(crate) former_id: Option<Bytes>,
+    /// The application has closed its endpoint: it is no part of the pattern any more, nothing is received from it, and it
+    /// stays until what was queued for it is written or the linger time is over.
+    pub(crate) leaving: bool,
     /// It stands in the socket's list of peers with unwritten bytes.
     pub(crate) dirty: bool,
 }
@@ -320,7 +323,7 @@ impl Peer {
     /// Tells whether it is the one peer that a PAIR may have: connected, or to be connected by us.
     pub(crate) fn takes_the_place(&self) -> bool {
         match &self.link {
-            Link::Net(net) => net.dialed || self.attached,
+            Link::Net(net) => net.dialed && !self.leaving || self.attached,
             Link::Inproc(_) => self.attached,
             Link::Datagrams(_) | Link::Gone => false,
         }

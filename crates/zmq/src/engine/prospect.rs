@@ -112,6 +112,6 @@ impl Locked<'_> {
 impl Peer {
     /// Tells whether a message can be queued for it.
     pub(crate) fn can_be_routed(&self) -> bool {
-        (self.attached || self.addressed) && !matches!(self.link, Link::Gone)
+        (self.attached || self.addressed) && !self.leaving && !matches!(self.link, Link::Gone)
     }
 }

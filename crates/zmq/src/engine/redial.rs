@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tamtam_zmtp::PeerId;
 
@@ -13,9 +13,6 @@ use super::peer::Peer;
 use crate::monitor::{EventKind, HandshakeCause};
 use crate::options::Options;
 
-/// How long a peer that has refused us again and again is left alone at most.
-const REFUSED_INTERVAL_MAX: Duration = Duration::from_secs(32);
-
 impl Locked<'_> {
     /// Tells whether a lost connection is tried again: it was not taken back, and closing still has something to send.
     pub(crate) fn keeps_dialing(&self, id: PeerId) -> bool {
@@ -25,7 +22,7 @@ impl Locked<'_> {
             && !dialer.stopped
             && !(self.has_disconnected && dialer.options.reconnect_stop_after_disconnect)
             && dialer.options.reconnect_interval.is_some()
-            && (self.life == Life::Open || peer.queued_out() > 0)
+            && (self.life == Life::Open && !peer.leaving || peer.queued_out() > 0)
     }
 
     /// An attempt to connect came to nothing, perhaps because nobody listens there; the last address counts.
@@ -60,7 +57,7 @@ impl Locked<'_> {
         if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
             && dialer.peer == id
         {
-            dialer.rebuffs = dialer.rebuffs.saturating_add(1);
+            dialer.rebuffed = true;
         }
     }
 
@@ -74,9 +71,8 @@ impl Locked<'_> {
         if let Some(max) = dialer.options.reconnect_interval_max {
             delay = base.saturating_mul(1 << dialer.failures.min(16)).min(max.max(base));
         }
-        if let Some(times) = dialer.rebuffs.checked_sub(1) {
-            let pause = dialer.options.refused_interval;
-            delay = delay.max(pause.saturating_mul(1 << times.min(16)).min(REFUSED_INTERVAL_MAX.max(pause)));
+        if dialer.rebuffed {
+            delay = delay.max(dialer.options.refused_interval);
         }
         dialer.failures = dialer.failures.saturating_add(1);
         // Between half and one and a half: clients of one server do not come back in step.
@@ -90,7 +86,7 @@ impl Locked<'_> {
         if let Some(Attachment::Dialer(dialer)) = self.attachments.get_mut(&attachment)
             && dialer.peer == id
         {
-            (dialer.failures, dialer.rebuffs) = (0, 0);
+            (dialer.failures, dialer.rebuffed) = (0, false);
         }
     }
 }

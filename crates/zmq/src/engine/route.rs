@@ -688,12 +688,14 @@ impl State {
             }
             SocketType::Pub | SocketType::XPub | SocketType::Radio if self.options.xpub_nodrop => {
                 let hwm = u64::from(self.options.send_hwm);
-                self.peers.iter_mut().flatten().all(|peer| match &mut peer.link {
-                    Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
-                    Link::Inproc(inproc) => {
-                        inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
+                self.peers.iter_mut().flatten().filter(|peer| !peer.leaving).all(|peer| {
+                    match &mut peer.link {
+                        Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                        Link::Inproc(inproc) => {
+                            inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
+                        }
+                        Link::Datagrams(_) | Link::Gone => true,
                     }
-                    Link::Datagrams(_) | Link::Gone => true,
                 })
             }
             SocketType::Router if self.options.router_mandatory => {
