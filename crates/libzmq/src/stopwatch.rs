@@ -28,8 +28,8 @@ pub unsafe extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulo
 /// Returns the microseconds since the start and lets the watch go.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
-    // SAFETY: the caller's handle.
     guarded(|| {
+        // SAFETY: the caller's handle.
         let watch = unsafe { WATCHES.retire(watch) }.ok_or(EFAULT)?;
         watch.value().map(|began| microseconds_since(*began)).ok_or(EFAULT)
     })
