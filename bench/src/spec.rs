@@ -21,6 +21,8 @@ pub(crate) enum Contestant {
     Libzmq,
     /// Tamtam
     Tamtam,
+    /// Tamtam behind libzmq's C interface; takes part where the library was built
+    DropIn,
 }
 
 impl Contestant {
@@ -36,6 +38,7 @@ impl Contestant {
             Self::RawBlocking => "raw blocking",
             Self::Libzmq => "libzmq",
             Self::Tamtam => "tamtam",
+            Self::DropIn => "drop-in",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Messaging libraries behind one face, so that every workload is written once.
 
+mod drop_in;
 #[cfg(feature = "libzmq")]
 mod libzmq;
 mod tamtam;
@@ -10,6 +11,7 @@ use crate::failure::Outcome;
 
 #[cfg(feature = "libzmq")]
 pub(crate) use libzmq::Libzmq;
+pub(crate) use drop_in::{DropIn, library as drop_in_library};
 pub(crate) use tamtam::Tamtam;
 
 /// Socket types that the workloads use.

@@ -45,13 +45,16 @@ pub(super) fn render(report: &Report, markdown: bool) -> String {
 }
 
 fn figures(report: &Report) -> Columns {
-    let mut table = Columns::new(&["cell", "raw", "libzmq", "tamtam", "tamtam/libzmq", "bar", "met?"]);
+    let heading = ["cell", "raw", "libzmq", "tamtam", "drop-in", "drop-in/tamtam", "tamtam/libzmq", "bar", "met?"];
+    let mut table = Columns::new(&heading);
     for row in &report.rows {
         table.push(vec![
             name(row),
             raw(row),
             figure(row, Contestant::Libzmq),
             figure(row, Contestant::Tamtam),
+            figure(row, Contestant::DropIn),
+            drop_in_ratio(row),
             ratio(row),
             bar(row),
             row.verdict.to_string(),

@@ -48,6 +48,7 @@ fn play(spec: &Spec) -> Outcome {
     match spec.contestant {
         Contestant::RawBlocking | Contestant::RawSpinning => raw::play(spec),
         Contestant::Tamtam => play_with::<Tamtam>(spec),
+        Contestant::DropIn => play_with::<crate::engine::DropIn>(spec),
         #[cfg(feature = "libzmq")]
         Contestant::Libzmq => play_with::<crate::engine::Libzmq>(spec),
         #[cfg(not(feature = "libzmq"))]
