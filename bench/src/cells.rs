@@ -2,9 +2,9 @@
 
 use crate::args::Args;
 use crate::bar::Bar;
+use crate::engine::drop_in_library;
 use crate::failure::{Failure, Outcome};
 use crate::metric::Metric;
-use crate::engine::drop_in_library;
 use crate::spec::Contestant::{self, DropIn, Libzmq, RawBlocking, RawSpinning, Tamtam};
 use crate::spec::Conversation::{DealerRouter, Pair, ReqRep};
 use crate::spec::Transport::{self, Inproc, Ipc, Tcp};
@@ -272,7 +272,11 @@ fn cell(name: String, work: Work, transport: Transport, size: usize) -> Cell {
         transport,
         size,
         subscribers: 0,
-        contestants: if drop_in_library().exists() { vec![Libzmq, Tamtam, DropIn] } else { vec![Libzmq, Tamtam] },
+        contestants: if drop_in_library().exists() {
+            vec![Libzmq, Tamtam, DropIn]
+        } else {
+            vec![Libzmq, Tamtam]
+        },
         metrics: Vec::new(),
         hwm: None,
         spin: true,

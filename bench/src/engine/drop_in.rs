@@ -167,9 +167,8 @@ impl Drop for Socket {
 impl Socket {
     fn set(&self, option: c_int, value: &[u8]) -> Outcome {
         // SAFETY: a socket of the library's, and a value of the size that is told.
-        let result = unsafe {
-            (functions()?.zmq_setsockopt)(self.handle, option, value.as_ptr().cast(), value.len())
-        };
+        let result =
+            unsafe { (functions()?.zmq_setsockopt)(self.handle, option, value.as_ptr().cast(), value.len()) };
         check("zmq_setsockopt", result).map(drop)
     }
 
@@ -206,7 +205,11 @@ impl Engine for DropIn {
     fn context() -> Outcome<Context> {
         // SAFETY: takes nothing.
         let handle = unsafe { (functions()?.zmq_ctx_new)() };
-        if handle.is_null() { Err(Failure::new("zmq_ctx_new")) } else { Ok(Context(Arc::new(Ground(handle)))) }
+        if handle.is_null() {
+            Err(Failure::new("zmq_ctx_new"))
+        } else {
+            Ok(Context(Arc::new(Ground(handle))))
+        }
     }
 
     fn socket(context: &Context, kind: Kind, tuning: Tuning) -> Outcome<Socket> {
@@ -287,8 +290,7 @@ impl Engine for DropIn {
     #[inline]
     fn send(socket: &Socket, body: &[u8]) -> Outcome {
         // SAFETY: a socket of the library's, and a body of the size that is told.
-        let result =
-            unsafe { (functions()?.zmq_send)(socket.handle, body.as_ptr().cast(), body.len(), 0) };
+        let result = unsafe { (functions()?.zmq_send)(socket.handle, body.as_ptr().cast(), body.len(), 0) };
         check("zmq_send", result).map(drop)
     }
 

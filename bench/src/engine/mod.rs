@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::failure::Outcome;
 
+pub(crate) use drop_in::{DropIn, library as drop_in_library};
 #[cfg(feature = "libzmq")]
 pub(crate) use libzmq::Libzmq;
-pub(crate) use drop_in::{DropIn, library as drop_in_library};
 pub(crate) use tamtam::Tamtam;
 
 /// Socket types that the workloads use.

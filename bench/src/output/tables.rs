@@ -45,7 +45,8 @@ pub(super) fn render(report: &Report, markdown: bool) -> String {
 }
 
 fn figures(report: &Report) -> Columns {
-    let heading = ["cell", "raw", "libzmq", "tamtam", "drop-in", "drop-in/tamtam", "tamtam/libzmq", "bar", "met?"];
+    let heading =
+        ["cell", "raw", "libzmq", "tamtam", "drop-in", "drop-in/tamtam", "tamtam/libzmq", "bar", "met?"];
     let mut table = Columns::new(&heading);
     for row in &report.rows {
         table.push(vec![
