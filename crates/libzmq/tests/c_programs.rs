@@ -130,6 +130,8 @@ fn run(name: &str) {
     let mut child = Command::new(program)
         // A size that no memory holds is an error that programs see, under the sanitizer as well.
         .env("ASAN_OPTIONS", "allocator_may_return_null=1")
+        // Cargo's would have the loader find another library, maybe an older one, before this one.
+        .env_remove("LD_LIBRARY_PATH")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

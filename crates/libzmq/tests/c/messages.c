@@ -602,7 +602,7 @@ static void arrays_of_buffers(void) {
     void *context = new_context(), *one = new_socket(context, ZMQ_PAIR), *other = new_socket(context, ZMQ_PAIR);
     join_up(one, other, "inproc");
     struct iovec parts[3] = {{"one", 3}, {NULL, 0}, {"three", 5}}, got[5];
-    CHECK_EQUAL(zmq_sendiov(one, parts, 3, 0), 5);
+    CHECK_EQUAL(zmq_sendiov(one, parts, 3, ZMQ_SNDMORE), 5);
     size_t count = 5;
     CHECK_EQUAL(zmq_recviov(other, got, &count, 0), 3);
     CHECK_EQUAL(count, 3);
@@ -612,7 +612,7 @@ static void arrays_of_buffers(void) {
             CHECK(memcmp(got[i].iov_base, parts[i].iov_base, got[i].iov_len) == 0);
         free(got[i].iov_base);
     }
-    CHECK_EQUAL(zmq_sendiov(one, parts, 3, 0), 5);
+    CHECK_EQUAL(zmq_sendiov(one, parts, 3, ZMQ_SNDMORE), 5);
     count = 2;
     CHECK_EQUAL(zmq_recviov(other, got, &count, 0), 2);
     CHECK_EQUAL(get_int(other, ZMQ_RCVMORE), 1);
