@@ -22,9 +22,16 @@ static void a_message_is_refused_with_its_first_part(const char *transport) {
         if (first < 0) {
             CHECK_EQUAL(zmq_errno(), EAGAIN);
             refused++;
+            if (sent == received) {
+                /* All have arrived, the sender learns of it a little later: it has to. */
+                zmq_pollitem_t item = {push, 0, ZMQ_POLLOUT, 0};
+                CHECK_EQUAL(zmq_poll(&item, 1, PATIENCE), 1);
+                continue;
+            }
             /* Makes room, and checks what comes. */
             int number;
-            CHECK_EQUAL(zmq_recv(pull, &number, sizeof number, 0), sizeof number);
+            if (zmq_recv(pull, &number, sizeof number, 0) != sizeof number)
+                FAIL("%s: %d of %d messages have arrived, one more is refused", transport, received, sent);
             CHECK_EQUAL(number, received);
             for (int part = 1; part < PARTS; part++) {
                 CHECK_EQUAL(get_int(pull, ZMQ_RCVMORE), 1);
