@@ -21,7 +21,8 @@ extern "C" {
 #define TAMTAM_SPIN 10000
 
 /* int, to get: a descriptor that is readable for as long as the socket has something to receive. ZMQ_FD only tells
- * that something has changed, and ZMQ_EVENTS has to be asked after that; this one can be polled like any other. */
+ * that something has changed, and ZMQ_EVENTS has to be asked after that; this one can be polled like any other,
+ * and may say so once too often. Asked for both, a socket's ZMQ_FD tells of what is left as well. */
 #define TAMTAM_FD_LEVEL 10001
 
 /* -------------------------------------------------------------------------------------------------------- statistics */

@@ -11,6 +11,7 @@ use tamtam_zmq::{Context, PollItem};
 use crate::errno::{EFAULT, EINTR, EINVAL, EMFILE, ETERM, of_io};
 use crate::guard::guarded;
 use crate::registry::Registry;
+use crate::spawn::spawn;
 
 pub(crate) static CONTEXTS: Registry<Arc<Shared>> = Registry::new(0x7A63_7478);
 
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) io_threads: AtomicI32,
     pub(crate) max_message_size: AtomicI32,
     interrupted: AtomicU32,
+    /// Becomes readable when the thread that waits for the end has seen it.
+    waiter: Mutex<Option<UnixStream>>,
     /// The process that made it: a fork's child may only close it.
     process: u32,
 }
@@ -97,7 +100,7 @@ impl Shared {
         *self.open() == 0 && self.engine.wait_closed(Some(std::time::Duration::ZERO))
     }
 
-    fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         self.process != std::process::id()
     }
 }
@@ -107,17 +110,30 @@ fn wait_interruptibly(shared: &Arc<Shared>) -> Result<(), c_int> {
     if shared.is_done() {
         return Ok(());
     }
-    let (near, far) = UnixStream::pair().map_err(|error| of_io(&error))?;
-    let waiter = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name("tamtam-term".to_owned()).spawn(move || {
-        waiter.wait();
-        drop(far);
-    });
-    if thread.is_err() {
-        // No thread to be had: a wait that signals do not end is better than none.
-        shared.wait();
-        return Ok(());
-    }
+    // A call that was interrupted has left its thread waiting.
+    let mut waiter = shared.waiter.lock().unwrap_or_else(PoisonError::into_inner);
+    let near = match &*waiter {
+        Some(near) => near.try_clone(),
+        None => {
+            let (near, far) = UnixStream::pair().map_err(|error| of_io(&error))?;
+            let waits = Arc::clone(shared);
+            let thread = spawn("tamtam-term", move || {
+                waits.wait();
+                drop(far);
+            });
+            if thread.is_err() {
+                // No thread to be had: a wait that signals do not end is better than none.
+                drop(waiter);
+                shared.wait();
+                return Ok(());
+            }
+            let ours = near.try_clone();
+            *waiter = Some(near);
+            ours
+        }
+    };
+    drop(waiter);
+    let near = near.map_err(|error| of_io(&error))?;
     let mut item = [PollItem::fd(near.as_raw_fd(), libc::POLLIN)];
     match tamtam_zmq::poll(&mut item, None) {
         Ok(_) => Ok(()),
@@ -158,6 +174,7 @@ pub extern "C" fn zmq_ctx_new() -> *mut c_void {
             io_threads: AtomicI32::new(1),
             max_message_size: AtomicI32::new(c_int::MAX),
             interrupted: AtomicU32::new(0),
+            waiter: Mutex::new(None),
             process: std::process::id(),
         })))
     })
@@ -171,6 +188,7 @@ pub unsafe extern "C" fn zmq_ctx_term(handle: *mut c_void) -> c_int {
         if !shared.is_foreign() {
             shared.interrupt();
             wait_interruptibly(&shared)?;
+            crate::release::wait_until_idle();
         }
         // SAFETY: as above. If another call was faster, all is done as well.
         let _ = unsafe { CONTEXTS.retire(handle) };

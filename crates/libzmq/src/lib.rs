@@ -36,6 +36,7 @@ mod proxy;
 mod registry;
 mod release;
 mod socket;
+mod spawn;
 mod statistics;
 mod stopwatch;
 mod thread;

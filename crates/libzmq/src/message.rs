@@ -245,6 +245,17 @@ pub(crate) unsafe fn valid<'a>(message: *mut Msg) -> Result<&'a mut Msg, c_int> 
     if message.is_valid() { Ok(message) } else { Err(EFAULT) }
 }
 
+/// Returns a caller's message to be looked at.
+///
+/// # Safety
+///
+/// `message` is null or points to a `zmq_msg_t` that nobody changes meanwhile.
+unsafe fn readable<'a>(message: *const Msg) -> Result<&'a Msg, c_int> {
+    // SAFETY: the caller's promise; every bit pattern is a value, what it means is checked next.
+    let message = unsafe { message.as_ref() }.ok_or(EFAULT)?;
+    if message.is_valid() { Ok(message) } else { Err(EFAULT) }
+}
+
 /// Puts a new message where the caller wants it, without looking at what was there.
 ///
 /// # Safety
@@ -401,13 +412,13 @@ pub unsafe extern "C" fn zmq_msg_data(message: *mut Msg) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_size(message: *const Msg) -> usize {
     // SAFETY: the caller's message; it is only looked at.
-    guarded(|| Ok(unsafe { valid(message.cast_mut()) }?.size()))
+    guarded(|| Ok(unsafe { readable(message) }?.size()))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_more(message: *const Msg) -> c_int {
     // SAFETY: as above.
-    guarded(|| Ok(c_int::from(unsafe { valid(message.cast_mut()) }?.has_more())))
+    guarded(|| Ok(c_int::from(unsafe { readable(message) }?.has_more())))
 }
 
 /// `ZMQ_MORE`, `ZMQ_SRCFD`, `ZMQ_SHARED`.
@@ -419,7 +430,7 @@ const PROPERTY_SHARED: c_int = 3;
 pub unsafe extern "C" fn zmq_msg_get(message: *const Msg, property: c_int) -> c_int {
     guarded(|| {
         // SAFETY: the caller's message; it is only looked at.
-        let message = unsafe { valid(message.cast_mut()) }?;
+        let message = unsafe { readable(message) }?;
         match property {
             PROPERTY_MORE => Ok(c_int::from(message.has_more())),
             PROPERTY_SRCFD => message.profile().and_then(PeerProfile::fd).ok_or(EINVAL),
@@ -440,7 +451,7 @@ pub unsafe extern "C" fn zmq_msg_set(message: *mut Msg, property: c_int, value: 
 pub unsafe extern "C" fn zmq_msg_gets(message: *const Msg, property: *const c_char) -> *const c_char {
     guarded(|| {
         // SAFETY: the caller's message; it is only looked at.
-        let message = unsafe { valid(message.cast_mut()) }?;
+        let message = unsafe { readable(message) }?;
         if property.is_null() {
             return Err(EINVAL);
         }

@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tamtam_zmq::{
-    EventKind, Frame, HandshakeCause, Message, Monitor, MonitorEvent, PeerId, Socket, SocketType,
+    EventKind, Frame, HandshakeCause, Message, Monitor, MonitorEvent, PeerId, SendError, Socket, SocketType,
 };
 
 use crate::errno::{EINVAL, EPROTONOSUPPORT, of_bind, of_io};
 use crate::guard::guarded;
 use crate::socket::{Handle, socket};
+use crate::spawn::spawn;
 
 const CONNECTED: u64 = 0x0001;
 const CONNECT_DELAYED: u64 = 0x0002;
@@ -31,11 +33,17 @@ const HANDSHAKE_FAILED_AUTH: u64 = 0x4000;
 
 /// Events that may wait for the pump; beyond, the oldest go and are counted.
 const QUEUE_MAX: usize = 65_536;
+/// Messages that may wait for the application.
+const MARK: u32 = 65_536;
+/// How often a pump whose application does not read looks whether it shall end.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Takes a socket's events from the engine to the socket that the application reads: a thread, so that an application that
 /// does not read holds up nobody.
 pub(crate) struct Pump {
     thread: Option<JoinHandle<()>>,
+    /// What nobody reads is given up from now on.
+    ending: Arc<AtomicBool>,
     #[cfg_attr(
         not(feature = "draft"),
         expect(dead_code, reason = "only the draft interface asks for statistics")
@@ -53,33 +61,54 @@ impl Pump {
         let monitor = handle.socket.monitor(QUEUE_MAX);
         let out = Arc::new(out);
         let to = Arc::clone(&out);
-        let thread = std::thread::Builder::new()
-            .name("tamtam-monitor".to_owned())
-            .spawn(move || pump(&monitor, &to, events, version))
+        let ending = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&ending);
+        let thread = spawn("tamtam-monitor", move || pump(&monitor, &to, events, version, &ends))
             .map_err(|error| of_io(&error))?;
-        Ok(Self { thread: Some(thread), out, version })
+        Ok(Self { thread: Some(thread), ending, out, version })
     }
 
-    /// The monitored socket is closed, or its monitor taken off: waits until the last event is handed over.
-    pub(crate) fn finish(mut self) {
+    /// The monitored socket is closed: the pump ends with the last event, by itself.
+    pub(crate) fn let_go(self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// The monitor is taken off: waits until the last event is handed over and the name is free again.
+    fn finish(mut self) {
+        self.ending.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn pump(monitor: &Monitor, out: &Socket, events: u64, version: c_int) {
+fn pump(monitor: &Monitor, out: &Socket, events: u64, version: c_int, ending: &AtomicBool) {
     let mut story = Story::default();
     while let Some(event) = monitor.recv() {
         let stopped = matches!(event.kind, EventKind::Stopped);
         for (number, value) in story.tell(&event) {
             if number & events != 0 {
-                // A full queue drops: nobody reads.
-                let _ = out.try_send(encode(version, number, value, &event));
+                hand_over(out, encode(version, number, value, &event), ending);
             }
         }
         if stopped {
             break;
+        }
+    }
+}
+
+/// Waits for an application that does not read (or is not connected yet), as long as it may come; meanwhile events wait in
+/// the engine's queue, whose oldest go.
+fn hand_over(out: &Socket, mut message: Message, ending: &AtomicBool) {
+    loop {
+        let result = if ending.load(Ordering::Acquire) {
+            out.try_send(message)
+        } else {
+            out.send_timeout(message, PATIENCE)
+        };
+        match result {
+            Err(SendError::TimedOut(back)) => message = back,
+            _ => return,
         }
     }
 }
@@ -202,7 +231,12 @@ fn monitor(
     let old = handle.monitor().take();
     if let Some(old) = old {
         handle.socket.stop_monitor();
-        old.finish();
+        if handle.context.is_foreign() {
+            // A fork's child does not have the thread.
+            old.let_go();
+        } else {
+            old.finish();
+        }
     }
     let kind = SocketType::from_number(kind)
         .filter(|kind| matches!(kind, SocketType::Pair | SocketType::Pub | SocketType::Push))
@@ -210,7 +244,7 @@ fn monitor(
     let Some(address) = address.filter(|_| events != 0) else { return Ok(()) };
     let out = Socket::new(&handle.context.engine, kind);
     let linger = out.configure(|options| {
-        options.set_linger(Some(Duration::ZERO)).set_send_hwm(0);
+        options.set_linger(Some(Duration::ZERO)).set_send_hwm(MARK);
     });
     linger.map_err(|error| crate::errno::of_option(&error))?;
     out.bind(address).map_err(|error| of_bind(&error))?;
@@ -282,7 +316,7 @@ pub unsafe extern "C" fn zmq_socket_monitor_pipes_stats(handle: *mut c_void) -> 
             return Err(crate::errno::EAGAIN);
         }
         // libzmq learns of what was read in batches of half the mark, and counts so.
-        let batch = u64::from(handle.socket.options().send_hwm().div_ceil(2)).max(1);
+        let batch = u64::from(handle.socket.shared_options().send_hwm().div_ceil(2)).max(1);
         for peer in peers {
             let queued = peer.queued_out.next_multiple_of(batch);
             let numbers = [PIPES_STATS, 2, queued, peer.queued_in];

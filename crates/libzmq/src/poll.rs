@@ -10,7 +10,7 @@ use crate::guard::guarded;
 use crate::socket::{Handle, socket};
 use std::sync::atomic::Ordering;
 
-const POLLIN: c_short = 1;
+pub(crate) const POLLIN: c_short = 1;
 const POLLOUT: c_short = 2;
 const POLLERR: c_short = 4;
 const POLLPRI: c_short = 8;

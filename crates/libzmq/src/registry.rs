@@ -82,14 +82,33 @@ impl<T: Send + Sync> Registry<T> {
     /// # Safety
     ///
     /// As [`get`](Self::get).
-    pub(crate) unsafe fn retire(&self, handle: *const c_void) -> Option<&'static T> {
+    pub(crate) unsafe fn retire(&'static self, handle: *const c_void) -> Option<Retired<T>> {
         // SAFETY: the caller's promise.
-        let value = unsafe { self.get(handle) }?;
+        unsafe { self.get(handle) }?;
         // SAFETY: `get` has found a slot of ours.
         let slot: &'static Slot<T> = unsafe { &*handle.cast::<Slot<T>>() };
         slot.tag.compare_exchange(self.tag, DEAD, Ordering::AcqRel, Ordering::Acquire).ok()?;
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner).push_back(slot);
-        Some(value)
+        Some(Retired { slot, registry: self })
+    }
+}
+
+/// What was closed, for the one who closes it: its slot begins to rest when this is dropped.
+pub(crate) struct Retired<T: Send + Sync + 'static> {
+    slot: &'static Slot<T>,
+    registry: &'static Registry<T>,
+}
+
+impl<T: Send + Sync> Retired<T> {
+    /// Returns the value.
+    pub(crate) fn value(&self) -> Option<&T> {
+        // SAFETY: the slot is not in the queue yet, so nobody replaces its value as long as `self` is borrowed.
+        unsafe { (*self.slot.value.get()).as_ref() }
+    }
+}
+
+impl<T: Send + Sync> Drop for Retired<T> {
+    fn drop(&mut self) {
+        self.registry.resting.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.slot);
     }
 }
 
@@ -111,8 +130,8 @@ mod tests {
             assert_eq!(NUMBERS.get(text), None);
             assert_eq!(NUMBERS.get(std::ptr::null()), None);
             assert_eq!(NUMBERS.get(seven.byte_add(1)), None);
-            assert_eq!(NUMBERS.retire(seven), Some(&7));
-            assert_eq!(NUMBERS.retire(seven), None);
+            assert_eq!(NUMBERS.retire(seven).as_ref().and_then(Retired::value), Some(&7));
+            assert!(NUMBERS.retire(seven).is_none());
             assert_eq!(NUMBERS.get(seven), None);
         }
     }

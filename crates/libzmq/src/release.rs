@@ -8,7 +8,9 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::spawn::spawn;
 
 /// `zmq_free_fn`.
 pub(crate) type FreeFn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
@@ -30,13 +32,26 @@ impl Release {
     }
 }
 
-static QUEUE: Mutex<Vec<Release>> = Mutex::new(Vec::new());
+/// What is to be run, and whether the thread is at it.
+struct Queue {
+    waiting: Vec<Release>,
+    is_running: bool,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: Vec::new(), is_running: false });
+static IDLE: Condvar = Condvar::new();
 static ARRIVED: Condvar = Condvar::new();
 static PENDING: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// A message of the caller's is being closed: no lock is held.
     static UNLOCKED: Cell<bool> = const { Cell::new(false) };
+    /// This is the thread that runs what is queued.
+    static IS_FREEING: Cell<bool> = const { Cell::new(false) };
+}
+
+fn queue() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Drops a value of the caller's at a place where no lock is held: free functions run at once.
@@ -56,7 +71,7 @@ pub(crate) fn release(release: Release) {
         UNLOCKED.set(true);
         return;
     }
-    QUEUE.lock().unwrap_or_else(PoisonError::into_inner).push(release);
+    queue().waiting.push(release);
     if has_thread() {
         ARRIVED.notify_one();
     } else {
@@ -76,7 +91,7 @@ pub(crate) fn run_pending() {
 
 #[cold]
 fn run_queue() {
-    let queued = std::mem::take(&mut *QUEUE.lock().unwrap_or_else(PoisonError::into_inner));
+    let queued = std::mem::take(&mut queue().waiting);
     queued.into_iter().for_each(Release::run);
 }
 
@@ -87,26 +102,30 @@ fn has_thread() -> bool {
 }
 
 fn start() -> bool {
-    let (mut all, mut old): (libc::sigset_t, libc::sigset_t) =
-        // SAFETY: a signal set may be all zeroes; it is filled before use.
-        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-    // SAFETY: both sets are valid; signals are the application's: the new thread inherits a mask that blocks all of them, and
-    // ours is put back below.
-    unsafe {
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
-    }
-    let started = std::thread::Builder::new().name("tamtam-free".to_owned()).spawn(|| {
+    spawn("tamtam-free", || {
         loop {
-            let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
-            while queue.is_empty() {
+            let mut queue = queue();
+            while queue.waiting.is_empty() {
                 queue = ARRIVED.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
+            queue.is_running = true;
             drop(queue);
+            IS_FREEING.set(true);
             run_queue();
+            self::queue().is_running = false;
+            IDLE.notify_all();
         }
-    });
-    // SAFETY: `old` was written above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut()) };
-    started.is_ok()
+    })
+    .is_ok()
+}
+
+/// Waits until what is queued has run: a program may take its buffers' memory away when its context is gone.
+pub(crate) fn wait_until_idle() {
+    if !has_thread() || IS_FREEING.get() {
+        return;
+    }
+    let mut queue = queue();
+    while queue.is_running || !queue.waiting.is_empty() {
+        queue = IDLE.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,10 +34,10 @@ pub(crate) struct Handle {
     /// `ZMQ_RCVMORE`.
     pub(crate) more: AtomicBool,
     pub(crate) edge: OnceLock<Edge>,
+    /// `TAMTAM_FD_LEVEL` was asked for: the descriptor is to say what is there, not what is new.
+    pub(crate) level: AtomicBool,
     pub(crate) settings: Mutex<Settings>,
     pub(crate) monitor: Mutex<Option<Pump>>,
-    /// Calls of `zmq_close` that found it open: of several, one closes.
-    closes: AtomicU32,
 }
 
 /// The parts of a message that were not asked for yet.
@@ -72,6 +72,13 @@ impl Handle {
 
     pub(crate) fn monitor(&self) -> MutexGuard<'_, Option<Pump>> {
         self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something to receive is left: who watches the level has to see it.
+    pub(crate) fn keep_level(&self) {
+        if self.level.load(Ordering::Relaxed) {
+            self.socket.keep_readable();
+        }
     }
 
     /// Every call on a socket whose context was shut down says so.
@@ -128,9 +135,9 @@ pub unsafe extern "C" fn zmq_socket(handle: *mut c_void, kind: c_int) -> *mut c_
             incoming: Mutex::default(),
             more: AtomicBool::new(false),
             edge: OnceLock::new(),
+            level: AtomicBool::new(false),
             settings: Mutex::new(settings),
             monitor: Mutex::default(),
-            closes: AtomicU32::new(0),
         }))
     })
 }
@@ -139,18 +146,17 @@ pub unsafe extern "C" fn zmq_socket(handle: *mut c_void, kind: c_int) -> *mut c_
 pub unsafe extern "C" fn zmq_close(handle: *mut c_void) -> c_int {
     guarded(|| {
         // SAFETY: the caller's handle.
-        let closed = unsafe { SOCKETS.retire(handle) }.ok_or(ENOTSOCK)?;
-        if closed.closes.fetch_add(1, Ordering::AcqRel) == 0 {
-            closed.socket.shut();
-            let frames = std::mem::take(&mut *closed.outgoing());
-            let incoming = std::mem::take(&mut *closed.incoming());
-            crate::release::drop_unlocked((frames, incoming));
-            let pump = closed.monitor().take();
-            if let Some(pump) = pump {
-                pump.finish();
-            }
-            closed.context.dismiss();
+        let retired = unsafe { SOCKETS.retire(handle) }.ok_or(ENOTSOCK)?;
+        let closed = retired.value().ok_or(ENOTSOCK)?;
+        closed.socket.shut();
+        let frames = std::mem::take(&mut *closed.outgoing());
+        let incoming = std::mem::take(&mut *closed.incoming());
+        crate::release::drop_unlocked((frames, incoming));
+        if let Some(pump) = closed.monitor().take() {
+            // It ends when what lingers is sent; nobody waits for that here.
+            pump.let_go();
         }
+        closed.context.dismiss();
         Ok(0)
     })
 }

@@ -29,7 +29,10 @@ pub unsafe extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulo
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
     // SAFETY: the caller's handle.
-    guarded(|| Ok(microseconds_since(*unsafe { WATCHES.retire(watch) }.ok_or(EFAULT)?)))
+    guarded(|| {
+        let watch = unsafe { WATCHES.retire(watch) }.ok_or(EFAULT)?;
+        watch.value().map(|began| microseconds_since(*began)).ok_or(EFAULT)
+    })
 }
 
 #[unsafe(no_mangle)]

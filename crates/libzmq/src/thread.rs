@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 
 use crate::errno::of_io;
 use crate::guard::guarded;
-use crate::registry::Registry;
+use crate::registry::{Registry, Retired};
+use crate::spawn::spawn;
 
 static THREADS: Registry<Mutex<Option<JoinHandle<()>>>> = Registry::new(0x7A74_6872);
 
@@ -24,14 +25,12 @@ pub unsafe extern "C" fn zmq_threadstart(run: Option<ThreadFn>, argument: *mut c
     guarded(|| {
         let run = run.ok_or(crate::errno::EINVAL)?;
         let argument = Argument(argument);
-        let thread = std::thread::Builder::new()
-            .name("ZMQapp".to_owned())
-            .spawn(move || {
-                let whole = argument;
-                // SAFETY: the caller's function with the caller's argument.
-                unsafe { run(whole.0) };
-            })
-            .map_err(|error| of_io(&error))?;
+        let thread = spawn("ZMQapp", move || {
+            let whole = argument;
+            // SAFETY: the caller's function with the caller's argument.
+            unsafe { run(whole.0) };
+        })
+        .map_err(|error| of_io(&error))?;
         Ok(THREADS.insert(Mutex::new(Some(thread))))
     })
 }
@@ -42,7 +41,10 @@ pub unsafe extern "C" fn zmq_threadclose(thread: *mut c_void) {
     guarded(|| {
         // SAFETY: the caller's handle.
         let thread = unsafe { THREADS.retire(thread) };
-        let handle = thread.and_then(|thread| thread.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let handle = thread
+            .as_ref()
+            .and_then(Retired::value)
+            .and_then(|thread| thread.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(handle) = handle {
             let _ = handle.join();
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tamtam_zmq::{Frame, Message, PeerProfile, SendError, SocketType};
 
-use crate::errno::{EFAULT, EINVAL, ENOMEM, of_receive, of_send};
+use crate::errno::{EAGAIN, EFAULT, EFSM, EINTR, EINVAL, ENOMEM, of_receive, of_send};
 use crate::guard::guarded;
 use crate::message::{Msg, valid};
 use crate::socket::{Handle, Incoming, socket};
@@ -49,11 +49,22 @@ impl Handle {
             return self.send_single(frame, envelope, flags);
         }
 
+        if self.is_receiving.load(Ordering::Relaxed)
+            && matches!(self.kind(), SocketType::Req | SocketType::Rep)
+        {
+            // The last message has parts that were not received yet.
+            if self.kind() == SocketType::Rep || !*self.socket.shared_options().req_relaxed() {
+                return Err(EFSM);
+            }
+            self.is_receiving.store(false, Ordering::Relaxed);
+            let unread = std::mem::take(&mut *self.incoming());
+            crate::release::drop_unlocked(unread);
+        }
         // A STREAM's message is two parts long, whatever the flag of the second says.
         let ends = self.kind() == SocketType::Stream && self.is_sending.load(Ordering::Relaxed);
         let more = flags & SNDMORE != 0 && !ends;
         if !self.is_sending.load(Ordering::Relaxed) {
-            if !more && self.kind() == SocketType::Stream {
+            if !more && matches!(self.kind(), SocketType::Stream | SocketType::Router) {
                 // An address without a message is passed over, as libzmq does it.
                 return Ok(());
             }
@@ -64,7 +75,7 @@ impl Handle {
             let timeout = if flags & DONTWAIT != 0 {
                 Some(Duration::ZERO)
             } else {
-                *self.socket.options().send_timeout()
+                *self.socket.shared_options().send_timeout()
             };
             self.socket.wait_to_send(&frame, timeout).map_err(|error| of_send(&error))?;
         }
@@ -90,8 +101,7 @@ impl Handle {
                 let code = of_send(&error);
                 let mut frames: Vec<Frame> = error.into_message().into_frames().collect();
                 frames.pop();
-                let lost = matches!(code, libc::EHOSTUNREACH);
-                if lost {
+                if !matches!(code, EAGAIN | EINTR) {
                     frames.clear();
                 }
                 self.is_sending.store(!frames.is_empty(), Ordering::Relaxed);
@@ -119,6 +129,9 @@ impl Handle {
                 }
                 drop(incoming);
                 self.more.store(part.more, Ordering::Relaxed);
+                if part.more {
+                    self.keep_level();
+                }
                 return Ok(part);
             }
         }
@@ -140,6 +153,8 @@ impl Handle {
             incoming.profile.clone_from(&profile);
             incoming.routing_id = routing_id;
             self.is_receiving.store(true, Ordering::Relaxed);
+            drop(incoming);
+            self.keep_level();
         }
         Ok(Part { frame, more, profile, routing_id, group: None })
     }
@@ -316,7 +331,7 @@ pub unsafe extern "C" fn zmq_sendiov(
             // SAFETY: each entry has as many octets as it says.
             let octets = unsafe { octets(part.iov_base, part.iov_len) }?;
             let is_last = index + 1 == count;
-            let flags = if is_last { flags & !SNDMORE } else { flags | SNDMORE };
+            let flags = if is_last { flags & !SNDMORE } else { flags };
             handle.send_part(Frame::copy_from(octets), Envelope::NONE, flags)?;
             last = size_for_c(octets.len());
         }
@@ -343,6 +358,8 @@ pub unsafe extern "C" fn zmq_recviov(
         if room == 0 {
             return Err(EINVAL);
         }
+        // SAFETY: as above.
+        unsafe { *count = 0 };
         let mut received = 0;
         while received < room {
             let part = handle.receive_part(flags)?;

@@ -128,6 +128,8 @@ fn run(name: &str) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let program = compile(name);
     let mut child = Command::new(program)
+        // A size that no memory holds is an error that programs see, under the sanitizer as well.
+        .env("ASAN_OPTIONS", "allocator_may_return_null=1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

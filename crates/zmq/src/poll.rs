@@ -62,11 +62,11 @@ impl<'a> PollItem<'a> {
         if let Target::Socket { socket, interest } = self.target {
             let core = socket.core();
             let kind = core.kind;
-            let mut locked = core.lock();
-            if !locked.is_open() {
+            let Some(mut locked) = core.operate().filter(|locked| locked.is_open()) else {
+                // Closed, or in a fork's child: the call that follows says so.
                 self.ready = Readiness { readable: interest.readable, writable: interest.writable };
                 return self.is_ready();
-            }
+            };
             let look = |locked: &mut crate::engine::core::Locked<'_>| Readiness {
                 readable: interest.readable && kind.can_receive() && locked.look_ahead(),
                 writable: interest.writable && kind.can_send() && locked.is_writable(kind),

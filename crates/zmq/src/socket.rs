@@ -101,6 +101,12 @@ impl Socket {
         self.core.inspect().map(|locked| (*locked.options).clone()).unwrap_or_default()
     }
 
+    /// Returns the options as they are now, shared: what is set later does not show there.
+    #[must_use]
+    pub fn shared_options(&self) -> Arc<Options> {
+        self.core.inspect().map(|locked| Arc::clone(&locked.options)).unwrap_or_default()
+    }
+
     /// Binds to an endpoint; returns it with wildcards resolved, as [`unbind`](Self::unbind) and a peer's `connect` want it.
     ///
     /// # Errors
@@ -676,6 +682,14 @@ impl Socket {
             locked.poll_io();
         }
         self.readiness()
+    }
+
+    /// Makes the socket's descriptor readable again until the next look. For loops that come back for what they have left:
+    /// [`look`](Self::look) makes the descriptor wait for something new, whatever is there already.
+    pub fn keep_readable(&self) {
+        if let Some(mut locked) = self.core.operate() {
+            locked.wake();
+        }
     }
 
     /// Tells what can be done now without waiting.

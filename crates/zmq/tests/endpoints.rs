@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::wire::{RawListener, RawPeer};
 use common::{
-    A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, driven_by, eventually, everywhere, fresh, over_the_network,
-    reserved, text,
+    A_WHILE, DRIVERS, PATIENCE, TRANSPORTS, arrived, driven_by, eventually, everywhere, fresh,
+    over_the_network, reserved, text,
 };
 use tamtam_zmq::{
     BindError, ConnectError, Context, EndpointError, Pair, Pub, Pull, Push, RecvError, Rep, Req, SendError,
@@ -474,4 +474,37 @@ fn a_socket_of_a_context_that_was_shut_down_neither_binds_nor_connects() {
             assert!(matches!(socket.connect(&reserved(transport)), Err(ConnectError::Closed { .. })));
         }
     }
+}
+
+/// What was received over a connection that is taken back stays, unless it is to go as well.
+#[test]
+fn disconnecting_keeps_what_has_come_or_drops_and_counts_it() {
+    over_the_network(|transport, driver| {
+        for discard in [false, true] {
+            let context = Context::new();
+            let push = Push::with(&context, driven_by(driver)).unwrap();
+            let endpoint = push.bind(&fresh(transport)).unwrap();
+            let pull = Pull::with(&context, driven_by(driver)).unwrap();
+            let socket: &Socket = pull.as_ref();
+            assert!(socket.disconnect_and_discard(&endpoint).is_err(), "it is not connected there");
+            pull.connect(&endpoint).unwrap();
+            push.wait_for_peers(1, PATIENCE).unwrap();
+            for _ in 0..3 {
+                push.send("x").unwrap();
+            }
+            arrived(&pull, 3);
+            if discard {
+                socket.disconnect_and_discard(&endpoint).unwrap();
+                assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock), "{transport} {driver:?}");
+                assert_eq!(pull.statistics().traffic.dropped.disconnected, 3);
+            } else {
+                socket.disconnect(&endpoint).unwrap();
+                for _ in 0..3 {
+                    pull.recv_timeout(PATIENCE).unwrap();
+                }
+                assert_eq!(pull.statistics().traffic.dropped.total(), 0, "{transport} {driver:?}");
+            }
+            assert!(socket.disconnect(&endpoint).is_err());
+        }
+    });
 }

@@ -2,19 +2,16 @@
 
 mod common;
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::thread::JoinHandleExt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{
     A_WHILE, PATIENCE, becomes_true, driven_by, eventually, everywhere, fresh, message, text, thread_cpu_time,
 };
 use tamtam_zmq::{
-    Bytes, Context, Dealer, Interest, PollItem, Poller, Pull, Push, Readiness, Rep, Req, Router, Socket,
-    poll, poll_masked,
+    Bytes, Context, Dealer, Interest, PollItem, Poller, Pull, Push, Readiness, Rep, Req, Router, Socket, poll,
 };
 
 const READABLE: Readiness = Readiness { readable: true, writable: false };
@@ -98,50 +95,6 @@ fn closed_sockets_and_descriptors_do_not_make_it_wait() {
     assert_eq!(poll(&mut items, None).unwrap(), 1);
     assert_eq!(items[0].ready(), READABLE);
     assert_eq!(poll(&mut [], Some(Duration::ZERO)).unwrap(), 0);
-}
-
-/// A signal that is blocked is let in while the call sleeps, and ends it.
-#[test]
-fn a_signal_that_is_let_in_ends_the_wait() {
-    static HANDLED: AtomicBool = AtomicBool::new(false);
-
-    extern "C" fn note(_signal: libc::c_int) {
-        HANDLED.store(true, Ordering::Release);
-    }
-
-    // SAFETY: the handler stores to an atomic only, and no other test uses this signal; all zeros is a valid action.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = note as extern "C" fn(libc::c_int) as usize;
-        assert_eq!(libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()), 0);
-    }
-    let (blocked, told) = std::sync::mpsc::channel();
-    let waiting = std::thread::spawn(move || {
-        let context = Context::new();
-        let pull = Pull::new(&context);
-        pull.bind(&fresh("inproc")).unwrap();
-        // SAFETY: all zeros is a valid set, and the calls get valid pointers.
-        let none = unsafe {
-            let mut only: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&raw mut only);
-            libc::sigaddset(&raw mut only, libc::SIGUSR2);
-            assert_eq!(libc::pthread_sigmask(libc::SIG_BLOCK, &raw const only, std::ptr::null_mut()), 0);
-            let mut none: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&raw mut none);
-            none
-        };
-        blocked.send(()).unwrap();
-        let mut items = [PollItem::socket(&pull, Interest::READABLE)];
-        poll_masked(&mut items, Some(PATIENCE), Some(&none)).unwrap_err().kind()
-    });
-    told.recv().unwrap();
-    assert!(!HANDLED.load(Ordering::Acquire));
-    // One is enough, whether it comes before the call or in it.
-    // SAFETY: the thread is not joined, so its handle is valid.
-    unsafe { libc::pthread_kill(waiting.as_pthread_t(), libc::SIGUSR2) };
-    eventually("the wait ends", || waiting.is_finished());
-    assert_eq!(waiting.join().unwrap(), ErrorKind::Interrupted);
-    assert!(HANDLED.load(Ordering::Acquire));
 }
 
 /// How much of its own processor time a thread uses that polls a socket, which does not become readable, for so long.

@@ -11,7 +11,7 @@ use super::Value;
 use super::numbers::*;
 use crate::edge::Edge;
 use crate::errno::{EINVAL, of_io};
-use crate::poll::{at_hand, of_ready};
+use crate::poll::{POLLIN, at_hand, of_ready};
 use crate::socket::Handle;
 
 /// What libzmq says unless told otherwise; our batches are not set by an option.
@@ -46,11 +46,36 @@ fn events(handle: &Handle) -> c_int {
         edge.reset();
     }
     const BOTH: i16 = 3;
-    c_int::from(at_hand(handle, BOTH) | of_ready(handle.socket.look()))
+    let found = at_hand(handle, BOTH) | of_ready(handle.socket.look());
+    if found & POLLIN != 0 {
+        handle.keep_level();
+    }
+    c_int::from(found)
+}
+
+/// `ZMQ_FD`.
+fn descriptor(handle: &Handle) -> Result<c_int, c_int> {
+    if handle.is_thread_safe() {
+        return Err(EINVAL);
+    }
+    if handle.edge.get().is_none() {
+        let edge = Edge::new(&handle.socket).map_err(|error| of_io(&error))?;
+        // Another thread may have been faster; its edge counts.
+        let _ = handle.edge.set(edge);
+    }
+    Ok(handle.edge.get().ok_or(EINVAL)?.number())
 }
 
 pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, c_int> {
-    let options = handle.socket.options();
+    // What is asked for with every message comes first.
+    match option {
+        RCVMORE => return Ok(yes(handle.more.load(Ordering::Relaxed))),
+        EVENTS => return Ok(Value::Int(events(handle))),
+        TYPE => return Ok(number(handle.kind().number())),
+        FD => return descriptor(handle).map(Value::Int),
+        _ => {}
+    }
+    let options = handle.socket.shared_options();
     let settings = handle.settings();
     Ok(match option {
         AFFINITY => Value::Uint64(settings.affinity),
@@ -88,25 +113,15 @@ pub(super) fn get(handle: &Handle, option: c_int, room: usize) -> Result<Value, 
         SOCKS_USERNAME => Value::Text(options.socks_username().clone().unwrap_or_default().into_bytes()),
         SOCKS_PASSWORD => Value::Text(options.socks_password().expose().as_bytes().to_vec()),
         LOOPBACK_FASTPATH => yes(settings.loopback_fastpath),
-        RCVMORE => yes(handle.more.load(Ordering::Relaxed)),
-        EVENTS => {
+        TAMTAM_FD_LEVEL => {
             drop(settings);
-            Value::Int(events(handle))
-        }
-        FD => {
-            drop(settings);
-            if handle.is_thread_safe() {
-                return Err(EINVAL);
+            let number = handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd();
+            handle.level.store(true, Ordering::Relaxed);
+            if handle.is_receiving.load(Ordering::Relaxed) {
+                handle.keep_level();
             }
-            if handle.edge.get().is_none() {
-                let edge = Edge::new(&handle.socket).map_err(|error| of_io(&error))?;
-                // Another thread may have been faster; its edge counts.
-                let _ = handle.edge.set(edge);
-            }
-            Value::Int(handle.edge.get().ok_or(EINVAL)?.number())
+            Value::Int(number)
         }
-        TAMTAM_FD_LEVEL => Value::Int(handle.socket.try_as_fd().map_err(|error| of_io(&error))?.as_raw_fd()),
-        TYPE => number(handle.kind().number()),
         THREAD_SAFE => yes(handle.is_thread_safe()),
         LAST_ENDPOINT => Value::Text(handle.socket.last_endpoint().unwrap_or_default().into_bytes()),
         // A STREAM has none of its own: it says how the peer of the last connection is addressed.

@@ -156,7 +156,7 @@ fn check_kind(kind: SocketType, option: c_int) -> Result<(), c_int> {
 fn subscribe(handle: &Handle, wanted: bool, topic: &[u8]) -> Result<(), c_int> {
     let socket = &handle.socket;
     if handle.kind() == SocketType::XPub {
-        if !*socket.options().xpub_manual() {
+        if !*socket.shared_options().xpub_manual() {
             return Err(EINVAL);
         }
         // The peer may be gone; there is nothing to change then.
@@ -213,7 +213,8 @@ fn engine_option(option: c_int, value: Option<&[u8]>) -> Result<Change, c_int> {
         LINGER => set!(set_linger, milliseconds(value)?),
         SNDTIMEO => set!(set_send_timeout, milliseconds(value)?),
         RCVTIMEO => set!(set_receive_timeout, milliseconds(value)?),
-        RECONNECT_IVL => set!(set_reconnect_interval, milliseconds(value)?),
+        // Zero is never as well.
+        RECONNECT_IVL => set!(set_reconnect_interval, milliseconds(value)?.filter(|time| !time.is_zero())),
         RECONNECT_IVL_MAX => set!(set_reconnect_interval_max, milliseconds_or_system(value)?),
         CONNECT_TIMEOUT => set!(set_connect_timeout, milliseconds_or_system(value)?),
         HANDSHAKE_IVL => set!(set_handshake_interval, milliseconds_or_system(value)?),

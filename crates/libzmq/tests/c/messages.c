@@ -12,6 +12,7 @@ static int freed; /* buffers given back */
 
 /* One buffer that was given to a message. */
 struct buffer {
+    struct buffer *before;
     int frees;
     size_t size;
     unsigned char data[];
@@ -53,10 +54,12 @@ static void await_freed(int expected) {
 static unsigned char octet(size_t seed, size_t index) { return (unsigned char)(seed * 31 + index * 7 + index / 251); }
 
 /* Makes a message of a buffer of its own. The buffer is never given back to malloc: freeing it twice is to be seen. */
+static struct buffer *last;
 static struct buffer *foreign(zmq_msg_t *message, size_t size) {
     struct buffer *buffer = malloc(sizeof *buffer + size);
     CHECK(buffer != NULL);
-    *buffer = (struct buffer){0, size};
+    *buffer = (struct buffer){last, 0, size};
+    last = buffer;
     for (size_t i = 0; i < size; i++)
         buffer->data[i] = octet(size, i);
     CHECK_OK(zmq_msg_init_data(message, buffer->data, size, give_back, buffer));

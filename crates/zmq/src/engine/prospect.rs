@@ -72,8 +72,13 @@ impl Locked<'_> {
             return Prospect::Unsupported;
         }
         match &self.pattern {
-            Pattern::Request(turn) if turn.may_send().is_err() => return Prospect::OutOfTurn,
-            Pattern::Reply(turn) if turn.may_send().is_err() => return Prospect::OutOfTurn,
+            // What only a poll has seen so far is not the application's yet.
+            Pattern::Request(turn) if turn.may_send().is_err() || self.ahead.is_some() && !turn.relaxed() => {
+                return Prospect::OutOfTurn;
+            }
+            Pattern::Reply(turn) if turn.may_send().is_err() || self.ahead.is_some() => {
+                return Prospect::OutOfTurn;
+            }
             Pattern::Publish(_) if self.options.xpub_nodrop => {
                 return if self.all_matching_have_room(first) { Prospect::Open } else { Prospect::Full };
             }

@@ -653,6 +653,10 @@ impl State {
 
     /// Whoever waits or polls has let time pass: with `strict_marks`, bursts are over.
     pub(crate) fn end_bursts(&mut self) {
+        if !self.options.xpub_nodrop && !self.options.router_mandatory {
+            // Nothing is decided by them.
+            return;
+        }
         for net in self.peers.iter_mut().flatten().filter_map(|peer| peer.net_mut()) {
             net.burst.end(net.outbox.messages());
         }

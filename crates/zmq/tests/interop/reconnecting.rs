@@ -251,7 +251,7 @@ fn a_peer_of_the_wrong_type_is_told_and_tried_again_ever_more_rarely() {
         let mut server = Server::start(zmq::PUB, "tcp");
         let base = Duration::from_millis(8);
         let mut ours = contexts.ours(Push, driver, |options| {
-            options.set_reconnect_interval(Some(base));
+            options.set_reconnect_interval(Some(base)).set_refused_interval(base);
         });
         let monitor = ours.monitor(1000);
         ours.connect(&server.endpoint).unwrap();
