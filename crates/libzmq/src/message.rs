@@ -245,6 +245,27 @@ pub(crate) unsafe fn valid<'a>(message: *mut Msg) -> Result<&'a mut Msg, c_int> 
     if message.is_valid() { Ok(message) } else { Err(EFAULT) }
 }
 
+/// Returns two of a caller's messages; `None` if both are the same one.
+///
+/// # Safety
+///
+/// As [`valid`], for both.
+unsafe fn valid_pair<'a>(
+    target: *mut Msg,
+    source: *mut Msg,
+) -> Result<Option<(&'a mut Msg, &'a mut Msg)>, c_int> {
+    // SAFETY: the caller's promise; both are checked before either is held for longer.
+    unsafe {
+        valid(target)?;
+        valid(source)?;
+    }
+    if std::ptr::eq(target, source) {
+        return Ok(None);
+    }
+    // SAFETY: two valid messages at different places.
+    Ok(Some(unsafe { (valid(target)?, valid(source)?) }))
+}
+
 /// Returns a caller's message to be looked at.
 ///
 /// # Safety
@@ -366,16 +387,8 @@ pub unsafe extern "C" fn zmq_msg_close(message: *mut Msg) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_move(target: *mut Msg, source: *mut Msg) -> c_int {
     guarded(|| {
-        // SAFETY: the caller's messages, both checked before either is held for longer.
-        unsafe {
-            valid(target)?;
-            valid(source)?;
-        }
-        if std::ptr::eq(target, source) {
-            return Ok(0);
-        }
-        // SAFETY: two valid messages at different places.
-        let (target, source) = unsafe { (valid(target)?, valid(source)?) };
+        // SAFETY: the caller's messages.
+        let Some((target, source)) = (unsafe { valid_pair(target, source) }?) else { return Ok(0) };
         let moved = std::mem::replace(source, Msg::empty());
         target.clear();
         *target = moved;
@@ -386,16 +399,8 @@ pub unsafe extern "C" fn zmq_msg_move(target: *mut Msg, source: *mut Msg) -> c_i
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_copy(target: *mut Msg, source: *mut Msg) -> c_int {
     guarded(|| {
-        // SAFETY: the caller's messages, both checked before either is held for longer.
-        unsafe {
-            valid(target)?;
-            valid(source)?;
-        }
-        if std::ptr::eq(target, source) {
-            return Ok(0);
-        }
-        // SAFETY: two valid messages at different places.
-        let (target, source) = unsafe { (valid(target)?, valid(source)?) };
+        // SAFETY: the caller's messages.
+        let Some((target, source)) = (unsafe { valid_pair(target, source) }?) else { return Ok(0) };
         let copy = source.duplicate();
         target.clear();
         *target = copy;

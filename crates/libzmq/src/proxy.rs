@@ -66,7 +66,7 @@ unsafe fn run(
     let mut proxy = Proxy::new(&front.socket, back_socket);
     if !capture.is_null() {
         // SAFETY: the caller's handle.
-        proxy = proxy.capture(&unsafe { socket(capture) }?.socket);
+        proxy = proxy.capture_blocking(&unsafe { socket(capture) }?.socket);
     }
     if !commands.is_null() {
         // SAFETY: the caller's handle.
