@@ -388,7 +388,7 @@ pub unsafe extern "C" fn zmq_msg_close(message: *mut Msg) -> c_int {
 pub unsafe extern "C" fn zmq_msg_move(target: *mut Msg, source: *mut Msg) -> c_int {
     guarded(|| {
         // SAFETY: the caller's messages.
-        let Some((target, source)) = (unsafe { valid_pair(target, source) }?) else { return Ok(0) };
+        let Some((target, source)) = unsafe { valid_pair(target, source) }? else { return Ok(0) };
         let moved = std::mem::replace(source, Msg::empty());
         target.clear();
         *target = moved;
@@ -400,7 +400,7 @@ pub unsafe extern "C" fn zmq_msg_move(target: *mut Msg, source: *mut Msg) -> c_i
 pub unsafe extern "C" fn zmq_msg_copy(target: *mut Msg, source: *mut Msg) -> c_int {
     guarded(|| {
         // SAFETY: the caller's messages.
-        let Some((target, source)) = (unsafe { valid_pair(target, source) }?) else { return Ok(0) };
+        let Some((target, source)) = unsafe { valid_pair(target, source) }? else { return Ok(0) };
         let copy = source.duplicate();
         target.clear();
         *target = copy;
