@@ -17,6 +17,7 @@ const ROOMS: [&str; 8] = [
     "crates/zmq/tests/descriptors.rs",
     "crates/zmq/tests/fork.rs",
     "crates/zmq/tests/threads.rs",
+    "bench/src/engine/drop_in.rs",
     "bench/src/usage.rs",
 ];
 
