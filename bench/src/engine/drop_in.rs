@@ -1,4 +1,5 @@
 //! Tamtam behind libzmq's C interface: the drop-in library, loaded when it is measured.
+#![expect(unsafe_code, reason = "a C interface is called as C calls it")]
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) -> $result:ty;)*) => {
         /// The functions that are used, as `zmq.h` declares them.
         struct Functions {
+            // SAFETY: these are types; what a call has to keep to is said where it is made.
             $($name: unsafe extern "C" fn($($argument),*) -> $result,)*
             _library: Library,
         }

@@ -169,6 +169,15 @@ fn figure(row: &Row, contestant: Contestant) -> String {
     }
 }
 
+/// What the C interface costs: the drop-in library's median through Tamtam's.
+fn drop_in_ratio(row: &Row) -> String {
+    let median = |contestant| row.standing(contestant)?.figure.as_ref().map(|figure| figure.median);
+    match (median(Contestant::DropIn), median(Contestant::Tamtam)) {
+        (Some(drop_in), Some(tamtam)) => digits(drop_in / tamtam),
+        _ => "–".to_owned(),
+    }
+}
+
 fn ratio(row: &Row) -> String {
     row.ratio.map_or_else(
         || "–".to_owned(),
