@@ -354,7 +354,9 @@ impl CurveServer {
         let client = text.take::<KEY_LEN>().ok_or_else(short)?;
         let vouch_nonce = text.take().ok_or_else(short)?;
         let vouch = text.take::<{ VOUCH_LEN - LONG_NONCE_LEN }>().ok_or_else(short)?;
-        let vouched = open_box(&agree(transient, client)?, &long_nonce(b"VOUCH---", vouch_nonce), vouch)
+        // With a key of low order there is nothing to open either: libzmq tells both alike.
+        let vouched = BoxKey::agree(transient, client)
+            .and_then(|key| open_box(&key, &long_nonce(b"VOUCH---", vouch_nonce), vouch))
             .ok_or(cannot_open("cannot open INITIATE's vouch: the client does not own the key it shows"))?;
         let expected = [*client_transient, *keys.public.as_bytes()].concat();
         if !crypto::is_equal(&vouched, &expected) {
