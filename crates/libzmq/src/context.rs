@@ -274,7 +274,8 @@ impl Shared {
 
     fn set_bytes(&self, option: c_int, value: &[u8]) -> Result<(), c_int> {
         if option == NAME_PREFIX && (1..=NAME_PREFIX_MAX).contains(&value.len()) {
-            self.options().name_prefix = value.to_vec();
+            // The zero behind a text is not part of it.
+            self.options().name_prefix = value.strip_suffix(&[0]).unwrap_or(value).to_vec();
             return Ok(());
         }
         let number = <[u8; 4]>::try_from(value).map_err(|_| EINVAL)?;
