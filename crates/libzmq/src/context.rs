@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tamtam_zmq::{Context, PollItem};
 
+use crate::buffer::slice;
 use crate::errno::{EFAULT, EINTR, EINVAL, EMFILE, ETERM, of_io};
 use crate::guard::guarded;
 use crate::registry::Registry;
@@ -310,7 +311,7 @@ pub unsafe extern "C" fn zmq_ctx_set_ext(
             return Err(EINVAL);
         }
         // SAFETY: the caller gives `size` octets.
-        let value = unsafe { std::slice::from_raw_parts(value.cast::<u8>(), size) };
+        let value = unsafe { slice(value.cast::<u8>(), size) }.ok_or(EINVAL)?;
         shared.set_bytes(option, value).map(|()| 0)
     })
 }

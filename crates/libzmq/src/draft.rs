@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
 use tamtam_zmq::{GroupError, SocketType};
 
+use crate::buffer::slice;
 use crate::errno::{EFAULT, EHOSTUNREACH, EINVAL, ENOTSUP, ETERM, of_connect};
 use crate::guard::guarded;
 use crate::message::{Msg, valid};
@@ -94,11 +95,11 @@ pub unsafe extern "C" fn zmq_socket_get_peer_state(
         if handle.kind() != SocketType::Router {
             return Err(ENOTSUP);
         }
-        if routing_id.is_null() || isize::try_from(size).is_err() {
+        if routing_id.is_null() {
             return Err(EFAULT);
         }
-        // SAFETY: not null; the caller gives `size` octets.
-        let routing_id = unsafe { std::slice::from_raw_parts(routing_id.cast::<u8>(), size) };
+        // SAFETY: the caller gives `size` octets.
+        let routing_id = unsafe { slice(routing_id.cast::<u8>(), size) }.ok_or(EFAULT)?;
         handle.socket.peer_state(routing_id).map(|ready| c_int::from(of_ready(ready))).ok_or(EHOSTUNREACH)
     })
 }

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_int};
 
 use tamtam_zmq::{CurveKeyPair, CurveSecretKey, z85_decode, z85_encode};
 
+use crate::buffer::slice;
 use crate::errno::{EINVAL, ENOMEM};
 use crate::guard::guarded;
 
@@ -11,11 +12,11 @@ use crate::guard::guarded;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_z85_encode(text: *mut c_char, octets: *const u8, size: usize) -> *mut c_char {
     guarded(|| {
-        if text.is_null() || octets.is_null() && size > 0 {
+        if text.is_null() {
             return Err(EINVAL);
         }
         // SAFETY: the caller gives `size` octets.
-        let octets = if size == 0 { &[] } else { unsafe { std::slice::from_raw_parts(octets, size) } };
+        let octets = unsafe { slice(octets, size) }.ok_or(EINVAL)?;
         let encoded = z85_encode(octets).ok_or(EINVAL)?;
         // SAFETY: the caller's buffer has room for size * 5 / 4 + 1 characters.
         unsafe {

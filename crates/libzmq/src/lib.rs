@@ -18,6 +18,7 @@
 )]
 
 mod atomic_counter;
+mod buffer;
 mod content;
 mod context;
 #[cfg(feature = "draft")]

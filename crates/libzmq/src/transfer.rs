@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tamtam_zmq::{Frame, Message, PeerProfile, SendError, SocketType};
 
+use crate::buffer::slice;
 use crate::errno::{EAGAIN, EFAULT, EFSM, EINTR, EINVAL, ENOMEM, of_receive, of_send};
 use crate::guard::guarded;
 use crate::message::{Msg, valid};
@@ -236,22 +237,6 @@ pub(crate) unsafe fn receive_message(
     Ok(size)
 }
 
-/// Reads a caller's buffer.
-///
-/// # Safety
-///
-/// `data` has `size` readable octets, or `size` is zero.
-unsafe fn octets<'a>(data: *const c_void, size: usize) -> Result<&'a [u8], c_int> {
-    if size == 0 {
-        return Ok(&[]);
-    }
-    if data.is_null() || isize::try_from(size).is_err() {
-        return Err(EFAULT);
-    }
-    // SAFETY: not null; the caller gives `size` octets.
-    Ok(unsafe { std::slice::from_raw_parts(data.cast(), size) })
-}
-
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_send(
     handle: *mut c_void,
@@ -263,7 +248,7 @@ pub unsafe extern "C" fn zmq_send(
         // SAFETY: the caller's handle.
         let handle = unsafe { socket(handle) }?;
         // SAFETY: the caller's octets.
-        let octets = unsafe { octets(data, size) }?;
+        let octets = unsafe { slice(data.cast::<u8>(), size) }.ok_or(EFAULT)?;
         handle.send_part(Frame::copy_from(octets), Envelope::NONE, flags)?;
         Ok(size_for_c(size))
     })
@@ -280,7 +265,7 @@ pub unsafe extern "C" fn zmq_send_const(
         // SAFETY: the caller's handle.
         let handle = unsafe { socket(handle) }?;
         // SAFETY: the caller's octets, which stay for as long as the process lives.
-        let octets: &'static [u8] = unsafe { octets(data, size) }?;
+        let octets: &'static [u8] = unsafe { slice(data.cast::<u8>(), size) }.ok_or(EFAULT)?;
         let frame = Frame::from_bytes(bytes::Bytes::from_static(octets));
         handle.send_part(frame, Envelope::NONE, flags)?;
         Ok(size_for_c(size))
@@ -321,15 +306,15 @@ pub unsafe extern "C" fn zmq_sendiov(
     guarded(|| {
         // SAFETY: the caller's handle.
         let handle = unsafe { socket(handle) }?;
-        if count == 0 || parts.is_null() {
+        if count == 0 {
             return Err(EINVAL);
         }
         // SAFETY: the caller gives `count` entries.
-        let parts = unsafe { std::slice::from_raw_parts(parts, count) };
+        let parts = unsafe { slice(parts.cast_const(), count) }.ok_or(EINVAL)?;
         let mut last = 0;
         for (index, part) in parts.iter().enumerate() {
             // SAFETY: each entry has as many octets as it says.
-            let octets = unsafe { octets(part.iov_base, part.iov_len) }?;
+            let octets = unsafe { slice(part.iov_base.cast::<u8>(), part.iov_len) }.ok_or(EFAULT)?;
             let is_last = index + 1 == count;
             let flags = if is_last { flags & !SNDMORE } else { flags };
             handle.send_part(Frame::copy_from(octets), Envelope::NONE, flags)?;

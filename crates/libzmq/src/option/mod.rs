@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tamtam_zmq::{Options, SocketType};
 
+use crate::buffer::slice;
 use crate::errno::{EFAULT, EINVAL};
 use crate::guard::guarded;
 use crate::socket::socket;
@@ -162,18 +163,9 @@ pub unsafe extern "C" fn zmq_setsockopt(
         // SAFETY: the caller's handle.
         let handle = unsafe { socket(handle) }?;
         handle.check_context()?;
-        let value = if value.is_null() {
-            if size > 0 {
-                return Err(EINVAL);
-            }
-            None
-        } else if isize::try_from(size).is_err() {
-            return Err(EINVAL);
-        } else {
-            // SAFETY: not null; the caller gives `size` octets.
-            Some(unsafe { std::slice::from_raw_parts(value.cast::<u8>(), size) })
-        };
-        set::set(handle, option, value)?;
+        // SAFETY: the caller gives `size` octets.
+        let octets = unsafe { slice(value.cast::<u8>(), size) }.ok_or(EINVAL)?;
+        set::set(handle, option, (!value.is_null()).then_some(octets))?;
         Ok(0)
     })
 }

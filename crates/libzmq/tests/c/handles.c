@@ -517,6 +517,7 @@ static void buffers_that_are_none(void) {
     CHECK_FAILS(zmq_sendiov(one, NULL, 1, 0), EINVAL);
     CHECK_FAILS(zmq_sendiov(one, &part, 0, 0), EINVAL);
     CHECK_FAILS(zmq_sendiov(one, &part, 1, 0), EFAULT);
+    CHECK_FAILS(zmq_sendiov(one, &part, SIZE_MAX, 0), EINVAL);
     CHECK_FAILS(zmq_recviov(one, NULL, &count, ZMQ_DONTWAIT), EINVAL);
     CHECK_FAILS(zmq_recviov(one, &part, NULL, ZMQ_DONTWAIT), EINVAL);
     count = 0;
@@ -546,6 +547,9 @@ static void buffers_that_are_none(void) {
     CHECK_FAILS(zmq_curve_keypair(texts[0], texts[1]), EINVAL);
     CHECK_FAILS(zmq_curve_public(NULL, NULL), EINVAL);
     CHECK_NULL(zmq_z85_encode(NULL, NULL, 4), EINVAL);
+    char place[8];
+    CHECK_NULL(zmq_z85_encode(place, NULL, 4), EINVAL);
+    CHECK_NULL(zmq_z85_encode(place, (const uint8_t *)text, SIZE_MAX - 3), EINVAL);
     CHECK_NULL(zmq_z85_decode(NULL, NULL), EINVAL);
     CHECK_EQUAL(zmq_has(NULL), 0);
     zmq_version(NULL, NULL, NULL);
