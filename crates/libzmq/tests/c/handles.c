@@ -350,6 +350,13 @@ static void any_context_option_can_be_wrong(void) {
     CHECK_FAILS(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 0), EINVAL);
     CHECK_FAILS(zmq_ctx_set(context, ZMQ_IO_THREADS, -1), EINVAL);
     CHECK_FAILS(zmq_ctx_get(context, 4711), EINVAL);
+#ifdef ZMQ_BUILD_DRAFT_API
+    int threads = 1;
+    CHECK_FAILS(zmq_ctx_set_ext(context, ZMQ_IO_THREADS, NULL, sizeof threads), EINVAL);
+    CHECK_FAILS(zmq_ctx_set_ext(context, ZMQ_IO_THREADS, &threads, 0), EINVAL);
+    CHECK_FAILS(zmq_ctx_set_ext(context, ZMQ_IO_THREADS, &threads, SIZE_MAX), EINVAL);
+    CHECK_OK(zmq_ctx_set_ext(context, ZMQ_IO_THREADS, &threads, sizeof threads));
+#endif
     CHECK_OK(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 2));
     void *first = new_socket(context, ZMQ_PUB), *second = new_socket(context, ZMQ_PUB);
     CHECK_NULL(zmq_socket(context, ZMQ_PUB), EMFILE);
