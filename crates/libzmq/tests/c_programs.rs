@@ -9,8 +9,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long one program may run.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -99,29 +100,24 @@ fn compile(name: &str) -> PathBuf {
     program
 }
 
-/// Reads all that a pipe brings.
-fn gather(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+/// Reads all that a pipe brings; `open` is let go at its end.
+fn gather(mut pipe: impl Read + Send + 'static, open: Sender<()>) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut octets = Vec::new();
         let _ = pipe.read_to_end(&mut octets);
+        drop(open);
         String::from_utf8_lossy(&octets).into_owned()
     })
 }
 
-/// Waits for a program's end; one that takes too long is ended.
-fn finish(child: &mut Child) -> Option<bool> {
-    let began = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            return Some(status.success());
-        }
-        if began.elapsed() > TIMEOUT {
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(10));
+/// Waits for a program's end, which closes its pipes; one that takes too long is ended.
+fn finish(child: &mut Child, open: &Receiver<()>) -> Option<bool> {
+    let in_time = open.recv_timeout(TIMEOUT) == Err(RecvTimeoutError::Disconnected);
+    if !in_time {
+        let _ = child.kill();
     }
+    let status = child.wait().expect("a child can be waited for");
+    in_time.then_some(status.success())
 }
 
 fn run(name: &str) {
@@ -137,9 +133,10 @@ fn run(name: &str) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("what was compiled can be run");
-    let output = child.stdout.take().map(gather);
-    let errors = child.stderr.take().map(gather);
-    let outcome = finish(&mut child);
+    let (open, is_open) = channel();
+    let output = child.stdout.take().map(|pipe| gather(pipe, open.clone()));
+    let errors = child.stderr.take().map(|pipe| gather(pipe, open));
+    let outcome = finish(&mut child, &is_open);
     let [output, errors] =
         [output, errors].map(|reader| reader.and_then(|reader| reader.join().ok()).unwrap_or_default());
     println!("{output}{errors}");
