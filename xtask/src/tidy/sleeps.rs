@@ -6,12 +6,8 @@ use super::rust_text::{code_of, lines_with};
 use super::tree::Tree;
 
 /// Files that may call `sleep`, and why nothing else will do.
-const LISTED: [(&str, &str); 6] = [
+const LISTED: [(&str, &str); 5] = [
     ("crates/libzmq/src/stopwatch.rs", "zmq_sleep is asked for a pause"),
-    (
-        "crates/libzmq/tests/c_programs.rs",
-        "asks whether a program has ended: the standard library cannot wait with a limit",
-    ),
     (
         "crates/zmq/src/sys/ipc.rs",
         "waits for another process's short lock on a file, which cannot be waited for",
