@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tamtam_zmq::Frame;
 
-use crate::release::{FreeFn, Release, release};
+use crate::release::{FreeFn, Release, drop_unlocked, release};
 
 /// From this size on a body travels by reference; below, copying it costs less than the reference.
-const REFERENCE_MIN: usize = 8 * 1024;
+pub(crate) const REFERENCE_MIN: usize = 8 * 1024;
 
 /// Where a body's octets are.
 enum Place {
@@ -78,6 +78,16 @@ impl Content {
         Arc::new(Self { place: Place::Frame(frame) })
     }
 
+    /// Puts a frame in the place of a body that is not needed any more; one that nobody else holds is used again.
+    pub(crate) fn refill(mut content: Arc<Self>, frame: Frame) -> Arc<Self> {
+        if let Some(Self { place: Place::Frame(old) }) = Arc::get_mut(&mut content) {
+            drop_unlocked(std::mem::replace(old, frame));
+            return content;
+        }
+        drop_unlocked(content);
+        Self::of_frame(frame)
+    }
+
     /// Takes a caller's buffer.
     ///
     /// # Safety
@@ -106,9 +116,6 @@ struct Travelling {
 
 impl AsRef<[u8]> for Travelling {
     fn as_ref(&self) -> &[u8] {
-        if self.size == 0 {
-            return &[];
-        }
         // SAFETY: the content has at least `size` octets from its start on (`zmq_msg_t` keeps the two together); whoever
         // sent the message has given it away and does not write to it any more.
         unsafe { std::slice::from_raw_parts(self.content.start(), self.size) }
@@ -122,9 +129,5 @@ pub(crate) fn into_frame(content: Arc<Content>, size: usize) -> Frame {
     {
         return frame.clone();
     }
-    let travelling = Travelling { content, size };
-    if size < REFERENCE_MIN {
-        return Frame::copy_from(travelling.as_ref());
-    }
-    Frame::from_bytes(Bytes::from_owner(travelling))
+    Frame::from_bytes(Bytes::from_owner(Travelling { content, size }))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tamtam_zmq::{Frame, PeerProfile};
 
-use crate::content::{Content, into_frame};
+use crate::content::{Content, REFERENCE_MIN, into_frame};
 use crate::errno::{EFAULT, EINVAL, ENOMEM};
 use crate::guard::guarded;
 use crate::release::{FreeFn, drop_unlocked};
@@ -74,20 +74,29 @@ impl Msg {
         Self { body, kind: SHARED, ..Self::empty() }
     }
 
-    /// Makes a message of a frame that was received.
-    pub(crate) fn of_frame(frame: Frame) -> Self {
-        let len = frame.len();
-        if len <= INLINE_MAX {
-            let mut message = Self::empty();
+    /// Takes a body that was received; what there was before is let go.
+    pub(crate) fn set_frame(&mut self, frame: Frame) {
+        let old = self.take_content();
+        self.flags &= !COPIED;
+        let size = frame.len();
+        if size <= INLINE_MAX {
+            drop_unlocked(old);
             let mut inline = [0; INLINE_MAX];
-            if let Some(place) = inline.get_mut(..len) {
+            if let Some(place) = inline.get_mut(..size) {
                 place.copy_from_slice(&frame);
             }
-            message.body = Body { inline };
-            message.inline_len = u8::try_from(len).unwrap_or_default();
-            return message;
+            self.body = Body { inline };
+            self.inline_len = u8::try_from(size).unwrap_or_default();
+            self.kind = INLINE;
+            return;
         }
-        Self::shared(Content::of_frame(frame), len)
+        let content = match old {
+            Some(content) => Content::refill(content, frame),
+            None => Content::of_frame(frame),
+        };
+        let start = content.start();
+        self.body = Body { shared: Shared { content: Arc::into_raw(content), start, size } };
+        self.kind = SHARED;
     }
 
     /// Tells whether this is a message: made by one of the functions that make one, and not closed.
@@ -126,7 +135,7 @@ impl Msg {
     }
 
     pub(crate) fn set_profile(&mut self, profile: Option<Arc<PeerProfile>>) {
-        self.drop_profile();
+        drop(self.take_profile());
         self.profile = profile.map_or(std::ptr::null(), Arc::into_raw);
     }
 
@@ -135,12 +144,10 @@ impl Msg {
         unsafe { self.profile.as_ref() }
     }
 
-    fn drop_profile(&mut self) {
+    pub(crate) fn take_profile(&mut self) -> Option<Arc<PeerProfile>> {
         let profile = std::mem::replace(&mut self.profile, std::ptr::null());
-        if !profile.is_null() {
-            // SAFETY: from `Arc::into_raw`, and this message's own count.
-            drop(unsafe { Arc::from_raw(profile) });
-        }
+        // SAFETY: from `Arc::into_raw`, and this message's own count.
+        (!profile.is_null()).then(|| unsafe { Arc::from_raw(profile) })
     }
 
     pub(crate) fn group(&self) -> &CStr {
@@ -167,21 +174,28 @@ impl Msg {
         self.routing_id = id;
     }
 
-    /// Returns the body as a frame to be sent: by reference where it is long.
-    pub(crate) fn frame(&self) -> Frame {
-        if self.kind == SHARED {
-            // SAFETY: the kind says which part of the union is alive.
-            let Shared { content, size, .. } = unsafe { self.body.shared };
-            // SAFETY: from `Arc::into_raw`; the frame gets a count of its own.
-            let content = unsafe {
-                Arc::increment_strong_count(content);
-                Arc::from_raw(content)
-            };
-            return into_frame(content, size);
+    /// Returns the body to be sent.
+    pub(crate) fn body(&self) -> transfer::Body<'_> {
+        if self.kind != SHARED {
+            // SAFETY: the kind says which part of the union is alive, and every octet of it is initialised.
+            let inline = unsafe { &self.body.inline };
+            return transfer::Body::Short(inline.get(..usize::from(self.inline_len)).unwrap_or_default());
         }
-        // SAFETY: the kind says which part of the union is alive, and every octet of it is initialised.
-        let inline = unsafe { &self.body.inline };
-        Frame::copy_from(inline.get(..usize::from(self.inline_len)).unwrap_or_default())
+        // SAFETY: the kind says which part of the union is alive.
+        let Shared { content, start, size } = unsafe { self.body.shared };
+        if size == 0 {
+            return transfer::Body::Short(&[]);
+        }
+        if size < REFERENCE_MIN {
+            // SAFETY: the content, which this message keeps alive, has `size` octets from `start` on.
+            return transfer::Body::Short(unsafe { std::slice::from_raw_parts(start, size) });
+        }
+        // SAFETY: from `Arc::into_raw`; the frame gets a count of its own.
+        let content = unsafe {
+            Arc::increment_strong_count(content);
+            Arc::from_raw(content)
+        };
+        transfer::Body::Frame(into_frame(content, size))
     }
 
     /// Lets everything go that the message holds; it is no message then. A free function runs before this returns.
@@ -195,11 +209,22 @@ impl Msg {
     }
 
     fn take_all(&mut self) -> Option<Arc<Content>> {
-        let kind = std::mem::replace(&mut self.kind, 0);
-        self.drop_profile();
+        let content = self.take_content();
+        self.kind = 0;
+        drop(self.take_profile());
         self.set_group(None);
+        content
+    }
+
+    /// Takes a body that does not stand in place; the message is empty then.
+    fn take_content(&mut self) -> Option<Arc<Content>> {
+        let kind = std::mem::replace(&mut self.kind, INLINE);
+        if kind != SHARED {
+            return None;
+        }
+        self.inline_len = 0;
         // SAFETY: the kind says which part of the union is alive; from `Arc::into_raw`, this message's own count.
-        (kind == SHARED).then(|| unsafe { Arc::from_raw(self.body.shared.content) })
+        Some(unsafe { Arc::from_raw(self.body.shared.content) })
     }
 
     /// Makes a second message of the same body.

@@ -27,6 +27,14 @@ impl Handle {
         if flags & DONTWAIT != 0 { self.socket.try_send(message) } else { self.socket.send(message) }
     }
 
+    /// Sends a whole message of one part.
+    fn send_one(&self, body: Body<'_>, flags: c_int) -> Result<(), SendError> {
+        match body {
+            Body::Short(octets) => self.socket.send_slice(octets, flags & DONTWAIT == 0),
+            Body::Frame(frame) => self.send_whole(Message::new(frame), flags),
+        }
+    }
+
     /// Sends a message of a type whose messages have one part (and a group).
     fn send_single(&self, frame: Frame, envelope: Envelope<'_>, flags: c_int) -> Result<(), c_int> {
         if flags & SNDMORE != 0 {
@@ -45,9 +53,9 @@ impl Handle {
     }
 
     /// Takes one part; with the last one the message goes.
-    fn send_part(&self, frame: Frame, envelope: Envelope<'_>, flags: c_int) -> Result<(), c_int> {
+    fn send_part(&self, body: Body<'_>, envelope: Envelope<'_>, flags: c_int) -> Result<(), c_int> {
         if self.kind().is_single_part() || self.kind() == SocketType::Radio {
-            return self.send_single(frame, envelope, flags);
+            return self.send_single(body.into_frame(), envelope, flags);
         }
 
         if self.is_receiving.load(Ordering::Relaxed)
@@ -70,8 +78,9 @@ impl Handle {
                 return Ok(());
             }
             if !more {
-                return self.send_whole(Message::new(frame), flags).map_err(|error| of_send(&error));
+                return self.send_one(body, flags).map_err(|error| of_send(&error));
             }
+            let frame = body.into_frame();
             // Whoever cannot send has to learn it with the first part.
             let timeout = if flags & DONTWAIT != 0 {
                 Some(Duration::ZERO)
@@ -79,19 +88,21 @@ impl Handle {
                 *self.socket.shared_options().send_timeout()
             };
             self.socket.wait_to_send(&frame, timeout).map_err(|error| of_send(&error))?;
+            self.outgoing().push(frame);
+            self.is_sending.store(true, Ordering::Relaxed);
+            return Ok(());
         }
         let mut outgoing = self.outgoing();
         if more {
-            outgoing.push(frame);
-            self.is_sending.store(true, Ordering::Relaxed);
+            outgoing.push(body.into_frame());
             return Ok(());
         }
         let parts = std::mem::take(&mut *outgoing);
         drop(outgoing);
         let Some(mut message) = Message::from_frames(parts) else {
-            return self.send_whole(Message::new(frame), flags).map_err(|error| of_send(&error));
+            return self.send_one(body, flags).map_err(|error| of_send(&error));
         };
-        message.push_back(frame);
+        message.push_back(body.into_frame());
         match self.send_whole(message, flags) {
             Ok(()) => {
                 self.is_sending.store(false, Ordering::Relaxed);
@@ -113,17 +124,14 @@ impl Handle {
     }
 
     /// Receives the next part.
-    fn receive_part(&self, flags: c_int) -> Result<Part, c_int> {
+    fn receive_part(&self, flags: c_int, part: &mut Part) -> Result<(), c_int> {
         if self.is_receiving.load(Ordering::Relaxed) {
             let mut incoming = self.incoming();
             if let Some(frame) = incoming.frames.pop_front() {
-                let part = Part {
-                    frame,
-                    more: !incoming.frames.is_empty(),
-                    profile: incoming.profile.clone(),
-                    routing_id: incoming.routing_id,
-                    group: None,
-                };
+                part.message = Message::new(frame);
+                part.message.set_routing_id(incoming.routing_id);
+                part.profile.clone_from(&incoming.profile);
+                part.more = !incoming.frames.is_empty();
                 if !part.more {
                     *incoming = Incoming::default();
                     self.is_receiving.store(false, Ordering::Relaxed);
@@ -133,31 +141,47 @@ impl Handle {
                 if part.more {
                     self.keep_level();
                 }
-                return Ok(part);
+                return Ok(());
             }
         }
         let wait = flags & DONTWAIT == 0;
-        let (message, profile) = self.socket.recv_with_profile(wait).map_err(of_receive)?;
-        let routing_id = message.routing_id();
-        if self.kind() == SocketType::Dish {
-            let (group, body) = message.split_first();
-            let frame = body.map(|body| body.split_first().0).unwrap_or_default();
-            self.more.store(false, Ordering::Relaxed);
-            return Ok(Part { frame, more: false, profile, routing_id, group: Some(group) });
+        let Part { message, profile, .. } = part;
+        self.socket.recv_into_with_profile(wait, message, profile).map_err(of_receive)?;
+        part.more = message.is_multipart();
+        if part.more && self.kind() == SocketType::Dish {
+            part.group = Some(message.take_first());
+            let body = message.take_rest().pop_front();
+            *message = Message::new(body.unwrap_or_default());
+            part.more = false;
         }
-        let more = message.is_multipart();
-        self.more.store(more, Ordering::Relaxed);
-        let (frame, rest) = message.split_first();
-        if let Some(rest) = rest {
+        self.more.store(part.more, Ordering::Relaxed);
+        if part.more {
             let mut incoming = self.incoming();
-            incoming.frames = rest.into_frames().collect();
-            incoming.profile.clone_from(&profile);
-            incoming.routing_id = routing_id;
+            incoming.frames = message.take_rest();
+            incoming.profile.clone_from(profile);
+            incoming.routing_id = message.routing_id();
             self.is_receiving.store(true, Ordering::Relaxed);
             drop(incoming);
             self.keep_level();
         }
-        Ok(Part { frame, more, profile, routing_id, group: None })
+        Ok(())
+    }
+}
+
+/// A body to be sent.
+pub(crate) enum Body<'a> {
+    /// So short that it is copied.
+    Short(&'a [u8]),
+    /// One that travels by reference.
+    Frame(Frame),
+}
+
+impl Body<'_> {
+    fn into_frame(self) -> Frame {
+        match self {
+            Self::Short(octets) => Frame::copy_from(octets),
+            Self::Frame(frame) => frame,
+        }
     }
 }
 
@@ -173,23 +197,13 @@ impl Envelope<'_> {
 }
 
 /// One part of a message that was received.
+#[derive(Default)]
 struct Part {
-    frame: Frame,
+    /// Has one frame.
+    message: Message,
     more: bool,
     profile: Option<Arc<PeerProfile>>,
-    routing_id: u32,
     group: Option<Frame>,
-}
-
-impl Part {
-    fn into_message(self) -> Msg {
-        let mut message = Msg::of_frame(self.frame);
-        message.set_more(self.more);
-        message.set_profile(self.profile);
-        message.set_routing_id(self.routing_id);
-        message.set_group(self.group.and_then(|group| CString::new(group.to_vec()).ok()));
-        message
-    }
 }
 
 /// Sends a message part and leaves an empty one in its place.
@@ -209,7 +223,7 @@ pub(crate) unsafe fn send_message(
     let size = size_for_c(message.size());
     // What is refused stays the caller's as it was.
     let envelope = Envelope { routing_id: message.routing_id(), group: Some(message.group()) };
-    handle.send_part(message.frame(), envelope, flags)?;
+    handle.send_part(message.body(), envelope, flags)?;
     message.give_away();
     *message = Msg::empty();
     Ok(size)
@@ -229,11 +243,16 @@ pub(crate) unsafe fn receive_message(
     let handle = unsafe { socket(handle) }?;
     // SAFETY: as above.
     let message = unsafe { valid(message) }?;
-    let part = handle.receive_part(flags)?;
-    let size = size_for_c(part.frame.len());
-    let received = part.into_message();
-    message.clear();
-    *message = received;
+    // Most often it comes from the same peer as the message before.
+    let mut part = Part { profile: message.take_profile(), ..Part::default() };
+    let received = handle.receive_part(flags, &mut part);
+    message.set_profile(part.profile);
+    received?;
+    let size = size_for_c(part.message.as_slice().len());
+    message.set_routing_id(part.message.routing_id());
+    message.set_group(part.group.and_then(|group| CString::new(group.to_vec()).ok()));
+    message.set_more(part.more);
+    message.set_frame(part.message.take_first());
     Ok(size)
 }
 
@@ -249,7 +268,7 @@ pub unsafe extern "C" fn zmq_send(
         let handle = unsafe { socket(handle) }?;
         // SAFETY: the caller's octets.
         let octets = unsafe { slice(data.cast::<u8>(), size) }.ok_or(EFAULT)?;
-        handle.send_part(Frame::copy_from(octets), Envelope::NONE, flags)?;
+        handle.send_part(Body::Short(octets), Envelope::NONE, flags)?;
         Ok(size_for_c(size))
     })
 }
@@ -267,7 +286,7 @@ pub unsafe extern "C" fn zmq_send_const(
         // SAFETY: the caller's octets, which stay for as long as the process lives.
         let octets: &'static [u8] = unsafe { slice(data.cast::<u8>(), size) }.ok_or(EFAULT)?;
         let frame = Frame::from_bytes(bytes::Bytes::from_static(octets));
-        handle.send_part(frame, Envelope::NONE, flags)?;
+        handle.send_part(Body::Frame(frame), Envelope::NONE, flags)?;
         Ok(size_for_c(size))
     })
 }
@@ -285,13 +304,15 @@ pub unsafe extern "C" fn zmq_recv(
         if data.is_null() && size > 0 {
             return Err(EFAULT);
         }
-        let part = handle.receive_part(flags)?;
-        let copied = part.frame.len().min(size);
+        let mut part = Part::default();
+        handle.receive_part(flags, &mut part)?;
+        let body = part.message.as_slice();
+        let copied = body.len().min(size);
         if copied > 0 {
-            // SAFETY: the caller's buffer has `size` octets; the frame has at least as many as are copied.
-            unsafe { std::ptr::copy_nonoverlapping(part.frame.as_ptr(), data.cast(), copied) };
+            // SAFETY: the caller's buffer has `size` octets; the body has at least as many as are copied.
+            unsafe { std::ptr::copy_nonoverlapping(body.as_ptr(), data.cast(), copied) };
         }
-        Ok(size_for_c(part.frame.len()))
+        Ok(size_for_c(body.len()))
     })
 }
 
@@ -317,7 +338,7 @@ pub unsafe extern "C" fn zmq_sendiov(
             let octets = unsafe { slice(part.iov_base.cast::<u8>(), part.iov_len) }.ok_or(EFAULT)?;
             let is_last = index + 1 == count;
             let flags = if is_last { flags & !SNDMORE } else { flags };
-            handle.send_part(Frame::copy_from(octets), Envelope::NONE, flags)?;
+            handle.send_part(Body::Short(octets), Envelope::NONE, flags)?;
             last = size_for_c(octets.len());
         }
         Ok(last)
@@ -347,8 +368,10 @@ pub unsafe extern "C" fn zmq_recviov(
         unsafe { *count = 0 };
         let mut received = 0;
         while received < room {
-            let part = handle.receive_part(flags)?;
-            let size = part.frame.len();
+            let mut part = Part::default();
+            handle.receive_part(flags, &mut part)?;
+            let body = part.message.as_slice();
+            let size = body.len();
             // SAFETY: a plain allocation; never of zero octets, which might give null.
             let buffer = unsafe { libc::malloc(size.max(1)) };
             if buffer.is_null() {
@@ -356,7 +379,7 @@ pub unsafe extern "C" fn zmq_recviov(
             }
             // SAFETY: the buffer was made for as many octets; the entry is one of the caller's `room`.
             unsafe {
-                std::ptr::copy_nonoverlapping(part.frame.as_ptr(), buffer.cast(), size);
+                std::ptr::copy_nonoverlapping(body.as_ptr(), buffer.cast(), size);
                 *parts.add(received) = libc::iovec { iov_base: buffer, iov_len: size };
             }
             received += 1;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tamtam_zmtp::{Message, PeerId, PeerInfo, SocketType};
 
 use crate::context::Context;
-use crate::engine::core::{Core, Locked, ReadySet, Who};
+use crate::engine::core::{Core, Locked, ReadySet, State, Who};
 use crate::engine::is_group;
 use crate::engine::pattern::Pattern;
 use crate::engine::wait::Patience;
@@ -268,6 +268,23 @@ impl Socket {
         self.core.send(message.into(), Patience::within(Some(timeout)))
     }
 
+    /// Sends a message of one frame, a copy of `body`, waiting as [`send`](Self::send) does, or not at all: what costs least
+    /// in a stream of short messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and [`try_send`](Self::try_send) without waiting.
+    #[inline]
+    pub fn send_slice(&self, body: &[u8], wait: bool) -> Result<(), SendError> {
+        match self.core.send_slice(body, Patience::None) {
+            Err(SendError::Full(message)) if wait => {
+                let timeout = self.core.lock().options.send_timeout;
+                self.core.send(message, Patience::within(timeout))
+            }
+            other => other,
+        }
+    }
+
     /// Sends a message, waiting for room without blocking the thread. Works on any executor.
     ///
     /// # Errors
@@ -339,6 +356,23 @@ impl Socket {
         }
     }
 
+    /// Receives into `message`, waiting as [`recv`](Self::recv) does: in a stream of short messages, one that is used again
+    /// saves moving one.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]; nothing is said then of what `message` holds.
+    #[inline]
+    pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
+        match self.core.receive_into(Patience::None, message, |_, _| ()) {
+            Err(RecvError::WouldBlock) => {
+                let timeout = self.core.lock().options.receive_timeout;
+                self.core.receive_into(Patience::within(timeout), message, |_, _| ())
+            }
+            other => other,
+        }
+    }
+
     /// Receives a message if one is there.
     ///
     /// # Errors
@@ -391,19 +425,34 @@ impl Socket {
     /// # Errors
     ///
     /// [`RecvError`].
-    #[inline]
     pub fn recv_with_profile(&self, wait: bool) -> Result<(Message, Option<Arc<PeerProfile>>), RecvError> {
-        let look = |state: &mut crate::engine::core::State, message: Message| {
-            let profile = match message.peer() {
-                Some(peer) => state.profile(peer),
-                None => state.gone_sender.take(),
-            };
-            (message, profile)
+        let (mut message, mut profile) = (Message::default(), None);
+        self.recv_into_with_profile(wait, &mut message, &mut profile)?;
+        Ok((message, profile))
+    }
+
+    /// Receives into `message`, waiting as [`recv`](Self::recv) does, or not at all; `profile` becomes that of the peer that
+    /// sent it, `None` when that is gone for good. A profile that is the right one already is left in its place, and a
+    /// message that is used again saves moving one: for streams of short messages.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]; nothing is said then of what `message` holds.
+    #[inline]
+    pub fn recv_into_with_profile(
+        &self,
+        wait: bool,
+        message: &mut Message,
+        profile: &mut Option<Arc<PeerProfile>>,
+    ) -> Result<(), RecvError> {
+        let mut look = |state: &mut State, message: &mut Message| match message.peer() {
+            Some(peer) => state.update_profile(peer, profile),
+            None => *profile = state.gone_sender.take(),
         };
-        match self.core.receive_with(Patience::None, look) {
+        match self.core.receive_into(Patience::None, message, &mut look) {
             Err(RecvError::WouldBlock) if wait => {
                 let timeout = self.core.lock().options.receive_timeout;
-                self.core.receive_with(Patience::within(timeout), look)
+                self.core.receive_into(Patience::within(timeout), message, look)
             }
             other => other,
         }
@@ -433,7 +482,10 @@ impl Socket {
         let mut count = 1;
         let mut locked = self.core.lock();
         while count < max {
-            let Ok(message) = locked.take() else { break };
+            let mut message = Message::default();
+            if locked.take(&mut message).is_err() {
+                break;
+            }
             messages.push(message);
             count += 1;
         }
@@ -579,7 +631,7 @@ impl Socket {
         &self,
         wanted: usize,
         timeout: Duration,
-        count: impl Fn(&crate::engine::core::State) -> usize,
+        count: impl Fn(&State) -> usize,
     ) -> Result<(), BarrierError> {
         let began = Instant::now();
         let deadline = began.checked_add(timeout);
@@ -802,7 +854,7 @@ impl Locked<'_> {
     fn await_with(
         &mut self,
         waker: &std::task::Waker,
-        ready: impl Fn(&mut crate::engine::core::State) -> bool,
+        ready: impl Fn(&mut State) -> bool,
     ) -> bool {
         if !self.is_open() {
             return true;

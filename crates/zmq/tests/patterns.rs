@@ -178,7 +178,7 @@ fn large_and_multipart_messages_arrive_whole() {
         let push = Push::with(&context, driven_by(driver)).unwrap();
         push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
         let sizes =
-            [0usize, 1, 64, 70, 71, 255, 256, 511, 512, 8191, 8192, 65_535, 65_536, 1 << 20, 5_000_000];
+            [0usize, 1, 64, 71, 72, 255, 256, 511, 512, 8191, 8192, 65_535, 65_536, 1 << 20, 5_000_000];
         let sender = std::thread::spawn(move || {
             for size in sizes {
                 let body: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();

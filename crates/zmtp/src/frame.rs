@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU8;
 use std::ops::Deref;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 /// Longest body, in octets, that a [`Frame`] holds in place, without an allocation.
 ///
 /// Chosen so that a frame is 72 octets long and a 64-octet message with a few octets of envelope still fits.
-pub const FRAME_INLINE_MAX: usize = 70;
+pub const FRAME_INLINE_MAX: usize = 71;
 
 /// The body of one frame: opaque octets.
 ///
@@ -20,19 +21,62 @@ pub struct Frame(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, data: [u8; FRAME_INLINE_MAX] },
+    Inline(Inline),
     Shared(Bytes),
 }
 
+/// A short body.
+///
+/// The octets come first and aligned, the length last and never zero, so that it also tells the two kinds of frame apart:
+/// what has just been written is moved on in whole words, which a processor does without waiting for the writes to settle.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Inline {
+    data: [u8; FRAME_INLINE_MAX],
+    /// One more than the length of the body.
+    len: NonZeroU8,
+}
+
+impl Inline {
+    const EMPTY: Self = Self { data: [0; FRAME_INLINE_MAX], len: NonZeroU8::MIN };
+
+    #[inline]
+    fn new(body: &[u8]) -> Option<Self> {
+        let mut inline = Self::EMPTY;
+        inline.set(body).then_some(inline)
+    }
+
+    /// Takes over `body`; `false`, and no change, if it is too long.
+    #[inline]
+    fn set(&mut self, body: &[u8]) -> bool {
+        let Some(place) = self.data.get_mut(..body.len()) else { return false };
+        place.copy_from_slice(body);
+        // Lossless: the body fits, and see the assertion below.
+        self.len = NonZeroU8::MIN.saturating_add(body.len() as u8);
+        true
+    }
+
+    #[inline]
+    const fn len(&self) -> usize {
+        self.len.get() as usize - 1
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
+        // The length was checked against the array when it was set.
+        self.data.get(..self.len()).unwrap_or(&self.data)
+    }
+}
+
 const _: () = assert!(size_of::<Frame>() == 72);
-const _: () = assert!(FRAME_INLINE_MAX <= u8::MAX as usize);
+const _: () = assert!(FRAME_INLINE_MAX < u8::MAX as usize);
 
 impl Frame {
     /// Returns an empty frame.
     #[inline]
     #[must_use]
     pub const fn new() -> Self {
-        Self(Repr::Inline { len: 0, data: [0; FRAME_INLINE_MAX] })
+        Self(Repr::Inline(Inline::EMPTY))
     }
 
     /// Copies `body`: in place if it is short, else into one allocation of its own.
@@ -59,10 +103,29 @@ impl Frame {
     /// Returns the frame held in place, or `None` if `body` is longer than [`FRAME_INLINE_MAX`].
     #[inline]
     fn inline(body: &[u8]) -> Option<Self> {
-        let mut data = [0; FRAME_INLINE_MAX];
-        data.get_mut(..body.len())?.copy_from_slice(body);
-        let len = u8::try_from(body.len()).ok()?;
-        Some(Self(Repr::Inline { len, data }))
+        Inline::new(body).map(|inline| Self(Repr::Inline(inline)))
+    }
+
+    /// Takes over the first `len` octets of `source`, in place; `false`, and no change, if they are not there or too many.
+    #[inline]
+    pub(crate) fn set_inline(&mut self, source: &[u8], len: usize) -> bool {
+        /// What most short messages fit into, copied without asking how long they are.
+        const USUAL: usize = 64;
+        if len > FRAME_INLINE_MAX || len > source.len() {
+            return false;
+        }
+        if !matches!(self.0, Repr::Inline(_)) {
+            self.0 = Repr::Inline(Inline::EMPTY);
+        }
+        let Repr::Inline(inline) = &mut self.0 else { return false };
+        match (inline.data.first_chunk_mut::<USUAL>(), source.first_chunk::<USUAL>()) {
+            (Some(place), Some(octets)) if len <= USUAL => {
+                *place = *octets;
+                inline.len = NonZeroU8::MIN.saturating_add(len as u8);
+                true
+            }
+            _ => source.get(..len).is_some_and(|body| inline.set(body)),
+        }
     }
 
     /// Returns the body.
@@ -70,8 +133,7 @@ impl Frame {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
-            // The length was checked against the array when the frame was made.
-            Repr::Inline { len, data } => data.get(..usize::from(*len)).unwrap_or(data),
+            Repr::Inline(inline) => inline.as_slice(),
             Repr::Shared(body) => body,
         }
     }
@@ -81,7 +143,7 @@ impl Frame {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.0 {
-            Repr::Inline { len, .. } => usize::from(*len),
+            Repr::Inline(inline) => inline.len(),
             Repr::Shared(body) => body.len(),
         }
     }
@@ -98,7 +160,7 @@ impl Frame {
     #[must_use]
     pub fn shared(&self) -> Option<&Bytes> {
         match &self.0 {
-            Repr::Inline { .. } => None,
+            Repr::Inline(_) => None,
             Repr::Shared(body) => Some(body),
         }
     }
@@ -108,7 +170,7 @@ impl Frame {
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
-            Repr::Inline { .. } => Bytes::copy_from_slice(self.as_slice()),
+            Repr::Inline(inline) => Bytes::copy_from_slice(inline.as_slice()),
             Repr::Shared(body) => body,
         }
     }

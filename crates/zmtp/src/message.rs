@@ -45,6 +45,20 @@ impl Message {
         Self { first, rest: VecDeque::new(), peer: NOBODY, routing_id: 0 }
     }
 
+    /// Becomes a single-part message of the first `len` octets of `source`, held in place; `false` if they are not there or
+    /// too many for that.
+    #[inline]
+    pub(crate) fn set_inline(&mut self, source: &[u8], len: usize) -> bool {
+        if !self.first.set_inline(source, len) {
+            return false;
+        }
+        if !self.rest.is_empty() {
+            self.rest.clear();
+        }
+        (self.peer, self.routing_id) = (NOBODY, 0);
+        true
+    }
+
     /// Makes a message of all frames in turn; `None` if there are none.
     #[must_use]
     pub fn from_frames(frames: impl IntoIterator<Item = impl Into<Frame>>) -> Option<Self> {
@@ -83,6 +97,18 @@ impl Message {
         }
     }
 
+    /// Takes the first frame out; an empty one is in its place then.
+    #[inline]
+    pub fn take_first(&mut self) -> Frame {
+        mem::take(&mut self.first)
+    }
+
+    /// Takes all frames behind the first one off.
+    #[inline]
+    pub fn take_rest(&mut self) -> VecDeque<Frame> {
+        mem::take(&mut self.rest)
+    }
+
     /// Returns the number of frames, at least 1.
     #[inline]
     #[must_use]
@@ -91,9 +117,11 @@ impl Message {
     }
 
     /// Returns the sum of the lengths of all bodies in octets.
+    #[inline]
     #[must_use]
     pub fn byte_len(&self) -> usize {
-        self.frames().map(Frame::len).sum()
+        let first = self.first.len();
+        if self.rest.is_empty() { first } else { first + self.rest.iter().map(Frame::len).sum::<usize>() }
     }
 
     /// Returns the frames in turn.
@@ -186,6 +214,14 @@ impl Message {
     #[inline]
     pub const fn set_routing_id(&mut self, routing_id: u32) {
         self.routing_id = routing_id;
+    }
+}
+
+/// One empty frame.
+impl Default for Message {
+    #[inline]
+    fn default() -> Self {
+        Self::single(Frame::new())
     }
 }
 

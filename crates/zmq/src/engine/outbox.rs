@@ -170,16 +170,21 @@ impl Outbox {
     #[inline]
     pub(crate) fn append(&mut self, framing: Framing, message: Message, pool: &mut BufferPool) {
         if !message.is_multipart() && message.byte_len() < REFERENCE_MIN {
-            let body = message.as_slice();
-            let buffer = self.tail(body.len() + tamtam_zmtp::FRAME_HEADER_MAX, pool);
-            let before = buffer.len();
-            framing.put_header(buffer, body.len(), false);
-            buffer.extend_from_slice(body);
-            let added = buffer.len() - before;
-            self.finish_message(added);
+            self.append_body(framing, message.as_slice(), pool);
         } else {
             self.append_frames(framing, message, pool);
         }
+    }
+
+    /// Encodes a message of one frame, whose body is copied, at the end of the queue.
+    #[inline]
+    pub(crate) fn append_body(&mut self, framing: Framing, body: &[u8], pool: &mut BufferPool) {
+        let buffer = self.tail(body.len() + tamtam_zmtp::FRAME_HEADER_MAX, pool);
+        let before = buffer.len();
+        framing.put_header(buffer, body.len(), false);
+        buffer.extend_from_slice(body);
+        let added = buffer.len() - before;
+        self.finish_message(added);
     }
 
     /// Encodes a message before all others, or behind them if the first one is on its way.

@@ -260,6 +260,15 @@ impl Inproc {
     }
 }
 
+impl Link {
+    pub(crate) fn conn(&self) -> Option<&Conn> {
+        match self {
+            Self::Net(net) => net.conn.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 impl Peer {
     pub(crate) fn state(&self) -> PeerState {
         match &self.link {
@@ -300,10 +309,7 @@ impl Peer {
     }
 
     pub(crate) fn conn(&self) -> Option<&Conn> {
-        match &self.link {
-            Link::Net(net) => net.conn.as_ref(),
-            _ => None,
-        }
+        self.link.conn()
     }
 
     pub(crate) fn conn_mut(&mut self) -> Option<&mut Conn> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tamtam_zmtp::{AuthReply, PeerId, ProtocolCode, ProtocolError, SocketType, zap};
+use tamtam_zmtp::{AuthReply, Message, PeerId, ProtocolCode, ProtocolError, SocketType, zap};
 
 use super::core::Core;
 use super::gate::{Asker, Question};
@@ -73,7 +73,8 @@ impl Porter {
         let mut locked = dealer.lock();
         let mut answers = Vec::new();
         self.waiting.retain(|&pipe, asker| {
-            if let Some(message) = locked.next_from(pipe) {
+            let mut message = Message::default();
+            if locked.next_from(pipe, &mut message) {
                 answers.push((*asker, zap::reply(&message)));
                 locked.remove_peer(pipe);
                 return false;

@@ -49,6 +49,36 @@ impl Locked<'_> {
         }
     }
 
+    /// Does what [`route`](Self::route) does most often: copies a short message of a single frame into the queue of the peer
+    /// whose turn it is. `false`, and no change, in all other cases.
+    #[inline]
+    pub(crate) fn route_short(&mut self, body: &[u8]) -> bool {
+        let kind = self.core.kind;
+        if !matches!(kind, SocketType::Push | SocketType::Dealer | SocketType::Pair) || body.len() >= REFERENCE_MIN
+        {
+            return false;
+        }
+        let state = &mut **self;
+        let Some(id) = state.send_turn.current() else { return false };
+        let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return false };
+        let Link::Net(net) = &mut peer.link else { return false };
+        let hwm = u64::from(state.options.send_hwm);
+        if state.options.conflate || hwm != 0 && net.outbox.messages() >= hwm {
+            return false;
+        }
+        if state.options.strict_marks {
+            net.burst.queued();
+        }
+        let before = net.outbox.bytes();
+        net.outbox.append_body(net.framing, body, &mut state.pool);
+        let queued = net.outbox.bytes();
+        peer.traffic.messages_out += 1;
+        peer.traffic.bytes_out += body.len() as u64;
+        state.send_turn.advance();
+        self.queued(id, before, queued);
+        true
+    }
+
     /// Gives the message to the next peer that has room.
     #[inline]
     fn route_in_turn(&mut self, mut message: Message) -> Result<PeerId, SendError> {
@@ -428,7 +458,8 @@ impl Locked<'_> {
 
     /// A relaxed REQ asks again without having got a reply: what has come meanwhile answers the old request.
     fn discard_replies(&mut self, peer: PeerId) {
-        while self.next_from(peer).is_some() {
+        let mut discarded = Message::default();
+        while self.next_from(peer, &mut discarded) {
             self.retired.dropped.malformed += 1;
         }
     }

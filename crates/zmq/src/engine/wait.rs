@@ -73,10 +73,26 @@ impl Core {
             return Err(locked.refuse_send(message));
         }
         locked.spin.sent();
+        if !message.is_multipart() && locked.route_short(message.as_slice()) {
+            return Ok(());
+        }
         match locked.route(message) {
             Err(SendError::Full(message)) => self.send_slowly(locked, message, patience),
             other => other,
         }
+    }
+
+    /// As [`send`](Self::send), of a message of one frame.
+    #[inline]
+    pub(crate) fn send_slice(self: &Arc<Self>, body: &[u8], patience: Patience) -> Result<(), SendError> {
+        if !self.is_forked() {
+            let mut locked = self.lock();
+            if locked.is_open() && locked.route_short(body) {
+                locked.spin.sent();
+                return Ok(());
+            }
+        }
+        self.send(Message::new(body), patience)
     }
 
     #[cold]
@@ -116,15 +132,18 @@ impl Core {
     /// Receives, waiting as long as `patience` allows.
     #[inline]
     pub(crate) fn receive(self: &Arc<Self>, patience: Patience) -> Result<Message, RecvError> {
-        self.receive_with(patience, |_, message| message)
+        let mut message = Message::default();
+        self.receive_into(patience, &mut message, |_, _| ()).map(|()| message)
     }
 
-    /// As [`receive`](Self::receive), and looks at the message together with what the socket knows, under one lock.
+    /// Receives into `slot`, and looks at the message together with what the socket knows, under one lock. Without a message
+    /// nothing is said of what `slot` holds then.
     #[inline]
-    pub(crate) fn receive_with<T>(
+    pub(crate) fn receive_into<T>(
         self: &Arc<Self>,
         patience: Patience,
-        look: impl FnOnce(&mut super::core::State, Message) -> T,
+        slot: &mut Message,
+        look: impl FnOnce(&mut super::core::State, &mut Message) -> T,
     ) -> Result<T, RecvError> {
         if self.is_forked() {
             return Err(RecvError::Forked);
@@ -133,33 +152,27 @@ impl Core {
         if !locked.is_open() {
             return Err(locked.refuse_receive());
         }
-        match locked.take() {
-            Ok(message) => {
-                locked.policy.received();
-                locked.spin.found();
-                locked.tell_of_more();
-                Ok(look(&mut locked, message))
-            }
-            Err(RecvError::WouldBlock) => {
-                self.receive_slowly(&mut locked, patience).map(|message| look(&mut locked, message))
-            }
-            Err(error) => Err(error),
+        match locked.take(slot) {
+            Ok(()) => locked.has_taken(),
+            Err(RecvError::WouldBlock) => self.receive_slowly(&mut locked, patience, slot)?,
+            Err(error) => return Err(error),
         }
+        Ok(look(&mut locked, slot))
     }
 
+    #[inline(never)]
     fn receive_slowly(
         self: &Arc<Self>,
         locked: &mut Locked<'_>,
         patience: Patience,
-    ) -> Result<Message, RecvError> {
+        slot: &mut Message,
+    ) -> Result<(), RecvError> {
         // One look at the descriptors without waiting.
         locked.poll_io();
-        match locked.take() {
-            Ok(message) => {
-                locked.policy.received();
-                locked.spin.found();
-                locked.tell_of_more();
-                return Ok(message);
+        match locked.take(slot) {
+            Ok(()) => {
+                locked.has_taken();
+                return Ok(());
             }
             Err(RecvError::WouldBlock) => {}
             Err(error) => return Err(error),
@@ -212,14 +225,14 @@ impl Core {
             if !locked.is_open() {
                 return Err(locked.refuse_receive());
             }
-            match locked.take() {
-                Ok(message) => {
+            match locked.take(slot) {
+                Ok(()) => {
                     locked.policy.received();
                     if was_spinning {
                         locked.spin.hit();
                     }
                     locked.spin.waited(began.elapsed());
-                    return Ok(message);
+                    return Ok(());
                 }
                 Err(RecvError::WouldBlock) => {}
                 Err(error) => return Err(error),
@@ -256,6 +269,14 @@ impl Locked<'_> {
         let Some(conn) = self.peer(only).and_then(super::peer::Peer::conn) else { return 0 };
         let wanted = conn.protocol.as_ref().map_or(0, tamtam_zmtp::Connection::wanted);
         if wanted >= super::io::READ_BYTES { conn.input.len() } else { 0 }
+    }
+
+    /// A message was taken without waiting for it.
+    #[inline]
+    fn has_taken(&mut self) {
+        self.policy.received();
+        self.spin.found();
+        self.tell_of_more();
     }
 
     /// A message was taken: as long as there are more, the descriptor that was lent stays readable.

@@ -143,7 +143,7 @@ fn small_messages_take_the_short_way_except_amid_a_multipart_one() {
         input.extend_from_slice(octets);
         while let Ok(Some(_)) = connection.receive(&mut input) {}
         let State::Traffic(traffic) = &connection.state else { panic!("no traffic") };
-        (traffic.is_inline_message(70), traffic.is_inline_message(71))
+        (traffic.is_inline_message(71), traffic.is_inline_message(72))
     };
     assert_eq!(is_short(b""), (true, false));
     assert_eq!(is_short(b"\x01\x01a"), (false, false));
@@ -160,7 +160,7 @@ enum Saying {
 fn sayings() -> impl Strategy<Value = Vec<Saying>> {
     let length = prop_oneof![
         4 => 0usize..20,
-        2 => prop_oneof![Just(69usize), Just(70), Just(71), Just(253), Just(254), Just(255), Just(256)],
+        2 => prop_oneof![Just(70usize), Just(71), Just(72), Just(253), Just(254), Just(255), Just(256)],
         1 => 500usize..520,
         1 => 1000usize..3000,
     ];

@@ -121,6 +121,13 @@ impl Rotation {
         self.head
     }
 
+    /// Returns the peer whose turn it is if no other one is active.
+    #[inline]
+    #[must_use]
+    pub const fn only(&self) -> Option<PeerId> {
+        if self.active_len == 1 { self.head } else { None }
+    }
+
     /// Ends the current peer's turn: it goes to the end, and the next one becomes current.
     #[inline]
     pub fn advance(&mut self) {
