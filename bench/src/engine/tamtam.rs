@@ -14,10 +14,10 @@ pub(crate) struct Tamtam;
 impl Engine for Tamtam {
     type Context = Context;
     type Socket = Socket;
-    type Slot = Option<Message>;
+    type Slot = Message;
 
-    fn slot() -> Self::Slot {
-        None
+    fn slot() -> Message {
+        Message::default()
     }
 
     fn context() -> Outcome<Context> {
@@ -73,12 +73,13 @@ impl Engine for Tamtam {
 
     #[inline]
     fn send(socket: &Socket, body: &[u8]) -> Outcome {
-        Ok(socket.send(body)?)
+        Ok(socket.send_slice(body, true)?)
     }
 
     #[inline]
-    fn receive<'a>(socket: &Socket, slot: &'a mut Self::Slot) -> Outcome<&'a [u8]> {
-        Ok(slot.insert(socket.recv()?).as_slice())
+    fn receive<'a>(socket: &Socket, slot: &'a mut Message) -> Outcome<&'a [u8]> {
+        socket.recv_into(slot)?;
+        Ok(slot.as_slice())
     }
 
     #[inline]

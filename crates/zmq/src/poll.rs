@@ -87,6 +87,8 @@ impl<'a> PollItem<'a> {
 struct Watch<'a> {
     core: &'a Arc<Core>,
     set: Arc<ReadySet>,
+    /// What [`State::wakes`](crate::engine::core::State) was when it began.
+    since: u64,
 }
 
 impl<'a> Watch<'a> {
@@ -108,8 +110,9 @@ impl<'a> Watch<'a> {
         let ready = !locked.is_open()
             || interest.readable && kind.can_receive() && locked.has_input(&core.attention)
             || interest.writable && kind.can_send() && locked.is_writable(kind);
+        let since = locked.wakes;
         drop(locked);
-        Ok(Some((Self { core, set }, ready)))
+        Ok(Some((Self { core, set, since }, ready)))
     }
 
     /// What made the set readable is brought in; others who watch it would sleep on.
@@ -126,6 +129,7 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         let mut locked = self.core.lock();
         locked.polling = locked.polling.saturating_sub(1);
+        locked.came_out(self.since);
         locked.drives = locked.drives.wrapping_add(1);
         locked.update_attention();
         locked.ask_for_ticks();

@@ -41,7 +41,8 @@ pub struct PollEvent {
 }
 
 enum Item {
-    Socket { core: Arc<Core>, set: Arc<ReadySet>, interest: Interest },
+    /// `since`: what the socket's `wakes` was when we last lay down.
+    Socket { core: Arc<Core>, set: Arc<ReadySet>, interest: Interest, since: u64 },
     Fd { fd: OwnedFd },
 }
 
@@ -113,7 +114,7 @@ impl Poller {
         self.epoll.add(set.watched().as_fd(), key as u64, epoll::Interest::READ)?;
         locked.pollers += 1;
         drop(locked);
-        self.items.insert(key, Item::Socket { core, set, interest });
+        self.items.insert(key, Item::Socket { core, set, interest, since: 0 });
         Ok(())
     }
 
@@ -261,10 +262,10 @@ impl Poller {
     }
 
     /// Prepares for sleep: sockets wake us, and leave their descriptors to us. Returns `false` if something came meanwhile.
-    fn enter(&self) -> bool {
+    fn enter(&mut self) -> bool {
         let mut nothing = true;
-        for item in self.items.values() {
-            let Item::Socket { core, interest, .. } = item else { continue };
+        for item in self.items.values_mut() {
+            let Item::Socket { core, interest, since, .. } = item else { continue };
             let kind = core.kind;
             let mut locked = core.lock();
             locked.flush_dirty();
@@ -276,6 +277,7 @@ impl Poller {
             let ready = !locked.is_open()
                 || interest.readable && kind.can_receive() && locked.has_input(&core.attention)
                 || interest.writable && kind.can_send() && locked.is_writable(kind);
+            *since = locked.wakes;
             nothing &= !ready;
         }
         nothing
@@ -283,9 +285,10 @@ impl Poller {
 
     fn leave(&self) {
         for item in self.items.values() {
-            let Item::Socket { core, .. } = item else { continue };
+            let Item::Socket { core, since, .. } = item else { continue };
             let mut locked = core.lock();
             locked.polling = locked.polling.saturating_sub(1);
+            locked.came_out(*since);
             locked.drives = locked.drives.wrapping_add(1);
             locked.update_attention();
             locked.ask_for_ticks();

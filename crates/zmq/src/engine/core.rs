@@ -158,6 +158,9 @@ pub(crate) struct State {
     pub(crate) notified: bool,
     /// Counts calls of `wake`: who found no room sees whether something has changed since.
     pub(crate) wakes: u64,
+    /// Threads that slept on descriptors when `wake` was last called (`called_at`) and have not come out since.
+    called: u32,
+    called_at: u64,
 
     pub(crate) pool: BufferPool,
     pub(crate) scratch: BytesMut,
@@ -272,6 +275,8 @@ impl Core {
                 exported: false,
                 notified: false,
                 wakes: 0,
+                called: 0,
+                called_at: 0,
                 pool: BufferPool::default(),
                 scratch: BytesMut::new(),
                 open_chunk: None,
@@ -429,11 +434,15 @@ impl<'a> Locked<'a> {
     /// Wakes whoever waits for this socket, by the way in which it waits.
     pub(crate) fn wake(&mut self) {
         self.wakes = self.wakes.wrapping_add(1);
-        if (self.leader || self.polling > 0 || self.exported) && !self.notified {
-            if let Some(set) = &self.set {
-                set.notify.signal();
+        if self.leader || self.polling > 0 || self.exported {
+            self.called = self.polling.saturating_add(u32::from(self.leader));
+            self.called_at = self.wakes;
+            if !self.notified {
+                if let Some(set) = &self.set {
+                    set.notify.signal();
+                }
+                self.notified = true;
             }
-            self.notified = true;
         }
         if self.following > 0 {
             self.after.notify = true;
@@ -443,6 +452,13 @@ impl<'a> Locked<'a> {
         // Once is enough: whoever was woken looks at everything, and says so before it sleeps again.
         if !self.core.is_the_backgrounds {
             self.core.attention.set_sleeping(false);
+        }
+    }
+
+    /// A thread that slept on the socket's descriptors has come out. `since`: what `wakes` was when it lay down.
+    pub(crate) fn came_out(&mut self, since: u64) {
+        if since < self.called_at {
+            self.called = self.called.saturating_sub(1);
         }
     }
 
@@ -457,12 +473,21 @@ impl<'a> Locked<'a> {
         self.core.attention.set_sleeping(wanted);
     }
 
-    /// Takes the wake signal away.
+    /// Takes the wake signal away; but not from a thread that slept when it was given and has not run since: it would find
+    /// nothing and sleep on.
     pub(crate) fn acknowledge(&mut self) {
-        if self.notified {
-            if let Some(set) = &self.set {
-                set.notify.drain();
+        if !self.notified {
+            return;
+        }
+        let still_called = self.called > 0;
+        if let Some(set) = &self.set {
+            set.notify.drain();
+            if still_called {
+                // Whoever waits for an edge needs a new one.
+                set.notify.signal();
             }
+        }
+        if !still_called {
             self.notified = false;
             // Whoever watches the descriptor from outside sleeps again from here on.
             self.update_attention();

@@ -354,12 +354,18 @@ impl Locked<'_> {
         self.leader = true;
         self.update_attention();
         let mut outcome = Ok(());
-        if !ready(self) {
+        if ready(self) {
+            self.leader = false;
+        } else {
             let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(64));
             let left = patience.left();
             let lent = set.is_lent();
+            let since = self.wakes;
             let result = self.unlocked(|| set.watched().wait(&mut events, left));
             self.drives = self.drives.wrapping_add(1);
+            // Before anything else: what wakes from here on does not mean this thread.
+            self.leader = false;
+            self.came_out(since);
             match result {
                 Ok(()) if lent => {
                     self.acknowledge();
@@ -381,7 +387,6 @@ impl Locked<'_> {
             }
             self.events = Some(events);
         }
-        self.leader = false;
         self.update_attention();
         if self.is_awaited() {
             // One of the others takes the lead, or finds that what it waits for is with us now.
@@ -449,5 +454,50 @@ impl super::core::State {
             attention.raise();
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::core::ReadySet;
+    use super::*;
+    use crate::{Context, Socket, SocketType};
+
+    fn is_signalled(set: &ReadySet) -> bool {
+        let mut events = Events::with_capacity(4);
+        set.epoll.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        events.iter().next().is_some()
+    }
+
+    /// The background thread comes by between the signal and the moment when the sleeper runs.
+    #[test]
+    fn a_signal_is_left_for_whoever_slept_when_it_was_given() {
+        let context = Context::new();
+        let socket = Socket::new(&context, SocketType::Push);
+        let mut locked = socket.core().lock();
+        let set = locked.ready_set().unwrap();
+        let early = locked.wakes;
+        locked.leader = true;
+        locked.polling = 1;
+        locked.wake();
+        locked.service();
+        assert!(is_signalled(&set), "two threads sleep on it");
+        locked.leader = false;
+        locked.came_out(early);
+        locked.service();
+        assert!(is_signalled(&set), "one still does");
+        // Somebody lies down afterwards and is up first.
+        let late = locked.wakes;
+        locked.polling = 2;
+        locked.came_out(late);
+        locked.polling = 1;
+        locked.rest();
+        assert!(is_signalled(&set), "it was not the one that was called");
+        locked.polling = 0;
+        locked.came_out(early);
+        locked.service();
+        assert!(!is_signalled(&set), "all have come");
+        locked.wake();
+        assert!(!is_signalled(&set), "nobody sleeps");
     }
 }
