@@ -6,9 +6,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tamtam_zmq::Frame;
+use tamtam_zmq::{Frame, Message};
 
-use crate::release::{FreeFn, Release, drop_unlocked, release};
+use crate::release::{FreeFn, Release, release};
 
 /// From this size on a body travels by reference; below, copying it costs less than the reference.
 pub(crate) const REFERENCE_MIN: usize = 8 * 1024;
@@ -17,8 +17,8 @@ pub(crate) const REFERENCE_MIN: usize = 8 * 1024;
 enum Place {
     /// In a buffer of our own, which the caller fills.
     Buffer(Buffer),
-    /// What was received, or a frame that was sent by reference.
-    Frame(Frame),
+    /// What was received: a message of one frame.
+    Received(Message),
     /// In a buffer of the caller's, freed by his function; or constant data without one.
     Foreign(Foreign),
 }
@@ -74,18 +74,17 @@ impl Content {
         Some(Arc::new(Self { place: Place::Buffer(Buffer { start, layout }) }))
     }
 
-    pub(crate) fn of_frame(frame: Frame) -> Arc<Self> {
-        Arc::new(Self { place: Place::Frame(frame) })
+    /// Takes a message of one frame that was received.
+    pub(crate) fn received(message: Message) -> Arc<Self> {
+        Arc::new(Self { place: Place::Received(message) })
     }
 
-    /// Puts a frame in the place of a body that is not needed any more; one that nobody else holds is used again.
-    pub(crate) fn refill(mut content: Arc<Self>, frame: Frame) -> Arc<Self> {
-        if let Some(Self { place: Place::Frame(old) }) = Arc::get_mut(&mut content) {
-            drop_unlocked(std::mem::replace(old, frame));
-            return content;
+    /// Returns the place to receive the next message in, if this is a short one that nobody else holds.
+    pub(crate) fn reuse(content: &mut Arc<Self>) -> Option<&mut Message> {
+        match Arc::get_mut(content) {
+            Some(Self { place: Place::Received(message) }) if message.first().shared().is_none() => Some(message),
+            _ => None,
         }
-        drop_unlocked(content);
-        Self::of_frame(frame)
     }
 
     /// Takes a caller's buffer.
@@ -102,7 +101,7 @@ impl Content {
     pub(crate) fn start(&self) -> *mut u8 {
         match &self.place {
             Place::Buffer(buffer) => buffer.start.as_ptr(),
-            Place::Frame(frame) => frame.as_slice().as_ptr().cast_mut(),
+            Place::Received(message) => message.as_slice().as_ptr().cast_mut(),
             Place::Foreign(foreign) => foreign.data.cast(),
         }
     }
@@ -124,10 +123,10 @@ impl AsRef<[u8]> for Travelling {
 
 /// Turns a body into a frame of the engine's.
 pub(crate) fn into_frame(content: Arc<Content>, size: usize) -> Frame {
-    if let Place::Frame(frame) = &content.place
-        && frame.len() == size
+    if let Place::Received(message) = &content.place
+        && message.as_slice().len() == size
     {
-        return frame.clone();
+        return message.first().clone();
     }
     Frame::from_bytes(Bytes::from_owner(Travelling { content, size }))
 }

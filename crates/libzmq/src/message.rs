@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::sync::Arc;
 
-use tamtam_zmq::{Frame, PeerProfile};
+use tamtam_zmq::{Message, PeerProfile};
 
 use crate::content::{Content, REFERENCE_MIN, into_frame};
 use crate::errno::{EFAULT, EINVAL, ENOMEM};
@@ -74,26 +74,45 @@ impl Msg {
         Self { body, kind: SHARED, ..Self::empty() }
     }
 
-    /// Takes a body that was received; what there was before is let go.
-    pub(crate) fn set_frame(&mut self, frame: Frame) {
-        let old = self.take_content();
-        self.flags &= !COPIED;
-        let size = frame.len();
-        if size <= INLINE_MAX {
-            drop_unlocked(old);
-            let mut inline = [0; INLINE_MAX];
-            if let Some(place) = inline.get_mut(..size) {
-                place.copy_from_slice(&frame);
+    /// Receives a message of one frame by `receive`; what there was before is let go. An error leaves an empty message, as
+    /// libzmq does. The allocation of a short message before it serves again.
+    pub(crate) fn receive(
+        &mut self,
+        receive: impl FnOnce(&mut Message) -> Result<(), c_int>,
+    ) -> Result<(), c_int> {
+        let mut old = self.take_content();
+        self.inline_len = 0;
+        self.flags = 0;
+        if let Some(content) = &mut old
+            && let Some(place) = Content::reuse(content)
+        {
+            receive(place)?;
+            let size = place.as_slice().len();
+            if let Some(content) = old {
+                self.hold(content, size);
             }
-            self.body = Body { inline };
-            self.inline_len = u8::try_from(size).unwrap_or_default();
-            self.kind = INLINE;
-            return;
+            return Ok(());
         }
-        let content = match old {
-            Some(content) => Content::refill(content, frame),
-            None => Content::of_frame(frame),
-        };
+        drop_unlocked(old);
+        let mut message = Message::default();
+        receive(&mut message)?;
+        let body = message.as_slice();
+        let size = body.len();
+        if size > INLINE_MAX {
+            self.hold(Content::received(message), size);
+            return Ok(());
+        }
+        let mut inline = [0; INLINE_MAX];
+        if let Some(place) = inline.get_mut(..size) {
+            place.copy_from_slice(body);
+        }
+        self.body = Body { inline };
+        self.inline_len = u8::try_from(size).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Becomes a message of this body; it has held none.
+    fn hold(&mut self, content: Arc<Content>, size: usize) {
         let start = content.start();
         self.body = Body { shared: Shared { content: Arc::into_raw(content), start, size } };
         self.kind = SHARED;

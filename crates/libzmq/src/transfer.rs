@@ -123,13 +123,13 @@ impl Handle {
         }
     }
 
-    /// Receives the next part.
-    fn receive_part(&self, flags: c_int, part: &mut Part) -> Result<(), c_int> {
+    /// Receives the next part into `message`.
+    fn receive_part(&self, flags: c_int, message: &mut Message, part: &mut Part) -> Result<(), c_int> {
         if self.is_receiving.load(Ordering::Relaxed) {
             let mut incoming = self.incoming();
             if let Some(frame) = incoming.frames.pop_front() {
-                part.message = Message::new(frame);
-                part.message.set_routing_id(incoming.routing_id);
+                *message = Message::new(frame);
+                message.set_routing_id(incoming.routing_id);
                 part.profile.clone_from(&incoming.profile);
                 part.more = !incoming.frames.is_empty();
                 if !part.more {
@@ -145,8 +145,7 @@ impl Handle {
             }
         }
         let wait = flags & DONTWAIT == 0;
-        let Part { message, profile, .. } = part;
-        self.socket.recv_into_with_profile(wait, message, profile).map_err(of_receive)?;
+        self.socket.recv_into_with_profile(wait, message, &mut part.profile).map_err(of_receive)?;
         part.more = message.is_multipart();
         if part.more && self.kind() == SocketType::Dish {
             part.group = Some(message.take_first());
@@ -158,7 +157,7 @@ impl Handle {
         if part.more {
             let mut incoming = self.incoming();
             incoming.frames = message.take_rest();
-            incoming.profile.clone_from(profile);
+            incoming.profile.clone_from(&part.profile);
             incoming.routing_id = message.routing_id();
             self.is_receiving.store(true, Ordering::Relaxed);
             drop(incoming);
@@ -196,11 +195,9 @@ impl Envelope<'_> {
     const NONE: Envelope<'static> = Envelope { routing_id: 0, group: Some(c"") };
 }
 
-/// One part of a message that was received.
+/// What goes with a part that was received.
 #[derive(Default)]
 struct Part {
-    /// Has one frame.
-    message: Message,
     more: bool,
     profile: Option<Arc<PeerProfile>>,
     group: Option<Frame>,
@@ -245,15 +242,18 @@ pub(crate) unsafe fn receive_message(
     let message = unsafe { valid(message) }?;
     // Most often it comes from the same peer as the message before.
     let mut part = Part { profile: message.take_profile(), ..Part::default() };
-    let received = handle.receive_part(flags, &mut part);
+    let mut routing_id = 0;
+    let received = message.receive(|slot| {
+        handle.receive_part(flags, slot, &mut part)?;
+        routing_id = slot.routing_id();
+        Ok(())
+    });
     message.set_profile(part.profile);
-    received?;
-    let size = size_for_c(part.message.as_slice().len());
-    message.set_routing_id(part.message.routing_id());
+    message.set_routing_id(routing_id);
     message.set_group(part.group.and_then(|group| CString::new(group.to_vec()).ok()));
     message.set_more(part.more);
-    message.set_frame(part.message.take_first());
-    Ok(size)
+    received?;
+    Ok(size_for_c(message.size()))
 }
 
 #[unsafe(no_mangle)]
@@ -304,9 +304,9 @@ pub unsafe extern "C" fn zmq_recv(
         if data.is_null() && size > 0 {
             return Err(EFAULT);
         }
-        let mut part = Part::default();
-        handle.receive_part(flags, &mut part)?;
-        let body = part.message.as_slice();
+        let mut message = Message::default();
+        handle.receive_part(flags, &mut message, &mut Part::default())?;
+        let body = message.as_slice();
         let copied = body.len().min(size);
         if copied > 0 {
             // SAFETY: the caller's buffer has `size` octets; the body has at least as many as are copied.
@@ -368,9 +368,9 @@ pub unsafe extern "C" fn zmq_recviov(
         unsafe { *count = 0 };
         let mut received = 0;
         while received < room {
-            let mut part = Part::default();
-            handle.receive_part(flags, &mut part)?;
-            let body = part.message.as_slice();
+            let (mut message, mut part) = (Message::default(), Part::default());
+            handle.receive_part(flags, &mut message, &mut part)?;
+            let body = message.as_slice();
             let size = body.len();
             // SAFETY: a plain allocation; never of zero octets, which might give null.
             let buffer = unsafe { libc::malloc(size.max(1)) };

@@ -148,6 +148,10 @@ impl Core {
         if self.is_forked() {
             return Err(RecvError::Forked);
         }
+        if slot.first().shared().is_some() || slot.is_multipart() {
+            // What was in it may be the last reference to something of the caller's: not to be let go under the lock.
+            *slot = Message::default();
+        }
         let mut locked = self.lock();
         if !locked.is_open() {
             return Err(locked.refuse_receive());
