@@ -166,7 +166,14 @@ impl Connection {
     #[inline(never)]
     fn receive_any(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
         self.wanted = 0;
-        let result = if self.ws.is_none() { self.advance(input) } else { self.unwrap(input) };
+        let result = if self.ws.is_none() {
+            self.advance(input)
+        } else {
+            let result = self.unwrap(input);
+            // What a frame within the WebSocket lacks says nothing of what comes over the wire.
+            self.wanted = 0;
+            result
+        };
         if let Err(violation) = &result {
             self.close(violation.clone());
         }
@@ -270,7 +277,7 @@ impl Connection {
     }
 
     /// Returns how many octets the incomplete frame at the front of `input` lacks, if the last
-    /// [`receive`](Self::receive) returned `None` because of it; else 0.
+    /// [`receive`](Self::receive) returned `None` because of it; else 0. Within a WebSocket it is not known, and 0.
     ///
     /// This is the peer's claim, within the limits: grow `input` as octets arrive, do not reserve on a claim.
     #[inline]
