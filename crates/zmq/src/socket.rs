@@ -598,6 +598,25 @@ impl Socket {
         self.core.operate().ok_or(NotSubscribed)?.subscribe_last(topic.as_ref(), false)
     }
 
+    /// Sends a message to one subscriber only, whatever it has subscribed to: to say something to one that has just come,
+    /// before it gets what the others get. Does not wait. (XPUB)
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when that peer's queue is at its mark, [`SendError::Unroutable`] when it is not there (any more),
+    /// [`SendError::Unsupported`] for other types of socket.
+    pub fn send_to_subscriber(&self, peer: PeerId, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        if self.core.kind != SocketType::XPub {
+            return Err(SendError::Unsupported(message));
+        }
+        let Some(mut locked) = self.core.operate() else { return Err(SendError::Forked(message)) };
+        if !locked.is_open() {
+            return Err(locked.refuse_send(message));
+        }
+        locked.route_to(peer, message)
+    }
+
     /// Waits until `count` peers hold at least one subscription each. (PUB, XPUB)
     ///
     /// This is the start barrier of publish-subscribe: a message sent afterwards goes to all of them. What is waited for is
@@ -779,6 +798,15 @@ impl Socket {
     ///
     /// [`Undelivered`] with what had to be given up.
     pub fn close_within(self, timeout: Duration) -> Result<(), Undelivered> {
+        self.shut_within(timeout)
+    }
+
+    /// As [`close_within`](Self::close_within), for a socket that others hold as well: their calls find it closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`] with what had to be given up.
+    pub fn shut_within(&self, timeout: Duration) -> Result<(), Undelivered> {
         match self.core.operate() {
             Some(mut locked) => locked.close(Some(timeout)),
             None => return Ok(()),

@@ -512,7 +512,7 @@ impl Locked<'_> {
         loop {
             let Some(peer) = self.peer(id) else { return };
             let discards = !receives || peer.leaving;
-            if !discards && peer.inbox.len() >= hwm {
+            if !discards && peer.inbox.len() >= hwm && !self.options.receive_drop_oldest {
                 self.pause_reading(id);
                 break;
             }
@@ -525,6 +525,10 @@ impl Locked<'_> {
                 continue;
             }
             if let Some(peer) = self.peer_mut(id) {
+                if peer.inbox.len() >= hwm {
+                    peer.inbox.pop_front();
+                    peer.traffic.dropped.full += 1;
+                }
                 peer.inbox.push_back(std::mem::take(&mut message));
             }
         }

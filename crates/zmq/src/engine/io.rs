@@ -255,6 +255,7 @@ impl Locked<'_> {
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let paused = match state.options.receive_hwm {
             0 => false,
+            _ if state.options.receive_drop_oldest => false,
             hwm => peer.inbox.len() >= hwm as usize && !peer.leaving,
         };
         if let Link::Datagrams(_) = peer.link {
@@ -541,7 +542,8 @@ impl Locked<'_> {
             // mark this stops watching the connection.
             self.read_ahead(id);
             let hwm = self.options.receive_hwm as usize;
-            if hwm > 0 && self.peer(id).is_some_and(|peer| peer.inbox.len() >= hwm) {
+            let is_full = hwm > 0 && self.peer(id).is_some_and(|peer| peer.inbox.len() >= hwm);
+            if is_full && !self.options.receive_drop_oldest {
                 return true;
             }
         }

@@ -102,6 +102,18 @@ impl Locked<'_> {
         }
     }
 
+    /// Puts a message into the queue of the one peer that it is for, whatever the pattern would do with it.
+    pub(crate) fn route_to(&mut self, id: PeerId, message: Message) -> Result<(), SendError> {
+        if !self.peer(id).is_some_and(Peer::can_be_routed) {
+            return Err(SendError::Unroutable(message));
+        }
+        match self.offer_or_ask(id, message) {
+            Offered::Taken => Ok(()),
+            Offered::Full(back) => Err(SendError::Full(back)),
+            Offered::Gone(back) => Err(SendError::Unroutable(back)),
+        }
+    }
+
     /// Looks whether inproc peers that were full have room again; asks them to tell if not.
     fn reactivate_inproc(&mut self) -> bool {
         let state = &mut **self;

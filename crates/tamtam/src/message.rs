@@ -1,0 +1,74 @@
+//! What a topic's messages are in Rust.
+
+use bytes::Bytes;
+
+use crate::schema::{Schema, SchemaError};
+
+/// A message could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DecodeError(pub String);
+
+/// A type that can be published and subscribed to.
+///
+/// Types that [`tamtam-build`](https://docs.rs/tamtam-build) makes of `.proto` files have it, and [`Bytes`] has: whatever its octets mean.
+pub trait TopicMessage: Sized + Send + 'static {
+    /// Returns what the messages look like; `None` for octets.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the descriptors that were compiled in.
+    fn schema() -> Result<Option<Schema>, SchemaError>;
+
+    /// Returns the body.
+    fn to_body(&self) -> Bytes;
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] with what is wrong with it.
+    fn from_body(body: Bytes) -> Result<Self, DecodeError>;
+}
+
+/// A Protobuf type together with its descriptors: what the build script adds to the types that prost generates.
+pub trait Described {
+    /// Returns a `FileDescriptorSet` that the type is in, encoded.
+    fn descriptor_set() -> &'static [u8];
+}
+
+impl<T: prost::Message + prost::Name + Default + Described + 'static> TopicMessage for T {
+    fn schema() -> Result<Option<Schema>, SchemaError> {
+        Schema::new(&Self::full_name(), Self::descriptor_set()).map(Some)
+    }
+
+    fn to_body(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    fn from_body(body: Bytes) -> Result<Self, DecodeError> {
+        Self::decode(body).map_err(|error| DecodeError(error.to_string()))
+    }
+}
+
+impl TopicMessage for Bytes {
+    fn schema() -> Result<Option<Schema>, SchemaError> {
+        Ok(None)
+    }
+
+    fn to_body(&self) -> Bytes {
+        self.clone()
+    }
+
+    fn from_body(body: Bytes) -> Result<Self, DecodeError> {
+        Ok(body)
+    }
+}
+
+/// Includes what the build script has made of the files of a package: `tamtam::include_proto!("demo");`
+#[macro_export]
+macro_rules! include_proto {
+    ($package:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));
+    };
+}

@@ -1,0 +1,467 @@
+//! Nodes: participants in the graph of topics.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, eventfd};
+use tamtam_zmq::{Context, Socket, SocketType};
+
+use crate::discovery::Discovery;
+use crate::dynamic::{DynamicPublisher, DynamicSubscriberBuilder};
+use crate::error::Error;
+use crate::graph::Graph;
+use crate::message::TopicMessage;
+use crate::name::{Naming, check_word};
+use crate::publisher::{PublisherBuilder, PublisherCore, RawPublisher};
+use crate::qos::{Qos, Reach};
+use crate::record::{NodeRecord, RECORD_VERSION, Report, ReportKind};
+use crate::registry::{Entry, NodeId, Registry};
+use crate::schema::Schema;
+use crate::service::{Client, Service};
+use crate::source::SourceId;
+use crate::subscriber::{SubscriberBuilder, SubscriberCore};
+
+/// The domain that nodes are in if nothing else is said.
+pub const DEFAULT_DOMAIN: &str = "default";
+
+/// Things for the node's thread to do.
+pub(crate) enum Command {
+    Publisher(Arc<PublisherCore>),
+    Subscriber(Arc<SubscriberCore>),
+    /// A client looks for its service.
+    Client(Arc<crate::service::ClientCore>),
+    Gone(Who),
+    /// A subscriber needs a publisher no more.
+    Leave {
+        subscriber: SourceId,
+        source: SourceId,
+    },
+    Report {
+        to: Vec<String>,
+        report: Report,
+    },
+    Stop,
+}
+
+/// Who is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Publisher(SourceId),
+    Subscriber(SourceId),
+    Client(SourceId),
+}
+
+/// What a node's handles and its thread share.
+pub(crate) struct NodeCore {
+    pub(crate) name: String,
+    pub(crate) domain: String,
+    pub(crate) id: NodeId,
+    pub(crate) naming: Naming,
+    pub(crate) context: Context,
+    pub(crate) registry: Registry,
+    pub(crate) peers: Vec<String>,
+    own: Mutex<Own>,
+    inbox: Mutex<Vec<Command>>,
+    pub(crate) bell: OwnedFd,
+    graph: Mutex<Arc<Graph>>,
+    changed: Condvar,
+}
+
+struct Own {
+    record: NodeRecord,
+    entry: Option<Entry>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl NodeCore {
+    pub(crate) fn submit(&self, command: Command) {
+        lock(&self.inbox).push(command);
+        // An eventfd refuses only when 2^64 rings wait.
+        let _rung = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+    }
+
+    pub(crate) fn take_commands(&self) -> Vec<Command> {
+        let mut count = [0; 8];
+        let _rung = rustix::io::read(&self.bell, &mut count);
+        std::mem::take(&mut *lock(&self.inbox))
+    }
+
+    /// Changes what the node tells of itself, and tells it.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut NodeRecord)) -> Result<(), Error> {
+        let mut own = lock(&self.own);
+        change(&mut own.record);
+        own.record.generation += 1;
+        let bytes = own.record.to_bytes();
+        if let Some(entry) = &own.entry {
+            entry.publish(&bytes)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn record(&self) -> NodeRecord {
+        lock(&self.own).record.clone()
+    }
+
+    pub(crate) fn keep_schema(&self, schema: &Schema) -> Result<(), Error> {
+        Ok(self.registry.put_schema(&schema.id().to_string(), schema.descriptor_set())?)
+    }
+
+    pub(crate) fn submit_report(
+        &self,
+        to: Vec<String>,
+        source: SourceId,
+        kind: ReportKind,
+        text: String,
+        (from, until): (u64, u64),
+    ) {
+        if to.is_empty() {
+            return;
+        }
+        let node = self.name.clone();
+        let report = Report { source: source.to_vec(), node, kind: kind.into(), text, from, to: until };
+        self.submit(Command::Report { to, report });
+    }
+
+    pub(crate) fn set_graph(&self, graph: Graph) {
+        *lock(&self.graph) = Arc::new(graph);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn graph(&self) -> Arc<Graph> {
+        Arc::clone(&lock(&self.graph))
+    }
+
+    fn wait_graph(&self, timeout: Duration, found: impl Fn(&Graph) -> bool) -> Result<Arc<Graph>, Arc<Graph>> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut graph = lock(&self.graph);
+        loop {
+            if found(&graph) {
+                return Ok(Arc::clone(&graph));
+            }
+            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Err(Arc::clone(&graph));
+            }
+            graph = self.changed.wait_timeout(graph, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Holds the node's thread; the last handle ends it.
+struct Keeper {
+    core: Arc<NodeCore>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // Leave the registry first, so that nobody finds what is going.
+        lock(&self.core.own).entry = None;
+        self.core.submit(Command::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// A participant: makes publishers, subscribers, services and clients, and finds those of others by name.
+///
+/// A clone is another handle of the same node. What it has made keeps it alive.
+#[derive(Clone)]
+pub struct Node {
+    pub(crate) core: Arc<NodeCore>,
+    _keeper: Arc<Keeper>,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("name", &self.core.name)
+            .field("domain", &self.core.domain)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a node; see [`Node::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing before `open`"]
+pub struct NodeBuilder {
+    name: String,
+    domain: String,
+    namespace: String,
+    remapped: Vec<(String, String)>,
+    directory: Option<PathBuf>,
+    peers: Vec<String>,
+    listen: Option<String>,
+    hidden: bool,
+}
+
+impl NodeBuilder {
+    /// Sets the domain: nodes see only those of the same one. Default `TAMTAM_DOMAIN` in the environment, else
+    /// [`DEFAULT_DOMAIN`].
+    pub fn domain(mut self, domain: &str) -> Self {
+        domain.clone_into(&mut self.domain);
+        self
+    }
+
+    /// Sets what stands before names that do not begin with a slash. Default nothing.
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = namespace.trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// Has the node use `to` where its code says `from`.
+    pub fn remap(mut self, from: &str, to: &str) -> Self {
+        self.remapped.push((from.to_owned(), to.to_owned()));
+        self
+    }
+
+    /// Sets the directory below which the domains' registries are. Default `TAMTAM_RUNTIME_DIR` in the environment, else
+    /// `$XDG_RUNTIME_DIR/tamtam`, else one below the temporary directory with the user's id in its name.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Adds a node on another host, by an endpoint that it [listens](Self::listen) on: `tcp://host:port`.
+    pub fn peer(mut self, endpoint: &str) -> Self {
+        self.peers.push(endpoint.to_owned());
+        self
+    }
+
+    /// Lets nodes on other hosts ask this one what it has, at a TCP endpoint: `tcp://*:7400`. Default not at all.
+    pub fn listen(mut self, endpoint: &str) -> Self {
+        self.listen = Some(endpoint.to_owned());
+        self
+    }
+
+    /// Keeps the node out of the registry as long as it has nothing to offer: for tools that only look.
+    pub const fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// Opens the node.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], for example when the registry's directory is another user's.
+    pub fn open(self) -> Result<Node, Error> {
+        check_word(&self.name)?;
+        check_word(&self.domain)?;
+        let mut naming = Naming { namespace: String::new(), node: self.name.clone(), ..Naming::default() };
+        if !self.namespace.is_empty() {
+            naming.namespace = naming.resolve(&self.namespace)?.to_string();
+        }
+        for (from, to) in &self.remapped {
+            naming.remap(from, to)?;
+        }
+        let registry = match &self.directory {
+            Some(directory) => Registry::open_at(directory, &self.domain)?,
+            None => Registry::open(&self.domain)?,
+        };
+        let id = NodeId::random()?;
+        let context = Context::try_new()?;
+        let record = NodeRecord {
+            version: RECORD_VERSION,
+            id: id.to_bytes().to_vec(),
+            name: self.name.clone(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            pid: std::process::id(),
+            program: program(),
+            generation: 0,
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            ..NodeRecord::default()
+        };
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
+        let core = Arc::new(NodeCore {
+            name: self.name,
+            domain: self.domain,
+            id,
+            naming,
+            context,
+            registry,
+            peers: self.peers,
+            own: Mutex::new(Own { record, entry: None }),
+            inbox: Mutex::new(Vec::new()),
+            bell,
+            graph: Mutex::new(Arc::new(Graph::default())),
+            changed: Condvar::new(),
+        });
+        // Locked before anything of this node stands in the directory, so that nobody clears it away.
+        lock(&core.own).entry = Some(core.registry.enter(id)?);
+        let info = Socket::new(&core.context, SocketType::Router);
+        info.configure(|options| _ = options.set_linger(Some(Duration::ZERO)))
+            .map_err(|error| Error::socket("node", error))?;
+        let mut endpoints = vec![bind_local(&core, &info, "info")?];
+        if let Some(endpoint) = &self.listen {
+            let bound =
+                info.bind(endpoint).map_err(|error| Error::socket(format!("listen on {endpoint}"), error))?;
+            endpoints.push(bound);
+        }
+        let discovery = Discovery::new(Arc::clone(&core), info)?;
+        if self.hidden {
+            lock(&core.own).record.info = endpoints;
+        } else {
+            core.change(|own| own.info = endpoints)?;
+        }
+        let thread = std::thread::Builder::new()
+            .name("tamtam-node".to_owned())
+            .spawn(move || discovery.run())?;
+        let keeper = Arc::new(Keeper { core: Arc::clone(&core), thread: Some(thread) });
+        Ok(Node { core, _keeper: keeper })
+    }
+}
+
+/// The name of this program, for people.
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Binds to a Unix socket beside the node's entry.
+fn bind_local(core: &NodeCore, socket: &Socket, purpose: &str) -> Result<String, Error> {
+    let path = core.registry.socket_path(&format!("{}.{purpose}", core.id))?;
+    let endpoint = format!("ipc://{}", path.display());
+    socket.bind(&endpoint).map_err(|error| Error::socket(format!("bind {endpoint}"), error))
+}
+
+impl Node {
+    /// Begins a node with this name; it need not be the only one.
+    pub fn builder(name: &str) -> NodeBuilder {
+        NodeBuilder {
+            name: name.to_owned(),
+            domain: std::env::var("TAMTAM_DOMAIN").unwrap_or_else(|_| DEFAULT_DOMAIN.to_owned()),
+            namespace: String::new(),
+            remapped: Vec::new(),
+            directory: None,
+            peers: Vec::new(),
+            listen: None,
+            hidden: false,
+        }
+    }
+
+    /// Opens a node with this name and defaults for everything else.
+    ///
+    /// # Errors
+    ///
+    /// As [`NodeBuilder::open`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        Self::builder(name).open()
+    }
+
+    /// Returns the node's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    /// Returns the domain.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.core.domain
+    }
+
+    /// Returns where nodes on other hosts can ask this one, besides where those on this host do.
+    #[must_use]
+    pub fn info_endpoints(&self) -> Vec<String> {
+        self.core.record().info
+    }
+
+    /// Publishes messages of type `T`.
+    pub fn publisher<T: TopicMessage>(&self, topic: &str) -> PublisherBuilder<'_, T> {
+        PublisherBuilder::new(self, topic)
+    }
+
+    /// Subscribes to messages of type `T`.
+    pub fn subscriber<T: TopicMessage>(&self, topic: &str) -> SubscriberBuilder<'_, T> {
+        SubscriberBuilder::new(self, topic)
+    }
+
+    /// Subscribes to messages of whatever type a publisher has, decoded by the publisher's own schema.
+    pub fn subscriber_dynamic(&self, topic: &str) -> DynamicSubscriberBuilder<'_> {
+        DynamicSubscriberBuilder::new(self, topic)
+    }
+
+    /// Publishes messages of a type that is known at run time only.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublisherBuilder::create`].
+    pub fn publisher_dynamic(&self, topic: &str, schema: Schema, qos: Qos) -> Result<DynamicPublisher, Error> {
+        let core = PublisherBuilder::<()>::new(self, topic).qos(qos).build(Some(schema.clone()))?;
+        Ok(DynamicPublisher::new(RawPublisher::new(core, self.clone()), schema))
+    }
+
+    /// Offers a service: `handle` gets each request, on a thread of its own, and returns the reply or what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublisherBuilder::create`].
+    pub fn service<Q: TopicMessage, A: TopicMessage>(
+        &self,
+        name: &str,
+        handle: impl FnMut(Q) -> Result<A, String> + Send + 'static,
+    ) -> Result<Service, Error> {
+        Service::begin(self, name, Reach::Host, handle)
+    }
+
+    /// Prepares to call a service. It need not be there yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublisherBuilder::create`].
+    pub fn client<Q: TopicMessage, A: TopicMessage>(&self, name: &str) -> Result<Client<Q, A>, Error> {
+        Client::begin(self, name)
+    }
+
+    /// Returns what is known of all nodes at the moment.
+    #[must_use]
+    pub fn graph(&self) -> Arc<Graph> {
+        self.core.graph()
+    }
+
+    /// Waits until the graph is as `found` wants it, at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The graph as it is then.
+    pub fn wait_for_graph(
+        &self,
+        timeout: Duration,
+        found: impl Fn(&Graph) -> bool,
+    ) -> Result<Arc<Graph>, Arc<Graph>> {
+        self.core.wait_graph(timeout, found)
+    }
+
+    /// Fetches a schema by its id from whoever is on this host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the registry cannot be read, or what stands there is none.
+    pub fn schema(&self, type_name: &str, id: &crate::schema::SchemaId) -> Result<Option<Schema>, Error> {
+        match self.core.registry.schema(&id.to_string())? {
+            Some(bytes) => Ok(Some(Schema::new(type_name, &bytes)?)),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn bind_local(&self, socket: &Socket, purpose: &str) -> Result<String, Error> {
+        bind_local(&self.core, socket, purpose)
+    }
+
+    /// Binds for other hosts, at any port.
+    #[expect(clippy::unused_self, reason = "where to bind will be the node's to say")]
+    pub(crate) fn bind_network(&self, socket: &Socket) -> Result<String, Error> {
+        socket.bind("tcp://*:*").map_err(|error| Error::socket("bind tcp://*:*", error))
+    }
+}

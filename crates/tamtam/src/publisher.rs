@@ -1,0 +1,586 @@
+//! Publishers.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tamtam_zmq::{Frame, Message, PeerId, SendError, Socket, SocketType};
+
+use crate::error::{BarrierTimeout, Error, NotDrained, PublishError};
+use crate::event::{Events, PublisherEvent};
+use crate::header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, SOURCE_LEN, TopicHeader, now_ns};
+use crate::message::TopicMessage;
+use crate::name::Name;
+use crate::node::{Command, Node, Who};
+use crate::qos::{Overflow, Qos, Reach};
+use crate::record::{PublisherRecord, QosRecord, Report, ReportKind};
+use crate::schema::Schema;
+
+/// How long a publisher is silent before it repeats the number of its last message.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long a publisher that is dropped waits for END to be delivered.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What became of a message that was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// How many subscribers there were.
+    pub subscribers: usize,
+    /// How many of them did not get it because their queue was full ([`Overflow::DropNewest`] and
+    /// [`Overflow::DropOldest`]; never with the others).
+    pub dropped: u64,
+}
+
+/// How messages look on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Key, header, body.
+    Typed,
+    /// The body alone, as programs without Tamtam send it, and what they send at the end.
+    Plain {
+        /// The marker.
+        end: Bytes,
+    },
+}
+
+/// Makes a publisher; see [`Node::publisher`].
+#[must_use = "a builder does nothing before `create`"]
+pub struct PublisherBuilder<'a, T> {
+    node: &'a Node,
+    topic: String,
+    qos: Qos,
+    bind: Vec<String>,
+    dialect: Dialect,
+    of: PhantomData<fn(T)>,
+}
+
+impl<T> fmt::Debug for PublisherBuilder<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublisherBuilder").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+impl<'a, T> PublisherBuilder<'a, T> {
+    pub(crate) fn new(node: &'a Node, topic: &str) -> Self {
+        Self {
+            node,
+            topic: topic.to_owned(),
+            qos: Qos::default(),
+            bind: Vec::new(),
+            dialect: Dialect::Typed,
+            of: PhantomData,
+        }
+    }
+
+    /// Sets the quality of service. Default [`Qos::default`]: nothing is lost.
+    pub fn qos(mut self, qos: Qos) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// Binds to a further endpoint, for programs that do not look names up (`tcp://*:5561`).
+    pub fn bind(mut self, endpoint: &str) -> Self {
+        self.bind.push(endpoint.to_owned());
+        self
+    }
+
+    /// Sends bodies alone, without topic and header, and `end` as the last message: what plain ZeroMQ programs expect. Gaps
+    /// cannot be seen then, and nodes do not find it by name: [`bind`](Self::bind) says where it is.
+    pub fn plain(mut self, end: impl Into<Bytes>) -> Self {
+        self.dialect = Dialect::Plain { end: end.into() };
+        self
+    }
+
+    pub(crate) fn build(self, schema: Option<Schema>) -> Result<Arc<PublisherCore>, Error> {
+        let Self { node, topic, qos, bind, dialect, .. } = self;
+        let name = node.core.naming.resolve(&topic)?;
+        let mut source = [0; SOURCE_LEN];
+        getrandom::fill(&mut source).map_err(|error| Error::socket("random number", error))?;
+        let socket = Socket::new(&node.core.context, SocketType::XPub);
+        let is_typed = dialect == Dialect::Typed;
+        socket
+            .configure(|options| {
+                options.set_send_hwm(qos.depth.max(1)).set_linger(Some(FAREWELL));
+                options.set_xpub_manual(true).set_xpub_verboser(true);
+                options.set_xpub_nodrop(qos.overflow.is_lossless());
+                options.add_metadata("X-Tamtam-Node", node.core.name.clone().into_bytes());
+            })
+            .map_err(|error| Error::socket("publisher", error))?;
+        let mut endpoints = Vec::new();
+        if is_typed {
+            let id: String = source.iter().map(|octet| format!("{octet:02x}")).collect();
+            endpoints.push(node.bind_local(&socket, &id)?);
+            if qos.reach == Reach::Network {
+                endpoints.push(node.bind_network(&socket)?);
+            }
+        }
+        for endpoint in &bind {
+            endpoints.push(
+                socket.bind(endpoint).map_err(|error| Error::socket(format!("bind {endpoint}"), error))?,
+            );
+        }
+        let schema_id = schema.as_ref().map(Schema::id);
+        let record = PublisherRecord {
+            topic: name.to_string(),
+            type_name: schema.as_ref().map_or_else(String::new, |schema| schema.name().to_owned()),
+            schema: schema_id.map_or_else(Vec::new, |id| id.as_bytes().to_vec()),
+            source: source.to_vec(),
+            endpoints: endpoints.clone(),
+            qos: Some(QosRecord::of(&qos)),
+            ended: false,
+        };
+        if let Some(schema) = &schema {
+            node.core.keep_schema(schema)?;
+        }
+        let core = Arc::new(PublisherCore {
+            key: Frame::from(name.as_str()),
+            name,
+            source,
+            header: TopicHeader {
+                source: source.to_vec(),
+                schema: schema_id.map_or(0, crate::schema::SchemaId::short),
+                ..TopicHeader::default()
+            },
+            schema,
+            qos,
+            dialect,
+            socket,
+            endpoints,
+            state: Mutex::new(State {
+                seq: 0,
+                latched: VecDeque::new(),
+                informed: HashSet::new(),
+                ended: false,
+                last: Instant::now(),
+            }),
+            events: Events::new(),
+        });
+        // Whoever finds it in the registry is let in by the node's thread.
+        node.core.submit(Command::Publisher(Arc::clone(&core)));
+        if is_typed {
+            node.core.change(|own| own.publishers.push(record))?;
+        }
+        Ok(core)
+    }
+}
+
+impl<T: TopicMessage> PublisherBuilder<'_, T> {
+    /// Makes the publisher: from here on nodes find it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], for example of a name that will not do or an endpoint in use.
+    pub fn create(self) -> Result<Publisher<T>, Error> {
+        let node = self.node.clone();
+        let core = self.build(T::schema()?)?;
+        Ok(Publisher { raw: RawPublisher { core, node }, of: PhantomData })
+    }
+}
+
+/// What is behind a publisher: used by its threads and by the node's.
+pub(crate) struct PublisherCore {
+    pub(crate) name: Name,
+    key: Frame,
+    pub(crate) source: [u8; SOURCE_LEN],
+    header: TopicHeader,
+    schema: Option<Schema>,
+    qos: Qos,
+    dialect: Dialect,
+    pub(crate) socket: Socket,
+    endpoints: Vec<String>,
+    state: Mutex<State>,
+    events: Events<PublisherEvent>,
+}
+
+struct State {
+    seq: u64,
+    latched: VecDeque<(TopicHeader, Bytes)>,
+    /// Subscribers that understand headers: who is told the present number.
+    informed: HashSet<PeerId>,
+    ended: bool,
+    /// When the last message or heartbeat was sent.
+    last: Instant,
+}
+
+impl PublisherCore {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn message(&self, header: &TopicHeader, body: Bytes) -> Message {
+        match &self.dialect {
+            Dialect::Plain { .. } => Message::new(body),
+            Dialect::Typed => {
+                let mut message = Message::new(self.key.clone());
+                message.push_back(header.to_frame());
+                message.push_back(Frame::from_bytes(body));
+                message
+            }
+        }
+    }
+
+    fn publish(&self, body: Bytes, change: impl FnOnce(&mut TopicHeader)) -> Result<Sent, PublishError> {
+        let mut state = self.lock();
+        if state.ended {
+            return Err(PublishError::Ended);
+        }
+        let mut header = TopicHeader { seq: state.seq + 1, stamp_ns: now_ns(), ..self.header.clone() };
+        change(&mut header);
+        let kept = (self.qos.latch > 0).then(|| (header.clone(), body.clone()));
+        let message = self.message(&header, body);
+        let lossless = self.qos.overflow.is_lossless();
+        let before = if lossless { 0 } else { self.dropped() };
+        let result = match self.qos.overflow {
+            Overflow::Block(patience) => self.socket.send_timeout(message, patience),
+            _ => self.socket.try_send(message),
+        };
+        result.map_err(|error| self.refused(&error))?;
+        let dropped = if lossless { 0 } else { self.dropped().saturating_sub(before) };
+        state.seq += 1;
+        state.last = Instant::now();
+        if let Some(kept) = kept {
+            if state.latched.len() >= self.qos.latch as usize {
+                state.latched.pop_front();
+            }
+            state.latched.push_back(kept);
+        }
+        Ok(Sent { seq: state.seq, subscribers: self.socket.subscriber_count(), dropped })
+    }
+
+    fn dropped(&self) -> u64 {
+        self.socket.statistics().traffic.dropped.full
+    }
+
+    fn refused(&self, error: &SendError) -> PublishError {
+        match error {
+            SendError::Full(_) | SendError::TimedOut(_) => PublishError::Full { slow: self.slow() },
+            other => PublishError::Closed(other.to_string()),
+        }
+    }
+
+    /// The names of the nodes of those whose queues are full.
+    fn slow(&self) -> Vec<String> {
+        let mark = u64::from(self.qos.depth.max(1));
+        let peers = self.socket.peers();
+        peers.iter().filter(|peer| peer.queued_out >= mark).map(|peer| self.name_of(peer.peer)).collect()
+    }
+
+    fn name_of(&self, peer: PeerId) -> String {
+        let name = self.node_of(peer);
+        name.unwrap_or_else(|| "a subscriber without a name".to_owned())
+    }
+
+    fn node_of(&self, peer: PeerId) -> Option<String> {
+        let info = self.socket.peer_info(peer)?;
+        info.property("X-Tamtam-Node").map(|name| String::from_utf8_lossy(name).into_owned())
+    }
+
+    fn who(&self) -> Vec<String> {
+        let peers = self.socket.peers();
+        peers.iter().filter(|peer| peer.subscriptions > 0).map(|peer| self.name_of(peer.peer)).collect()
+    }
+
+    /// Subscriptions that have come: lets those in that mean this topic, after what they are to get first. `false`: the
+    /// publisher is at work, try again soon.
+    pub(crate) fn admit(&self) -> bool {
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        while let Ok(notice) = self.socket.try_recv() {
+            let (Some(peer), [first, topic @ ..]) = (notice.peer(), notice.as_slice()) else { continue };
+            match first {
+                1 if self.key.starts_with(topic) || self.dialect != Dialect::Typed => {
+                    self.let_in(&mut state, peer, topic);
+                }
+                0 => {
+                    // It may be gone already.
+                    let _gone = self.socket.unsubscribe_last(topic);
+                }
+                _ => {}
+            }
+        }
+        true
+    }
+
+    fn let_in(&self, state: &mut State, peer: PeerId, topic: &[u8]) {
+        let understands = self.dialect == Dialect::Typed && self.node_of(peer).is_some();
+        // The number may have been another's.
+        state.informed.remove(&peer);
+        for (header, body) in &state.latched {
+            let header = TopicHeader { flags: header.flags | FLAG_LATCHED, ..header.clone() };
+            if self.socket.send_to_subscriber(peer, self.message(&header, body.clone())).is_err() {
+                break;
+            }
+        }
+        if understands {
+            state.informed.insert(peer);
+            self.inform(state, peer);
+        }
+        if self.socket.subscribe_last(topic).is_ok() {
+            self.events.push(PublisherEvent::Attached { subscribers: self.socket.subscriber_count() });
+        }
+    }
+
+    /// Tells a subscriber how many messages there were; `false` if it is gone.
+    fn inform(&self, state: &State, peer: PeerId) -> bool {
+        let header =
+            TopicHeader { seq: state.seq, stamp_ns: now_ns(), flags: FLAG_HEARTBEAT, ..self.header.clone() };
+        let sent = self.socket.send_to_subscriber(peer, self.message(&header, Bytes::new()));
+        !matches!(sent, Err(SendError::Unroutable(_) | SendError::Closed(_)))
+    }
+
+    /// Repeats the number of the last message if there was silence for a while.
+    pub(crate) fn beat(&self) {
+        let Ok(mut state) = self.state.try_lock() else { return };
+        if state.ended || self.dialect != Dialect::Typed || state.last.elapsed() < HEARTBEAT {
+            return;
+        }
+        state.last = Instant::now();
+        let peers: Vec<PeerId> = state.informed.iter().copied().collect();
+        for peer in peers {
+            if !self.inform(&state, peer) {
+                state.informed.remove(&peer);
+            }
+        }
+    }
+
+    /// A subscriber has something to say.
+    pub(crate) fn hear(&self, report: Report) {
+        let Report { node, text, from, to, .. } = report;
+        self.events.push(match ReportKind::try_from(report.kind) {
+            Ok(ReportKind::Lost) => PublisherEvent::Lost { node, from, to, reason: text },
+            Ok(ReportKind::SchemaDiffers) => PublisherEvent::SchemaDiffers { node, what: text },
+            Ok(ReportKind::Degraded) => PublisherEvent::Degraded { node, what: text },
+            Ok(ReportKind::None) | Err(_) => return,
+        });
+    }
+
+    fn end_message(&self, seq: u64) -> Message {
+        match &self.dialect {
+            Dialect::Plain { end } => Message::new(end.clone()),
+            Dialect::Typed => {
+                let header =
+                    TopicHeader { seq, stamp_ns: now_ns(), flags: FLAG_END, ..self.header.clone() };
+                self.message(&header, Bytes::new())
+            }
+        }
+    }
+
+    /// Sends END, and waits until all is delivered; returns how many messages there were.
+    fn end(&self, patience: Duration) -> Result<u64, NotDrained> {
+        let deadline = Instant::now().checked_add(patience);
+        let mut state = self.lock();
+        let count = state.seq;
+        if std::mem::replace(&mut state.ended, true) {
+            return Ok(count);
+        }
+        drop(state);
+        // END must not be lost where messages may be.
+        let _known = self.socket.configure(|options| _ = options.set_xpub_nodrop(true));
+        let sent = self.socket.send_timeout(self.end_message(count + 1), patience);
+        let left = deadline.map_or(patience, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let shut = self.socket.shut_within(left);
+        match (sent, shut) {
+            (Ok(()), Ok(())) => Ok(count),
+            (_, Err(given_up)) => Err(NotDrained { undelivered: given_up.messages }),
+            (Err(_), Ok(())) => Err(NotDrained { undelivered: 1 }),
+        }
+    }
+}
+
+/// Publishes messages of one type under a name.
+///
+/// Made by [`Node::publisher`]; may be used from any thread. [`finish`](Self::finish) says END to all subscribers; a publisher
+/// that is dropped says it, too, and waits a second at most for it to be delivered.
+pub struct Publisher<T> {
+    raw: RawPublisher,
+    of: PhantomData<fn(T)>,
+}
+
+impl<T> fmt::Debug for Publisher<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}
+
+impl<T: TopicMessage> Publisher<T> {
+    /// Publishes a message, by the rule of [`Qos::overflow`].
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Full`] when a subscriber's queue had no room (with [`Overflow::Block`] for as long as it allows): then
+    /// nobody has the message.
+    pub fn send(&self, message: &T) -> Result<Sent, PublishError> {
+        self.raw.send(message.to_body())
+    }
+}
+
+impl<T> Publisher<T> {
+    /// Sends END, waits until it and all messages before it are delivered; see [`Finishing::drain`].
+    pub fn finish(self) -> Finishing {
+        self.raw.finish()
+    }
+}
+
+impl<T> std::ops::Deref for Publisher<T> {
+    type Target = RawPublisher;
+
+    fn deref(&self) -> &RawPublisher {
+        &self.raw
+    }
+}
+
+/// Publishes bodies that are encoded already; what is behind every [`Publisher`].
+pub struct RawPublisher {
+    core: Arc<PublisherCore>,
+    node: Node,
+}
+
+impl fmt::Debug for RawPublisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("topic", &self.core.name).finish_non_exhaustive()
+    }
+}
+
+impl RawPublisher {
+    pub(crate) fn new(core: Arc<PublisherCore>, node: Node) -> Self {
+        Self { core, node }
+    }
+
+    /// Publishes a body; see [`Publisher::send`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn send(&self, body: impl Into<Bytes>) -> Result<Sent, PublishError> {
+        self.core.publish(body.into(), |_| ())
+    }
+
+    /// Publishes a body whose header is changed by `change`: for recorders' players and bridges, which keep what a message
+    /// brought along. Number and source stay the publisher's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::send`].
+    pub fn send_with(
+        &self,
+        body: impl Into<Bytes>,
+        change: impl FnOnce(&mut TopicHeader),
+    ) -> Result<Sent, PublishError> {
+        self.core.publish(body.into(), |header| {
+            let (seq, source) = (header.seq, header.source.clone());
+            change(header);
+            (header.seq, header.source) = (seq, source);
+        })
+    }
+
+    /// Waits until `count` subscribers are attached: a message sent afterwards reaches all of them. What is waited for is the
+    /// subscription itself, on the connection that will carry the messages.
+    ///
+    /// # Errors
+    ///
+    /// [`BarrierTimeout`], which says who is there.
+    pub fn wait_for(&self, count: usize, timeout: Duration) -> Result<(), BarrierTimeout> {
+        self.core.socket.wait_for_subscribers(count, timeout).map_err(|error| BarrierTimeout {
+            have: error.attached,
+            want: count,
+            who: self.core.who(),
+            waited: error.waited,
+        })
+    }
+
+    /// Returns how many subscribers are attached.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.core.socket.subscriber_count()
+    }
+
+    /// Returns the names of the nodes of the subscribers.
+    #[must_use]
+    pub fn subscriber_names(&self) -> Vec<String> {
+        self.core.who()
+    }
+
+    /// Returns the number of the last message, which is how many were published.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.core.lock().seq
+    }
+
+    /// Returns how many messages some subscriber did not get because its queue was full.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.core.dropped()
+    }
+
+    /// Returns the topic's full name.
+    #[must_use]
+    pub fn topic(&self) -> &Name {
+        &self.core.name
+    }
+
+    /// Returns the schema of the messages; `None` for octets.
+    #[must_use]
+    pub fn schema(&self) -> Option<&Schema> {
+        self.core.schema.as_ref()
+    }
+
+    /// Returns where subscribers connect to.
+    #[must_use]
+    pub fn endpoints(&self) -> &[String] {
+        &self.core.endpoints
+    }
+
+    /// Waits for the next event, at most `timeout`.
+    #[must_use]
+    pub fn event(&self, timeout: Duration) -> Option<PublisherEvent> {
+        self.core.events.take(timeout)
+    }
+
+    /// Returns how many events were dropped because nobody read them.
+    #[must_use]
+    pub fn events_dropped(&self) -> u64 {
+        self.core.events.dropped()
+    }
+
+    /// Ends the stream; see [`Publisher::finish`].
+    pub fn finish(self) -> Finishing {
+        Finishing { publisher: self }
+    }
+}
+
+impl Drop for RawPublisher {
+    fn drop(&mut self) {
+        let _said = self.core.end(FAREWELL);
+        self.node.core.submit(Command::Gone(Who::Publisher(self.core.source)));
+        let source = self.core.source;
+        let _left = self.node.core.change(|own| own.publishers.retain(|record| record.source != source));
+    }
+}
+
+/// A publisher that is ending.
+#[derive(Debug)]
+#[must_use = "call `drain` to learn whether everything was delivered"]
+pub struct Finishing {
+    publisher: RawPublisher,
+}
+
+impl Finishing {
+    /// Sends END (which waits for room whatever the quality of service is) and waits, at most `timeout`, until every
+    /// subscriber has taken everything in; returns how many messages there were.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDrained`] with how much had to be given up.
+    pub fn drain(self, timeout: Duration) -> Result<u64, NotDrained> {
+        self.publisher.core.end(timeout)
+    }
+}

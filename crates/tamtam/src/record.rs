@@ -1,0 +1,169 @@
+//! What a node tells others of itself: the record in the registry, which is also the answer to `table`; and reports.
+
+use std::fmt;
+
+use prost::Message as _;
+
+use crate::qos::{Overflow, Qos};
+
+/// A node and all that it offers and wants.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct NodeRecord {
+    /// 1; a newer node that cannot be understood says so by a larger number.
+    #[prost(uint32, tag = "1")]
+    pub(crate) version: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) id: Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub(crate) name: String,
+    #[prost(string, tag = "4")]
+    pub(crate) host: String,
+    #[prost(uint32, tag = "5")]
+    pub(crate) pid: u32,
+    #[prost(string, tag = "6")]
+    pub(crate) program: String,
+    /// Goes up with each change.
+    #[prost(uint64, tag = "7")]
+    pub(crate) generation: u64,
+    /// Where requests for schemas and reports go.
+    #[prost(string, repeated, tag = "8")]
+    pub(crate) info: Vec<String>,
+    #[prost(message, repeated, tag = "9")]
+    pub(crate) publishers: Vec<PublisherRecord>,
+    #[prost(message, repeated, tag = "10")]
+    pub(crate) subscribers: Vec<SubscriberRecord>,
+    #[prost(message, repeated, tag = "11")]
+    pub(crate) services: Vec<ServiceRecord>,
+    /// The release of this crate.
+    #[prost(string, tag = "12")]
+    pub(crate) release: String,
+}
+
+/// The version of [`NodeRecord`] that is written and understood.
+pub(crate) const RECORD_VERSION: u32 = 1;
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct QosRecord {
+    #[prost(uint32, tag = "1")]
+    pub(crate) depth: u32,
+    /// 1 block, 2 error, 3 drop oldest, 4 drop newest.
+    #[prost(uint32, tag = "2")]
+    pub(crate) overflow: u32,
+    #[prost(uint32, tag = "3")]
+    pub(crate) latch: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PublisherRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) topic: String,
+    /// The type's full name; empty for octets.
+    #[prost(string, tag = "2")]
+    pub(crate) type_name: String,
+    /// The schema's id, 32 octets; empty for octets.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) schema: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) source: Vec<u8>,
+    #[prost(string, repeated, tag = "5")]
+    pub(crate) endpoints: Vec<String>,
+    #[prost(message, optional, tag = "6")]
+    pub(crate) qos: Option<QosRecord>,
+    /// It has said END.
+    #[prost(bool, tag = "7")]
+    pub(crate) ended: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SubscriberRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) topic: String,
+    /// Empty: octets, or whatever comes.
+    #[prost(string, tag = "2")]
+    pub(crate) type_name: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) schema: Vec<u8>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) qos: Option<QosRecord>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) id: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ServiceRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, tag = "2")]
+    pub(crate) request_type: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) request_schema: Vec<u8>,
+    #[prost(string, tag = "4")]
+    pub(crate) reply_type: String,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) reply_schema: Vec<u8>,
+    #[prost(string, repeated, tag = "6")]
+    pub(crate) endpoints: Vec<String>,
+    #[prost(bytes = "vec", tag = "7")]
+    pub(crate) source: Vec<u8>,
+}
+
+impl NodeRecord {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+
+    /// Reads a record; `None` if it is none, or too new.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::decode(bytes).ok().filter(|record| record.version == RECORD_VERSION && record.id.len() == 8)
+    }
+}
+
+impl QosRecord {
+    pub(crate) fn of(qos: &Qos) -> Self {
+        Self { depth: qos.depth, overflow: qos.overflow.number(), latch: qos.latch }
+    }
+
+    pub(crate) fn is_lossless(&self) -> bool {
+        matches!(self.overflow, 1 | 2)
+    }
+
+    pub(crate) fn drops_oldest(&self) -> bool {
+        self.overflow == Overflow::DropOldest.number()
+    }
+}
+
+impl fmt::Display for QosRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", Overflow::word(self.overflow), self.depth)?;
+        if self.latch > 0 { write!(f, ", latch {}", self.latch) } else { Ok(()) }
+    }
+}
+
+/// What a subscriber has to tell a publisher.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Report {
+    /// The publisher.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) source: Vec<u8>,
+    /// The subscriber's node.
+    #[prost(string, tag = "2")]
+    pub(crate) node: String,
+    #[prost(enumeration = "ReportKind", tag = "3")]
+    pub(crate) kind: i32,
+    #[prost(string, tag = "4")]
+    pub(crate) text: String,
+    /// Lost: the first and last missing.
+    #[prost(uint64, tag = "5")]
+    pub(crate) from: u64,
+    #[prost(uint64, tag = "6")]
+    pub(crate) to: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum ReportKind {
+    None = 0,
+    Lost = 1,
+    SchemaDiffers = 2,
+    Degraded = 3,
+}

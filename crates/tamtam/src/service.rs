@@ -1,0 +1,434 @@
+//! Services: a request, a reply.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use prost::Message as _;
+use tamtam_zmq::{Frame, Message, Socket, SocketType};
+
+use crate::error::{CallError, Error};
+use crate::message::TopicMessage;
+use crate::name::Name;
+use crate::node::{Command, Node, Who};
+use crate::qos::Reach;
+use crate::record::ServiceRecord;
+use crate::schema::Schema;
+use crate::source::SourceId;
+
+/// The longest slice of a wait after which a caller looks whether a reply has come to another one.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// What stands in the frame before a request's or reply's body; all of it may be missing.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CallHeader {
+    /// A reply has the request's.
+    #[prost(uint64, tag = "1")]
+    pub seq: u64,
+    /// Replies: 0 done, else one of [`CallStatus`].
+    #[prost(enumeration = "CallStatus", tag = "2")]
+    pub status: i32,
+    /// Replies that are no success: why.
+    #[prost(string, tag = "3")]
+    pub text: String,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum CallStatus {
+    /// The body is the reply.
+    Done = 0,
+    /// There is no such service here.
+    NoSuchService = 1,
+    /// The request could not be understood.
+    Malformed = 2,
+    /// The service says no.
+    Failed = 3,
+}
+
+/// A service that is offered for as long as this lives.
+pub struct Service {
+    name: Name,
+    id: SourceId,
+    node: Node,
+    socket: Arc<Socket>,
+    endpoints: Vec<String>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The types of a service.
+struct Types {
+    request: Option<Schema>,
+    reply: Option<Schema>,
+}
+
+impl Service {
+    pub(crate) fn begin<Q: TopicMessage, A: TopicMessage>(
+        node: &Node,
+        name: &str,
+        reach: Reach,
+        mut handle: impl FnMut(Q) -> Result<A, String> + Send + 'static,
+    ) -> Result<Self, Error> {
+        let types = Types { request: Q::schema()?, reply: A::schema()? };
+        Self::begin_raw(node, name, reach, types, move |body| {
+            let request = Q::from_body(body).map_err(|error| (CallStatus::Malformed, error.to_string()))?;
+            handle(request).map(|reply| reply.to_body()).map_err(|why| (CallStatus::Failed, why))
+        })
+    }
+
+    fn begin_raw(
+        node: &Node,
+        name: &str,
+        reach: Reach,
+        types: Types,
+        mut handle: impl FnMut(Bytes) -> Result<Bytes, (CallStatus, String)> + Send + 'static,
+    ) -> Result<Self, Error> {
+        let name = node.core.naming.resolve(name)?;
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|error| Error::socket("random number", error))?;
+        let socket = Socket::new(&node.core.context, SocketType::Router);
+        socket
+            .configure(|options| _ = options.set_linger(Some(Duration::from_secs(1))))
+            .map_err(|error| Error::socket("service", error))?;
+        let text: String = id.iter().map(|octet| format!("{octet:02x}")).collect();
+        let mut endpoints = vec![node.bind_local(&socket, &text)?];
+        if reach == Reach::Network {
+            endpoints.push(node.bind_network(&socket)?);
+        }
+        let told = |schema: &Option<Schema>| match schema {
+            Some(schema) => (schema.name().to_owned(), schema.id().as_bytes().to_vec()),
+            None => Default::default(),
+        };
+        for schema in [&types.request, &types.reply].into_iter().flatten() {
+            node.core.keep_schema(schema)?;
+        }
+        let ((request_type, request_schema), (reply_type, reply_schema)) =
+            (told(&types.request), told(&types.reply));
+        let record = ServiceRecord {
+            name: name.to_string(),
+            request_type,
+            request_schema,
+            reply_type,
+            reply_schema,
+            endpoints: endpoints.clone(),
+            source: id.to_vec(),
+        };
+        let socket = Arc::new(socket);
+        let (serving, own) = (Arc::clone(&socket), name.clone());
+        let thread = std::thread::Builder::new().name("tamtam-service".to_owned()).spawn(move || {
+            while let Ok(request) = serving.recv() {
+                let Some(reply) = answer(&own, request, &mut handle) else { continue };
+                // A caller that is gone needs no reply.
+                if serving.send(reply).is_err() {
+                    break;
+                }
+            }
+        })?;
+        let service = Self { name, id, node: node.clone(), socket, endpoints, thread: Some(thread) };
+        node.core.change(|own| own.services.push(record))?;
+        Ok(service)
+    }
+
+    /// Returns the service's full name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Returns where it is, for programs that do not look names up.
+    #[must_use]
+    pub fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+}
+
+/// `[caller…, "", service, header, body]` → `[caller…, "", header, body]`.
+fn answer(
+    own: &Name,
+    request: Message,
+    handle: &mut impl FnMut(Bytes) -> Result<Bytes, (CallStatus, String)>,
+) -> Option<Message> {
+    let mut envelope: Vec<Frame> = Vec::new();
+    let mut frames = request.into_frames();
+    // Up to the empty frame stands who asks; without one nobody could be answered.
+    loop {
+        let frame = frames.next()?;
+        let is_end = frame.is_empty();
+        envelope.push(frame);
+        if is_end {
+            break;
+        }
+    }
+    let rest: Vec<Frame> = frames.collect();
+    let (header, outcome) = match <[Frame; 3]>::try_from(rest) {
+        Ok([service, header, body]) => match CallHeader::decode(&*header) {
+            Err(error) => (CallHeader::default(), Err((CallStatus::Malformed, error.to_string()))),
+            Ok(header) if service == own.as_str() => (header, handle(body.into_bytes())),
+            Ok(header) => {
+                let why = format!("{own} is here, and no {}", String::from_utf8_lossy(&service).escape_debug());
+                (header, Err((CallStatus::NoSuchService, why)))
+            }
+        },
+        Err(rest) => {
+            let why = format!("{} frames behind the empty one instead of 3", rest.len());
+            (CallHeader::default(), Err((CallStatus::Malformed, why)))
+        }
+    };
+    let (status, text, body) = match outcome {
+        Ok(body) => (CallStatus::Done, String::new(), body),
+        Err((status, why)) => (status, why, Bytes::new()),
+    };
+    let header = CallHeader { seq: header.seq, status: status.into(), text };
+    envelope.push(Frame::from(header.encode_to_vec()));
+    envelope.push(Frame::from_bytes(body));
+    Message::from_frames(envelope)
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let id = self.id;
+        let _left = self.node.core.change(|own| own.services.retain(|record| record.source != id));
+        self.socket.shut();
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// What is behind a client: used by its callers and by the node's thread.
+pub(crate) struct ClientCore {
+    pub(crate) name: Name,
+    pub(crate) id: SourceId,
+    socket: Socket,
+    servers: Mutex<HashMap<Vec<u8>, String>>,
+    calls: Mutex<Calls>,
+    came: Condvar,
+}
+
+#[derive(Default)]
+struct Calls {
+    next: u64,
+    /// Whose replies are awaited, and those that have come.
+    waiting: HashMap<u64, Option<(CallHeader, Bytes)>>,
+    /// Somebody reads for all.
+    is_reading: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ClientCore {
+    /// These are the servers now.
+    pub(crate) fn meet<'a>(&self, found: impl Iterator<Item = &'a ServiceRecord>) {
+        let mut servers = lock(&self.servers);
+        let mut present = HashMap::new();
+        for service in found {
+            let Some(endpoint) = service.endpoints.first() else { continue };
+            if !servers.contains_key(&service.source) {
+                if let Err(error) = self.socket.connect(endpoint) {
+                    tracing::warn!(%endpoint, %error, "cannot connect to a service");
+                    continue;
+                }
+            }
+            present.insert(service.source.clone(), endpoint.clone());
+        }
+        for (_, endpoint) in servers.iter().filter(|(source, _)| !present.contains_key(*source)) {
+            let _known = self.socket.disconnect(endpoint);
+        }
+        *servers = present;
+    }
+
+    fn has_servers(&self) -> bool {
+        !lock(&self.servers).is_empty()
+    }
+
+    /// Sends a request and waits for its reply.
+    fn call(&self, body: Bytes, timeout: Duration) -> Result<Bytes, CallError> {
+        let deadline = Instant::now().checked_add(timeout);
+        let left = || deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let seq = {
+            let mut calls = lock(&self.calls);
+            calls.next += 1;
+            let seq = calls.next;
+            calls.waiting.insert(seq, None);
+            seq
+        };
+        let outcome = self.send(seq, body, timeout).and_then(|()| self.await_reply(seq, &left));
+        lock(&self.calls).waiting.remove(&seq);
+        let (header, body) = outcome?;
+        match CallStatus::try_from(header.status) {
+            Ok(CallStatus::Done) => Ok(body),
+            Ok(CallStatus::NoSuchService) => Err(CallError::NoServer(header.text)),
+            Ok(CallStatus::Malformed | CallStatus::Failed) | Err(_) => Err(CallError::Remote(header.text)),
+        }
+    }
+
+    fn no_answer(&self) -> CallError {
+        let name = self.name.to_string();
+        if self.has_servers() { CallError::TimedOut(name) } else { CallError::NoServer(name) }
+    }
+
+    fn send(&self, seq: u64, body: Bytes, timeout: Duration) -> Result<(), CallError> {
+        let header = CallHeader { seq, ..CallHeader::default() };
+        let frames = [
+            Frame::new(),
+            Frame::from(self.name.as_str()),
+            Frame::from(header.encode_to_vec()),
+            Frame::from_bytes(body),
+        ];
+        let Some(message) = Message::from_frames(frames) else { return Ok(()) };
+        self.socket.send_timeout(message, timeout).map_err(|error| match error {
+            tamtam_zmq::SendError::Full(_) | tamtam_zmq::SendError::TimedOut(_) => self.no_answer(),
+            other => CallError::Closed(other.to_string()),
+        })
+    }
+
+    fn await_reply(&self, seq: u64, left: &impl Fn() -> Duration) -> Result<(CallHeader, Bytes), CallError> {
+        let mut calls = lock(&self.calls);
+        loop {
+            if let Some(reply) = calls.waiting.get_mut(&seq).and_then(Option::take) {
+                return Ok(reply);
+            }
+            let remaining = left();
+            if remaining.is_zero() {
+                return Err(self.no_answer());
+            }
+            if calls.is_reading {
+                calls = self
+                    .came
+                    .wait_timeout(calls, remaining.min(SLICE))
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+                continue;
+            }
+            // One of those that wait reads for all.
+            calls.is_reading = true;
+            drop(calls);
+            let received = self.socket.recv_timeout(remaining);
+            calls = lock(&self.calls);
+            calls.is_reading = false;
+            match received {
+                Ok(reply) => {
+                    if let Some((header, body)) = read_reply(reply)
+                        && let Some(place) = calls.waiting.get_mut(&header.seq)
+                    {
+                        *place = Some((header, body));
+                    }
+                }
+                Err(tamtam_zmq::RecvError::TimedOut) => {}
+                Err(error) => {
+                    self.came.notify_all();
+                    return Err(CallError::Closed(error.to_string()));
+                }
+            }
+            self.came.notify_all();
+        }
+    }
+}
+
+/// `["", header, body]`
+fn read_reply(reply: Message) -> Option<(CallHeader, Bytes)> {
+    let frames: Vec<Frame> = reply.into_frames().collect();
+    let [empty, header, body] = <[Frame; 3]>::try_from(frames).ok()?;
+    let header = CallHeader::decode(&*header).ok().filter(|_| empty.is_empty())?;
+    Some((header, body.into_bytes()))
+}
+
+/// Calls a service. May be used from any thread, with several requests outstanding.
+pub struct Client<Q, A> {
+    core: Arc<ClientCore>,
+    node: Node,
+    of: PhantomData<fn(Q) -> A>,
+}
+
+impl<Q, A> fmt::Debug for Client<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("service", &self.core.name).finish_non_exhaustive()
+    }
+}
+
+impl<Q: TopicMessage, A: TopicMessage> Client<Q, A> {
+    pub(crate) fn begin(node: &Node, name: &str) -> Result<Self, Error> {
+        let name = node.core.naming.resolve(name)?;
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|error| Error::socket("random number", error))?;
+        let socket = Socket::new(&node.core.context, SocketType::Dealer);
+        socket
+            .configure(|options| {
+                // Requests go to servers that are there, not to ones that may come back.
+                options.set_immediate(true).set_linger(Some(Duration::ZERO));
+            })
+            .map_err(|error| Error::socket("client", error))?;
+        let core = Arc::new(ClientCore {
+            name,
+            id,
+            socket,
+            servers: Mutex::new(HashMap::new()),
+            calls: Mutex::new(Calls::default()),
+            came: Condvar::new(),
+        });
+        node.core.submit(Command::Client(Arc::clone(&core)));
+        Ok(Self { core, node: node.clone(), of: PhantomData })
+    }
+
+    /// Asks, and waits at most `timeout` for the reply; also for a server to come, if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NoServer`] when nobody offers the service, [`CallError::TimedOut`] when somebody does and does not answer,
+    /// [`CallError::Remote`] with what the server says.
+    pub fn call(&self, request: &Q, timeout: Duration) -> Result<A, CallError> {
+        Ok(A::from_body(self.core.call(request.to_body(), timeout)?)?)
+    }
+
+    /// As [`call`](Self::call), and asks the next server if one does not answer in time; up to `attempts` times, each within
+    /// `timeout`. For requests that may be done twice.
+    ///
+    /// # Errors
+    ///
+    /// That of the last attempt.
+    pub fn call_any(&self, request: &Q, timeout: Duration, attempts: usize) -> Result<A, CallError> {
+        let body = request.to_body();
+        let mut outcome = self.core.call(body.clone(), timeout);
+        for _ in 1..attempts.max(1) {
+            if !matches!(outcome, Err(CallError::TimedOut(_))) {
+                break;
+            }
+            outcome = self.core.call(body.clone(), timeout);
+        }
+        Ok(A::from_body(outcome?)?)
+    }
+
+    /// Waits, at most `timeout`, until a server is connected; returns whether one is.
+    #[must_use]
+    pub fn wait_for_server(&self, timeout: Duration) -> bool {
+        self.core.socket.wait_for_peers(1, timeout).is_ok()
+    }
+
+    /// Returns the service's full name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.core.name
+    }
+}
+
+impl<Q, A> Drop for Client<Q, A> {
+    fn drop(&mut self) {
+        self.node.core.submit(Command::Gone(Who::Client(self.core.id)));
+        self.core.socket.shut();
+    }
+}

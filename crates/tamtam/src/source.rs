@@ -1,0 +1,262 @@
+//! What a subscriber knows of its publishers, and what follows of each message: gaps, ends, losses.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use crate::event::{Event, LossReason, PublisherId};
+use crate::header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, SOURCE_LEN, TopicHeader};
+use crate::schema::Schema;
+
+/// The number of a publisher.
+pub(crate) type SourceId = [u8; SOURCE_LEN];
+
+/// Publishers without a place in the registry that are remembered; the oldest go beyond. Whoever sends here may invent as
+/// many as he likes.
+const STRANGERS_MAX: usize = 1024;
+
+/// One publisher.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    pub(crate) node: String,
+    /// Where we are connected to; empty for one that just sends.
+    pub(crate) endpoint: String,
+    /// Where reports go.
+    pub(crate) info: Vec<String>,
+    pub(crate) schema: Option<Schema>,
+    pub(crate) lossless: bool,
+    /// The number of the last message that arrived; `None` before anything was heard.
+    pub(crate) last: Option<u64>,
+    /// The highest number that it is known to have published.
+    pub(crate) published: u64,
+    pub(crate) ended: bool,
+    /// It has left the registry without having ended.
+    pub(crate) gone: Option<Instant>,
+    /// That was told.
+    pub(crate) mourned: bool,
+    /// Its messages are not wanted.
+    pub(crate) refused: bool,
+}
+
+/// All publishers of one subscriber.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    pub(crate) known: HashMap<SourceId, Source>,
+    strangers: usize,
+    pub(crate) duplicates: u64,
+    pub(crate) lost: u64,
+}
+
+/// What to do with a message.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Deliver,
+    Ignore,
+}
+
+/// What was found out on the way.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Finding {
+    pub(crate) event: Event,
+    pub(crate) source: SourceId,
+}
+
+impl Sources {
+    pub(crate) fn publisher(&self, id: SourceId) -> PublisherId {
+        let node = self.known.get(&id).map(|source| source.node.clone()).unwrap_or_default();
+        PublisherId { node, source: id }
+    }
+
+    /// Takes a message's header into account. `reason` says why messages may be missing, and is asked only if some are.
+    pub(crate) fn take(
+        &mut self,
+        header: &TopicHeader,
+        reason: impl FnOnce(&Source) -> LossReason,
+        findings: &mut Vec<Finding>,
+    ) -> Verdict {
+        // Without a source nothing can be counted: somebody speaks who does not know of headers.
+        let Some(id) = header.source_id() else { return Verdict::Deliver };
+        if !self.known.contains_key(&id) {
+            if self.strangers >= STRANGERS_MAX {
+                self.known.retain(|_, source| !source.endpoint.is_empty());
+                self.strangers = 0;
+            }
+            self.strangers += 1;
+            self.known.insert(id, Source::default());
+        }
+        let publisher = self.publisher(id);
+        let Some(source) = self.known.get_mut(&id) else { return Verdict::Deliver };
+        if source.refused {
+            return Verdict::Ignore;
+        }
+        let (is_end, is_beat) = (header.has(FLAG_END), header.has(FLAG_HEARTBEAT));
+        // END counts one more than there were messages.
+        let published = if is_end { header.seq.saturating_sub(1) } else { header.seq };
+        source.published = source.published.max(published);
+        let expected = source.last.map(|last| last.saturating_add(1));
+        let is_message = !is_end && !is_beat;
+        if is_message && expected.is_some_and(|expected| header.seq < expected) {
+            self.duplicates += 1;
+            return Verdict::Ignore;
+        }
+        // What is missing: up to the message before this one, or up to the number that was told.
+        let until = if is_message { published.saturating_sub(1) } else { published };
+        if let Some(from) = expected
+            && from <= until
+        {
+            let reason = reason(source);
+            self.lost += until - from + 1;
+            let event = Event::Lost { publisher: publisher.clone(), from, to: until, reason };
+            findings.push(Finding { event, source: id });
+        }
+        source.last = Some(source.last.unwrap_or(0).max(published));
+        if is_end {
+            if !std::mem::replace(&mut source.ended, true) {
+                let event = Event::Ended { publisher, count: published };
+                findings.push(Finding { event, source: id });
+            }
+            return Verdict::Ignore;
+        }
+        if is_beat { Verdict::Ignore } else { Verdict::Deliver }
+    }
+
+    /// Tells whether all publishers have ended, and at least `expected` have.
+    pub(crate) fn are_over(&self, expected: usize) -> bool {
+        let mut ended = 0;
+        for source in self.known.values().filter(|source| !source.refused) {
+            if source.ended {
+                ended += 1;
+            } else if !source.mourned {
+                return false;
+            }
+        }
+        ended >= expected.max(1)
+    }
+
+    /// Tells whether somebody is there who may still send.
+    pub(crate) fn any_alive(&self) -> bool {
+        self.known.values().any(|source| !source.ended && source.gone.is_none() && !source.refused)
+    }
+
+    /// Returns one that is gone without END since before `before`, once.
+    pub(crate) fn mourn(&mut self, before: Instant, findings: &mut Vec<Finding>) -> Option<(PublisherId, u64, u64)> {
+        let (&id, source) = self.known.iter_mut().find(|(_, source)| {
+            !source.ended && !source.mourned && source.gone.is_some_and(|gone| gone <= before)
+        })?;
+        source.mourned = true;
+        let (received, published) = (source.last.unwrap_or(0), source.published);
+        let publisher = PublisherId { node: source.node.clone(), source: id };
+        if published > received {
+            self.lost += published - received;
+            findings.push(Finding {
+                event: Event::Lost {
+                    publisher: publisher.clone(),
+                    from: received + 1,
+                    to: published,
+                    reason: LossReason::PublisherGone,
+                },
+                source: id,
+            });
+        }
+        let event = Event::Gone { publisher: publisher.clone(), received, published };
+        findings.push(Finding { event, source: id });
+        Some((publisher, received, published))
+    }
+}
+
+/// Tells whether a header belongs to a message that was published before the subscriber came.
+pub(crate) fn is_latched(header: &TopicHeader) -> bool {
+    header.has(FLAG_LATCHED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: SourceId = [1; 8];
+
+    fn header(seq: u64, flags: u32) -> TopicHeader {
+        TopicHeader { seq, flags, source: A.to_vec(), ..TopicHeader::default() }
+    }
+
+    #[derive(Default)]
+    struct Run {
+        sources: Sources,
+        findings: Vec<Finding>,
+    }
+
+    impl Run {
+        fn take(&mut self, seq: u64, flags: u32) -> Verdict {
+            self.sources.take(&header(seq, flags), |_| LossReason::Unknown, &mut self.findings)
+        }
+
+        fn losses(&mut self) -> Vec<(u64, u64)> {
+            let found = std::mem::take(&mut self.findings);
+            found
+                .into_iter()
+                .filter_map(|finding| match finding.event {
+                    Event::Lost { from, to, .. } => Some((from, to)),
+                    _ => None,
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn every_gap_is_told_once_with_its_range() {
+        let mut run = Run::default();
+        assert_eq!(run.take(5, FLAG_HEARTBEAT), Verdict::Ignore, "where we come in");
+        assert_eq!(run.take(6, 0), Verdict::Deliver);
+        assert_eq!(run.losses(), []);
+        assert_eq!(run.take(9, 0), Verdict::Deliver);
+        assert_eq!(run.losses(), [(7, 8)]);
+        assert_eq!(run.take(9, 0), Verdict::Ignore, "twice");
+        assert_eq!(run.take(7, FLAG_LATCHED), Verdict::Ignore, "told to be lost already");
+        assert_eq!(run.take(9, FLAG_HEARTBEAT), Verdict::Ignore);
+        assert_eq!(run.losses(), []);
+        assert_eq!(run.take(11, FLAG_HEARTBEAT), Verdict::Ignore, "the tail");
+        assert_eq!(run.losses(), [(10, 11)]);
+        assert_eq!(run.take(14, FLAG_END), Verdict::Ignore);
+        assert_eq!(run.losses(), [(12, 13)]);
+        assert!(run.sources.are_over(1) && !run.sources.are_over(2));
+        assert_eq!((run.sources.lost, run.sources.duplicates), (6, 2));
+    }
+
+    #[test]
+    fn the_first_message_that_is_heard_is_no_gap() {
+        let mut run = Run::default();
+        assert_eq!(run.take(100, 0), Verdict::Deliver);
+        assert_eq!(run.take(101, FLAG_END), Verdict::Ignore);
+        assert!(matches!(&run.findings[..], [Finding { event: Event::Ended { count: 100, .. }, .. }]));
+        let mut run = Run::default();
+        run.take(1, FLAG_END);
+        assert!(run.sources.are_over(1), "an empty stream has an end");
+        assert_eq!(run.losses(), []);
+    }
+
+    #[test]
+    fn a_publisher_that_dies_is_told_with_what_is_missing() {
+        let mut run = Run::default();
+        run.take(1, 0);
+        run.take(1, FLAG_HEARTBEAT);
+        run.sources.known.get_mut(&A).unwrap().published = 4;
+        assert!(run.sources.any_alive());
+        let now = Instant::now();
+        run.sources.known.get_mut(&A).unwrap().gone = Some(now);
+        assert!(!run.sources.any_alive());
+        let (_, received, published) = run.sources.mourn(now, &mut run.findings).unwrap();
+        assert_eq!((received, published), (1, 4));
+        assert_eq!(run.losses(), [(2, 4)]);
+        assert!(run.sources.mourn(now, &mut run.findings).is_none(), "once");
+        assert!(!run.sources.are_over(1), "it has not ended");
+    }
+
+    #[test]
+    fn strangers_are_bounded() {
+        let mut sources = Sources::default();
+        for number in 0..5000_u64 {
+            let header = TopicHeader { seq: 1, source: number.to_be_bytes().to_vec(), ..TopicHeader::default() };
+            sources.take(&header, |_| LossReason::Unknown, &mut Vec::new());
+        }
+        assert!(sources.known.len() <= STRANGERS_MAX);
+    }
+}

@@ -1,0 +1,733 @@
+//! Subscribers.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use prost::Message as _;
+use tamtam_zmq::{Frame, Message, Socket, SocketType};
+
+use crate::error::{Error, RecvError};
+use crate::event::{Event, Events, LossReason};
+use crate::header::{FLAG_REPLAYED, SOURCE_LEN, TopicHeader, now_ns};
+use crate::message::TopicMessage;
+use crate::name::Name;
+use crate::node::{Command, Node, Who};
+use crate::publisher::Dialect;
+use crate::qos::{Overflow, Qos};
+use crate::record::{QosRecord, ReportKind, SubscriberRecord};
+use crate::schema::Schema;
+use crate::source::{Finding, SourceId, Sources, Verdict, is_latched};
+
+/// How long a call that waits sleeps before it looks whether its publishers are still there.
+const SLICE: Duration = Duration::from_millis(250);
+/// How long nothing must have come after a publisher is gone for nothing to be on its way any more.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// What is known of a message beside its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Info {
+    /// Its number at its publisher, from 1; 0 if it came without.
+    pub seq: u64,
+    /// When it was published, by the publisher's clock; `None` if it came without.
+    pub stamp: Option<SystemTime>,
+    /// Which publisher it is from; `None` if it came without.
+    pub source: Option<[u8; SOURCE_LEN]>,
+    /// Whether it was published before this subscriber came.
+    pub latched: bool,
+    /// Whether it comes out of a recording.
+    pub replayed: bool,
+    /// The length of its body in octets.
+    pub size: usize,
+    /// Its header as it came.
+    pub header: TopicHeader,
+}
+
+/// A message with what is known of it. Derefs to the message.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Sample<T> {
+    /// The message.
+    pub value: T,
+    /// What is known of it.
+    pub info: Info,
+}
+
+impl<T> Deref for Sample<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// What a subscriber has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubscriberStatistics {
+    /// Messages delivered.
+    pub received: u64,
+    /// Octets of their bodies.
+    pub bytes: u64,
+    /// Messages that are known to be missing.
+    pub lost: u64,
+    /// Messages that came twice, and were delivered once.
+    pub duplicates: u64,
+    /// Messages that were none, or could not be decoded.
+    pub malformed: u64,
+    /// Messages older than the lifespan.
+    pub expired: u64,
+    /// Messages beyond the highest rate that is wanted.
+    pub thinned: u64,
+    /// Events that were dropped because nobody read them.
+    pub events_dropped: u64,
+}
+
+/// Makes a subscriber; see [`Node::subscriber`].
+#[must_use = "a builder does nothing before `create` or `on`"]
+pub struct SubscriberBuilder<'a, T> {
+    node: &'a Node,
+    topic: String,
+    qos: Qos,
+    expected: usize,
+    connect: Vec<String>,
+    dialect: Dialect,
+    accept_breaking: bool,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for SubscriberBuilder<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriberBuilder").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+impl<'a, T> SubscriberBuilder<'a, T> {
+    pub(crate) fn new(node: &'a Node, topic: &str) -> Self {
+        Self {
+            node,
+            topic: topic.to_owned(),
+            qos: Qos::default(),
+            expected: 1,
+            connect: Vec::new(),
+            dialect: Dialect::Typed,
+            accept_breaking: false,
+            of: PhantomData,
+        }
+    }
+
+    /// Sets the quality of service. Default [`Qos::default`].
+    pub fn qos(mut self, qos: Qos) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// Sets how many publishers must have ended before the topic has. Default 1.
+    pub const fn expect_publishers(mut self, count: usize) -> Self {
+        self.expected = count;
+        self
+    }
+
+    /// Connects to a publisher whose endpoint is known, beside those that are found by name.
+    pub fn connect(mut self, endpoint: &str) -> Self {
+        self.connect.push(endpoint.to_owned());
+        self
+    }
+
+    /// Takes what plain ZeroMQ programs send: a body alone, or a key and a body; `end` as a body is the end. Where they are
+    /// says [`connect`](Self::connect).
+    pub fn plain(mut self, end: impl Into<Bytes>) -> Self {
+        self.dialect = Dialect::Plain { end: end.into() };
+        self
+    }
+
+    /// Delivers messages also of publishers whose type breaks with this one.
+    pub const fn accept_breaking(mut self) -> Self {
+        self.accept_breaking = true;
+        self
+    }
+
+    pub(crate) fn build(self, schema: Option<Schema>) -> Result<Arc<SubscriberCore>, Error> {
+        let Self { node, topic, qos, expected, connect, dialect, accept_breaking, .. } = self;
+        let name = node.core.naming.resolve(&topic)?;
+        let mut id = [0; SOURCE_LEN];
+        getrandom::fill(&mut id).map_err(|error| Error::socket("random number", error))?;
+        let socket = Socket::new(&node.core.context, SocketType::Sub);
+        socket
+            .configure(|options| {
+                options.set_receive_hwm(qos.depth.max(1));
+                options.set_receive_drop_oldest(qos.overflow == Overflow::DropOldest);
+                options.add_metadata("X-Tamtam-Node", node.core.name.clone().into_bytes());
+            })
+            .map_err(|error| Error::socket("subscriber", error))?;
+        let is_typed = dialect == Dialect::Typed;
+        let key: &[u8] = if is_typed { name.as_str().as_bytes() } else { b"" };
+        socket.subscribe(key).map_err(|error| Error::socket("subscribe", error))?;
+        for endpoint in &connect {
+            socket
+                .connect(endpoint)
+                .map_err(|error| Error::socket(format!("connect {endpoint}"), error))?;
+        }
+        let record = SubscriberRecord {
+            topic: name.to_string(),
+            type_name: schema.as_ref().map_or_else(String::new, |schema| schema.name().to_owned()),
+            schema: schema.as_ref().map_or_else(Vec::new, |schema| schema.id().as_bytes().to_vec()),
+            qos: Some(QosRecord::of(&qos)),
+            id: id.to_vec(),
+        };
+        if let Some(schema) = &schema {
+            node.core.keep_schema(schema)?;
+        }
+        let core = Arc::new(SubscriberCore {
+            key: Frame::copy_from(key),
+            name,
+            id,
+            schema,
+            qos,
+            expected,
+            dialect,
+            accept_breaking,
+            socket,
+            sources: Mutex::new(Sources::default()),
+            ended: AtomicBool::new(false),
+            silence: Mutex::new(Silence { last: Instant::now(), told: false }),
+            passed: Mutex::new(None),
+            dropped_seen: AtomicU64::new(0),
+            counts: Counts::default(),
+            closed: AtomicBool::new(false),
+            events: Events::new(),
+        });
+        node.core.submit(Command::Subscriber(Arc::clone(&core)));
+        if is_typed {
+            node.core.change(|own| own.subscribers.push(record))?;
+        }
+        Ok(core)
+    }
+}
+
+impl<T: TopicMessage> SubscriberBuilder<'_, T> {
+    /// Makes the subscriber: publishers are found and connected to from here on, whenever they come.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], for example of a name that will not do.
+    pub fn create(self) -> Result<Subscriber<T>, Error> {
+        let node = self.node.clone();
+        let core = self.build(T::schema()?)?;
+        Ok(Subscriber { raw: RawSubscriber { core, node }, of: PhantomData })
+    }
+
+    /// Calls `handle` with each message, on a thread of its own, until the topic has ended or the subscription is dropped.
+    /// What goes wrong is in [`Subscription::event`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], for example of a name that will not do.
+    pub fn on(self, handle: impl FnMut(Sample<T>) + Send + 'static) -> Result<Subscription<T>, Error> {
+        Subscription::begin(self.create()?, handle)
+    }
+}
+
+/// What is behind a subscriber: used by its threads and by the node's.
+pub(crate) struct SubscriberCore {
+    pub(crate) name: Name,
+    key: Frame,
+    pub(crate) id: [u8; SOURCE_LEN],
+    pub(crate) schema: Option<Schema>,
+    pub(crate) qos: Qos,
+    expected: usize,
+    pub(crate) dialect: Dialect,
+    pub(crate) accept_breaking: bool,
+    pub(crate) socket: Socket,
+    pub(crate) sources: Mutex<Sources>,
+    /// A plain publisher has said so.
+    ended: AtomicBool,
+    silence: Mutex<Silence>,
+    /// When the last message was passed on, for the highest rate.
+    passed: Mutex<Option<Instant>>,
+    dropped_seen: AtomicU64,
+    counts: Counts,
+    closed: AtomicBool,
+    pub(crate) events: Events<Event>,
+}
+
+struct Silence {
+    last: Instant,
+    told: bool,
+}
+
+#[derive(Default)]
+struct Counts {
+    received: AtomicU64,
+    bytes: AtomicU64,
+    malformed: AtomicU64,
+    expired: AtomicU64,
+    thinned: AtomicU64,
+}
+
+fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Ordering::Relaxed);
+}
+
+/// A message as it came.
+pub(crate) struct Raw {
+    pub(crate) body: Bytes,
+    pub(crate) info: Info,
+}
+
+impl SubscriberCore {
+    pub(crate) fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Receives; `None` when all publishers have ended.
+    pub(crate) fn receive(&self, node: &Node, deadline: Option<Instant>) -> Result<Option<Raw>, RecvError> {
+        loop {
+            let message = match self.socket.try_recv() {
+                Err(tamtam_zmq::RecvError::WouldBlock) => {
+                    if self.is_over() {
+                        return Ok(None);
+                    }
+                    if let Some(abandoned) = self.look_around(node) {
+                        return Err(abandoned);
+                    }
+                    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    if left.is_some_and(|left| left.is_zero()) {
+                        return Err(RecvError::TimedOut);
+                    }
+                    match self.socket.recv_timeout(left.map_or(SLICE, |left| left.min(SLICE))) {
+                        Err(tamtam_zmq::RecvError::TimedOut) => continue,
+                        other => other,
+                    }
+                }
+                other => other,
+            };
+            let message = message.map_err(|error| RecvError::Closed(error.to_string()))?;
+            if let Some(raw) = self.accept(node, message) {
+                return Ok(Some(raw));
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) || self.sources().are_over(self.expected)
+    }
+
+    /// Nothing has come for a moment: tells what that means.
+    fn look_around(&self, node: &Node) -> Option<RecvError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Some(RecvError::Closed("the subscription is closed".to_owned()));
+        }
+        self.check_silence();
+        let settled = Instant::now().checked_sub(SETTLED)?;
+        let mut findings = Vec::new();
+        let mut sources = self.sources();
+        let mut abandoned = None;
+        while let Some((publisher, received, published)) = sources.mourn(settled, &mut findings) {
+            let publisher = publisher.to_string();
+            abandoned = Some(RecvError::Abandoned { publisher, received, published });
+        }
+        let alive = sources.any_alive();
+        drop(sources);
+        self.tell(node, findings);
+        abandoned.filter(|_| !alive)
+    }
+
+    fn check_silence(&self) {
+        let Some(deadline) = self.qos.deadline else { return };
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = silence.last.elapsed();
+        if since > deadline && !std::mem::replace(&mut silence.told, true) {
+            self.events.push(Event::Stale { silence: since });
+        }
+    }
+
+    fn malformed(&self, what: impl Into<String>) -> Option<Raw> {
+        count(&self.counts.malformed, 1);
+        self.events.push(Event::Malformed { what: what.into() });
+        None
+    }
+
+    /// Looks at a message; returns it if it is one for the application.
+    fn accept(&self, node: &Node, mut message: Message) -> Option<Raw> {
+        if let Dialect::Plain { end } = &self.dialect {
+            if message.frame_count() > 2 {
+                return self.malformed("more than a key and a body");
+            }
+            let body = message.last().clone().into_bytes();
+            if body == *end {
+                self.ended.store(true, Ordering::Relaxed);
+                return None;
+            }
+            return self.deliver(TopicHeader::default(), body);
+        }
+        let key = message.first();
+        if *key != self.key {
+            // ZeroMQ matches prefixes: /imu also gets /imu2 where several topics are published on one socket.
+            return None;
+        }
+        let frames = message.frame_count();
+        let header = message.get(1).filter(|_| frames == 3).map(|frame| TopicHeader::decode(&**frame));
+        let header = match header {
+            Some(Ok(header)) => header,
+            Some(Err(error)) => return self.malformed(format!("the header is none: {error}")),
+            None => return self.malformed(format!("{frames} frames instead of 3")),
+        };
+        let mut findings = Vec::new();
+        let mut sources = self.sources();
+        let verdict = sources.take(&header, |source| self.why(source.lossless), &mut findings);
+        drop(sources);
+        if !findings.is_empty() {
+            self.tell(node, findings);
+        }
+        if verdict == Verdict::Ignore {
+            return None;
+        }
+        let body = message.take_rest().pop_back().unwrap_or_default().into_bytes();
+        self.deliver(header, body)
+    }
+
+    /// Why messages of this publisher are missing.
+    fn why(&self, lossless: bool) -> LossReason {
+        let traffic = self.socket.statistics().traffic;
+        let dropped = traffic.dropped.full;
+        if self.dropped_seen.swap(dropped, Ordering::Relaxed) < dropped {
+            LossReason::SubscriberFull
+        } else if !lossless {
+            LossReason::PublisherFull
+        } else if traffic.reconnects > 0 {
+            LossReason::Connection
+        } else {
+            LossReason::Unknown
+        }
+    }
+
+    fn deliver(&self, header: TopicHeader, body: Bytes) -> Option<Raw> {
+        if self.qos.deadline.is_some() {
+            *self.silence.lock().unwrap_or_else(PoisonError::into_inner) =
+                Silence { last: Instant::now(), told: false };
+        }
+        if let Some(lifespan) = self.qos.lifespan
+            && header.stamp_ns != 0
+            && u128::from(now_ns().saturating_sub(header.stamp_ns)) > lifespan.as_nanos()
+        {
+            count(&self.counts.expired, 1);
+            return None;
+        }
+        if let Some(rate) = self.qos.max_rate.filter(|rate| *rate > 0.0) {
+            let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if passed.is_some_and(|passed| now.duration_since(passed).as_secs_f64() < 1.0 / rate) {
+                count(&self.counts.thinned, 1);
+                return None;
+            }
+            *passed = Some(now);
+        }
+        count(&self.counts.received, 1);
+        count(&self.counts.bytes, body.len());
+        let info = Info {
+            seq: header.seq,
+            stamp: header.stamp(),
+            source: header.source_id(),
+            latched: is_latched(&header),
+            replayed: header.has(FLAG_REPLAYED),
+            size: body.len(),
+            header,
+        };
+        Some(Raw { body, info })
+    }
+
+    /// Tells the application what was found out, and the publisher what concerns it.
+    fn tell(&self, node: &Node, findings: Vec<Finding>) {
+        for Finding { event, source } in findings {
+            match &event {
+                Event::Lost { from, to, reason, .. } if *reason != LossReason::PublisherGone => {
+                    self.report(node, source, ReportKind::Lost, reason.to_string(), (*from, *to));
+                }
+                Event::Ended { .. } => node.core.submit(Command::Leave { subscriber: self.id, source }),
+                _ => {}
+            }
+            self.events.push(event);
+        }
+    }
+
+    pub(crate) fn report(
+        &self,
+        node: &Node,
+        source: SourceId,
+        kind: ReportKind,
+        text: String,
+        (from, to): (u64, u64),
+    ) {
+        let info = self.sources().known.get(&source).map(|source| source.info.clone()).unwrap_or_default();
+        node.core.submit_report(info, source, kind, text, (from, to));
+    }
+
+    /// Calls that wait end.
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.socket.shut();
+    }
+
+    fn statistics(&self) -> SubscriberStatistics {
+        let (lost, duplicates) = {
+            let sources = self.sources();
+            (sources.lost, sources.duplicates)
+        };
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SubscriberStatistics {
+            received: read(&self.counts.received),
+            bytes: read(&self.counts.bytes),
+            lost,
+            duplicates,
+            malformed: read(&self.counts.malformed),
+            expired: read(&self.counts.expired),
+            thinned: read(&self.counts.thinned),
+            events_dropped: self.events.dropped(),
+        }
+    }
+}
+
+/// Receives messages of one type under a name.
+///
+/// Made by [`Node::subscriber`]; may be used from any thread. The calls that receive return `None` when every publisher has
+/// ended (and at least as many as [`expect_publishers`](SubscriberBuilder::expect_publishers) says).
+pub struct Subscriber<T> {
+    raw: RawSubscriber,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for Subscriber<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}
+
+impl<T> Deref for Subscriber<T> {
+    type Target = RawSubscriber;
+
+    fn deref(&self) -> &RawSubscriber {
+        &self.raw
+    }
+}
+
+impl<T: TopicMessage> Subscriber<T> {
+    fn decode(raw: Raw) -> Result<Sample<T>, RecvError> {
+        Ok(Sample { value: T::from_body(raw.body)?, info: raw.info })
+    }
+
+    /// Receives a message, however long that takes; `None` when all publishers have ended.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Abandoned`] when the last publisher is gone without having ended, [`RecvError::Decode`] for a message that
+    /// is none.
+    pub fn recv(&self) -> Result<Option<Sample<T>>, RecvError> {
+        self.raw.receive(None)?.map(Self::decode).transpose()
+    }
+
+    /// As [`recv`](Self::recv), waiting at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`RecvError::TimedOut`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Option<Sample<T>>, RecvError> {
+        self.raw.receive(Some(timeout))?.map(Self::decode).transpose()
+    }
+
+    /// As [`recv`](Self::recv), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`RecvError::TimedOut`] when no message is there.
+    pub fn try_recv(&self) -> Result<Option<Sample<T>>, RecvError> {
+        self.recv_timeout(Duration::ZERO)
+    }
+
+    /// Takes all messages that are there and returns the last one, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn latest(&self) -> Result<Option<Sample<T>>, RecvError> {
+        let mut last = None;
+        loop {
+            match self.raw.receive(Some(Duration::ZERO)) {
+                Ok(Some(raw)) => last = Some(raw),
+                Ok(None) | Err(RecvError::TimedOut) => break,
+                // What has arrived is not withheld because of what follows it.
+                Err(_) if last.is_some() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        last.map(Self::decode).transpose()
+    }
+
+    /// Returns the messages in turn, up to the end of the topic.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Sample<T>, RecvError>> + '_ {
+        std::iter::from_fn(|| self.recv().transpose())
+    }
+
+    /// Turns the subscriber into a stream for any executor, with a thread behind it.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says when there is no thread to be had.
+    pub fn into_stream(self) -> Result<crate::stream::SampleStream<T>, Error> {
+        crate::stream::SampleStream::begin(self)
+    }
+}
+
+/// Receives bodies as they are; what is behind every [`Subscriber`].
+pub struct RawSubscriber {
+    pub(crate) core: Arc<SubscriberCore>,
+    pub(crate) node: Node,
+}
+
+impl fmt::Debug for RawSubscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber").field("topic", &self.core.name).finish_non_exhaustive()
+    }
+}
+
+impl RawSubscriber {
+    pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<Option<Raw>, RecvError> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.core.receive(&self.node, deadline)
+    }
+
+    /// Receives a body without decoding it; as [`Subscriber::recv`], or [`Subscriber::recv_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn recv_bytes(&self, timeout: Option<Duration>) -> Result<Option<Sample<Bytes>>, RecvError> {
+        Ok(self.receive(timeout)?.map(|raw| Sample { value: raw.body, info: raw.info }))
+    }
+
+    /// Returns the topic's full name.
+    #[must_use]
+    pub fn topic(&self) -> &Name {
+        &self.core.name
+    }
+
+    /// Returns the schema of a publisher, as far as it is known: its own if it has one, else this subscriber's.
+    #[must_use]
+    pub fn schema_of(&self, source: Option<[u8; SOURCE_LEN]>) -> Option<Schema> {
+        let theirs = source.and_then(|id| self.core.sources().known.get(&id)?.schema.clone());
+        theirs.or_else(|| self.core.schema.clone())
+    }
+
+    /// Returns how many publishers are attached.
+    #[must_use]
+    pub fn publishers(&self) -> usize {
+        let sources = self.core.sources();
+        sources.known.values().filter(|source| !source.ended && source.gone.is_none()).count()
+    }
+
+    /// Returns what was counted.
+    #[must_use]
+    pub fn statistics(&self) -> SubscriberStatistics {
+        self.core.statistics()
+    }
+
+    /// Waits for the next event, at most `timeout`. Gaps and ends come to light when messages are received.
+    #[must_use]
+    pub fn event(&self, timeout: Duration) -> Option<Event> {
+        self.core.events.take(timeout)
+    }
+
+    /// Returns whether all publishers have ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.core.is_over()
+    }
+
+    /// Ends calls that wait: they return [`RecvError::Closed`].
+    pub fn close(&self) {
+        self.core.close();
+    }
+}
+
+impl Drop for RawSubscriber {
+    fn drop(&mut self) {
+        self.core.close();
+        let id = self.core.id;
+        self.node.core.submit(Command::Gone(Who::Subscriber(id)));
+        let _left = self.node.core.change(|own| own.subscribers.retain(|record| record.id != id));
+    }
+}
+
+/// A subscription whose messages go to a function. Ends when it is dropped.
+pub struct Subscription<T> {
+    subscriber: Arc<Subscriber<T>>,
+    thread: Option<std::thread::JoinHandle<Result<(), RecvError>>>,
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.subscriber.fmt(f)
+    }
+}
+
+impl<T> Deref for Subscription<T> {
+    type Target = RawSubscriber;
+
+    fn deref(&self) -> &RawSubscriber {
+        &self.subscriber.raw
+    }
+}
+
+impl<T: TopicMessage> Subscription<T> {
+    fn begin(
+        subscriber: Subscriber<T>,
+        mut handle: impl FnMut(Sample<T>) + Send + 'static,
+    ) -> Result<Self, Error> {
+        let subscriber = Arc::new(subscriber);
+        let behind = Arc::clone(&subscriber);
+        let thread = std::thread::Builder::new().name("tamtam-callback".to_owned()).spawn(move || {
+            loop {
+                match behind.recv() {
+                    Ok(Some(sample)) => handle(sample),
+                    Ok(None) => return Ok(()),
+                    // A message that is none is counted and told; a publisher may come again.
+                    Err(RecvError::Decode(error)) => {
+                        let _none = behind.core.malformed(error.to_string());
+                    }
+                    Err(RecvError::Abandoned { .. } | RecvError::TimedOut) => {}
+                    Err(error @ RecvError::Closed(_)) => return Err(error),
+                }
+            }
+        })?;
+        Ok(Self { subscriber, thread: Some(thread) })
+    }
+
+    /// Waits until the topic has ended and every message was handled.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Closed`] when the subscription was closed before, or the function has panicked.
+    pub fn join(mut self) -> Result<(), RecvError> {
+        match self.thread.take().map(std::thread::JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            Some(Err(_)) => Err(RecvError::Closed("the function that handles messages has panicked".to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<T> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        self.subscriber.raw.close();
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ended = thread.join();
+        }
+    }
+}
