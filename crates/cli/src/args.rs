@@ -7,6 +7,8 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::demo::Task;
+use crate::look::args::LookCommand;
+use crate::topic::args::TopicCommand;
 use crate::zmq::args::ZmqCommand;
 use crate::{help, units};
 
@@ -46,6 +48,12 @@ pub(crate) struct Global {
     /// Wait at most this long for any one thing, such as the next message or the subscribers (5s, 250ms)
     #[arg(long, global = true, value_name = "DURATION", value_parser = units::duration)]
     pub(crate) timeout: Option<Duration>,
+    /// The domain: nodes see only those of the same one (default: $TAMTAM_DOMAIN, else "default")
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) domain: Option<String>,
+    /// Ask this node on another host, too (tcp://host:7400); may be given several times
+    #[arg(long, global = true, value_name = "ENDPOINT")]
+    pub(crate) peer: Vec<String>,
 }
 
 /// The commands.
@@ -58,6 +66,12 @@ pub(crate) enum Command {
     /// One subscriber of the demo, started by it.
     #[command(hide = true)]
     DemoSubscriber(Task),
+    /// What looks at the graph of topics.
+    #[command(flatten)]
+    Look(LookCommand),
+    /// What takes part in it.
+    #[command(flatten)]
+    Topic(TopicCommand),
     /// Use one raw ZeroMQ socket
     #[command(subcommand)]
     Zmq(ZmqCommand),

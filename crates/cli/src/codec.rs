@@ -7,6 +7,8 @@ use prost_reflect::prost::Message as _;
 use prost_reflect::text_format::FormatOptions;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 
+use tamtam::schema::Schema;
+
 use crate::exit::{Failure, Outcome};
 
 /// Which type, and the file that defines it, as the command line names them.
@@ -29,6 +31,13 @@ impl FromStr for TypeName {
     }
 }
 
+impl TypeName {
+    /// The type of this name, in this file.
+    pub(crate) fn new(file: &Path, name: &str) -> Self {
+        Self { file: file.to_owned(), name: Some(name.to_owned()) }
+    }
+}
+
 /// A message type that bytes are decoded as and text is encoded as.
 #[derive(Clone, Debug)]
 pub(crate) struct Codec {
@@ -36,6 +45,17 @@ pub(crate) struct Codec {
 }
 
 impl Codec {
+    /// Decodes and encodes messages of a type that is known already.
+    pub(crate) const fn of(descriptor: MessageDescriptor) -> Self {
+        Self { descriptor }
+    }
+
+    /// Returns the type as what topics and services tell each other of it.
+    pub(crate) fn schema(&self) -> Outcome<Schema> {
+        Schema::new(self.type_name(), &self.descriptor.parent_pool().encode_to_vec())
+            .map_err(|error| Failure::incompatible(format!("{}: {error}", self.type_name())))
+    }
+
     /// Compiles the file, whose imports are looked up in its own folder and in `proto_path`, and finds the type.
     ///
     /// # Errors
@@ -110,11 +130,26 @@ impl Codec {
 pub(crate) struct Decoded(DynamicMessage);
 
 impl Decoded {
+    /// One that was decoded elsewhere.
+    pub(crate) const fn new(message: DynamicMessage) -> Self {
+        Self(message)
+    }
+
+    /// Returns the message.
+    pub(crate) const fn message(&self) -> &DynamicMessage {
+        &self.0
+    }
+
+    /// Writes it in Protobuf's text format, a line for each field.
+    pub(crate) fn to_lines(&self) -> String {
+        let options = FormatOptions::new().pretty(true).skip_default_fields(false).skip_unknown_fields(false);
+        self.0.to_text_format_with_options(&options)
+    }
+
     /// Writes it in Protobuf's text format, on one line.
     pub(crate) fn to_text(&self) -> String {
-        let options = FormatOptions::new().pretty(true).skip_default_fields(false).skip_unknown_fields(false);
         // The library's own one-line form leaves the blanks out. Line breaks inside of strings are escaped.
-        let lines = self.0.to_text_format_with_options(&options);
+        let lines = self.to_lines();
         lines.lines().map(str::trim_start).collect::<Vec<_>>().join(" ")
     }
 

@@ -90,6 +90,114 @@ pub(crate) const MONITOR: &str = "\
   tamtam zmq monitor tcp://127.0.0.1:5561
   tamtam zmq monitor --type req tcp://127.0.0.1:5555 --count 3 --timeout 10s --json";
 
+pub(crate) const TOPIC_ECHO: &str = "\
+  tamtam echo /imu
+  tamtam echo /imu --once --format json
+  tamtam echo /imu --field pose.x --field pose.y --format csv -n 100
+  tamtam echo /log --filter 'level >= WARNING and not (text contains \"noise\")'
+  tamtam echo /weather --connect tcp://localhost:5561 --plain=END --proto message.proto:Info
+
+A filter compares fields: == != < <= > >= and contains (a part of a text), joined by and, or, not and parentheses.
+Of a list, any element may fit; items.0 is its first one, labels.name an entry of a map. Losses are told as they are
+noticed, and make the exit code 6.";
+
+pub(crate) const TOPIC_PUB: &str = "\
+  tamtam pub /cmd demo.Cmd 'x: 1 y: 2' --wait 1 --timeout 5s
+  tamtam pub /cmd demo.Cmd '{\"x\": 1}' --proto demo.proto -r 10/s -n 50
+  tamtam pub /greeting bytes hello --forever -r 1Hz
+  tamtam pub /imu demo.Imu --from imu.ndjson -r 200Hz --wait 1 --end
+  seq 1000 | tamtam pub /numbers bytes - --wait 1 --end
+  tamtam pub /weather bytes sunny --bind tcp://127.0.0.1:5561 --plain --wait 1
+
+DATA that begins with { is JSON, and Protobuf text format otherwise. Of type bytes it is the text's own octets, or 0x
+and hexadecimal digits; a line of --from then is \"text\" or {\"hex\":\"00ff\"}.";
+
+pub(crate) const TOPIC_HZ: &str = "\
+  tamtam hz /imu /camera/image
+  tamtam hz /imu --duration 10s --json
+  tamtam hz /imu --window 100 --once --timeout 5s";
+
+pub(crate) const TOPIC_BW: &str = "\
+  tamtam bw /camera/image
+  tamtam bw /camera/image /imu --duration 10s";
+
+pub(crate) const TOPIC_DELAY: &str = "\
+  tamtam delay /imu
+  tamtam delay /imu --window 1000 --once --json";
+
+pub(crate) const TOPIC_WAIT: &str = "\
+  tamtam wait /cmd --subscribers 2 --timeout 10s
+  tamtam wait /imu --publishers 1 --message --timeout 5s";
+
+pub(crate) const TOPIC_CALL: &str = "\
+  tamtam call /add 'a: 1 b: 2'
+  tamtam call /add '{\"a\": 1}' --timeout 2s --json
+  tamtam call /add 'a: 1' --type demo.Pair:demo.Sum --proto demo.proto
+
+Without --timeout an answer is waited for for 10 seconds, and a service that is not there not at all.";
+
+pub(crate) const TOPIC_SERVE: &str = "\
+  tamtam serve /upper --exec 'tr a-z A-Z'
+  tamtam serve /add --type demo.Pair:demo.Sum --proto demo.proto --exec 'jq -c \"{sum: (.a + .b)}\"'
+
+The command gets the request as JSON (or as the bytes it is), and writes the reply as JSON or Protobuf text format (or
+as bytes). If it fails, the caller is told what it wrote on standard error. --timeout limits each run.";
+
+pub(crate) const LIST: &str = "\
+  tamtam list
+  tamtam list camera -v                                              # topics with \"camera\" in their name, in detail
+  tamtam list '/robot/*' --json
+  tamtam list --domain lab --peer tcp://robot:7400                   # with what a node on another host knows";
+
+pub(crate) const INFO: &str = "\
+  tamtam info /imu
+  tamtam info /imu --json";
+
+pub(crate) const TYPE: &str = "\
+  tamtam type /imu
+  tamtam type /imu --json";
+
+pub(crate) const FIND: &str = "\
+  tamtam find demo.Imu
+  tamtam find Imu";
+
+pub(crate) const NODES: &str = "\
+  tamtam nodes
+  tamtam nodes -v --domain lab";
+
+pub(crate) const SERVICES: &str = "\
+  tamtam services
+  tamtam services -v --json";
+
+pub(crate) const GRAPH: &str = "\
+  tamtam graph
+  tamtam graph --format mermaid
+  tamtam graph --format dot --quiet > graph.dot                      # then: dot -Tsvg graph.dot > graph.svg";
+
+pub(crate) const SCHEMA: &str = "\
+  tamtam schema show /imu
+  tamtam schema check /imu imu.proto:demo.Imu                        # exit 5: such a reader would not understand it";
+
+pub(crate) const SCHEMA_SHOW: &str = "\
+  tamtam schema show /imu
+  tamtam schema show Imu --format json
+  tamtam schema show /imu --format fds > imu.fds";
+
+pub(crate) const SCHEMA_PULL: &str = "\
+  tamtam schema pull /imu -o imu.fds                                 # for protoc --descriptor_set_in=imu.fds, among others";
+
+pub(crate) const SCHEMA_DIFF: &str = "\
+  tamtam schema diff old/imu.proto:demo.Imu new/imu.proto:demo.Imu
+  tamtam schema diff imu.fds:demo.Imu /imu                           # old recordings, today's type";
+
+pub(crate) const SCHEMA_CHECK: &str = "\
+  tamtam schema check /imu imu.proto:demo.Imu
+  tamtam schema check /imu -I proto proto/demo/imu.proto:demo.Imu";
+
+pub(crate) const DOCTOR: &str = "\
+  tamtam doctor                                                      # exit 1: something failed
+  tamtam doctor --domain lab --json";
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};

@@ -10,9 +10,11 @@ mod codec;
 mod demo;
 mod exit;
 mod help;
+mod look;
 mod output;
 mod run;
 mod stop;
+mod topic;
 mod units;
 mod zmq;
 
@@ -39,6 +41,8 @@ fn execute(cli: Cli) -> Outcome {
     match cli.command {
         Command::Demo(args) => demo::run(&Run::start(cli.global)?, &args),
         Command::DemoSubscriber(task) => demo::run_subscriber(&task),
+        Command::Look(command) => look::run(&Run::start(cli.global)?, command),
+        Command::Topic(command) => topic::run(&Run::start(cli.global)?, command),
         Command::Zmq(command) => zmq::run(&Run::start(cli.global)?, command),
         Command::Completion { shell } => {
             let mut script = Vec::new();

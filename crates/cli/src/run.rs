@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tamtam::{DEFAULT_DOMAIN, Node};
 use tamtam_zmq::Context;
 
 use crate::args::Global;
@@ -28,6 +29,22 @@ impl Run {
     /// Returns the longest wait for any one thing; `None` is for ever.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.global.timeout
+    }
+
+    /// Returns the domain of topics.
+    pub(crate) fn domain(&self) -> String {
+        let given = self.global.domain.clone();
+        given.or_else(|| std::env::var("TAMTAM_DOMAIN").ok()).unwrap_or_else(|| DEFAULT_DOMAIN.to_owned())
+    }
+
+    /// Opens a node for this command; its name says so.
+    pub(crate) fn node(&self, command: &str) -> Outcome<Node> {
+        let mut builder = Node::builder(&format!("tamtam-{command}-{}", std::process::id()));
+        builder = builder.domain(&self.domain());
+        for peer in &self.global.peer {
+            builder = builder.peer(peer);
+        }
+        builder.open().map_err(|error| Failure::failed(error.to_string()))
     }
 
     /// Tells the user something on standard error, unless `--quiet`.

@@ -9,9 +9,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error} (try 250ms, 5s or 1m)"))
 }
 
-/// Reads a rate such as `100Hz`, `2.5kHz` or `100`, and returns the time between two messages.
+/// Reads a rate such as `100Hz`, `2.5kHz`, `100/s` or `100`, and returns the time between two messages.
 pub(crate) fn rate(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split_unit(text);
+    let (number, unit) = split_unit(text.trim().strip_suffix("/s").unwrap_or(text));
     let factor = match unit {
         "" | "Hz" | "hz" => 1.0,
         "kHz" | "khz" => 1e3,
@@ -81,6 +81,7 @@ mod tests {
     fn rates_become_intervals() {
         assert_eq!(rate("100Hz"), Ok(Duration::from_millis(10)));
         assert_eq!(rate("100"), Ok(Duration::from_millis(10)));
+        assert_eq!(rate("100/s"), Ok(Duration::from_millis(10)));
         assert_eq!(rate("0.5 Hz"), Ok(Duration::from_secs(2)));
         assert_eq!(rate("2kHz"), Ok(Duration::from_micros(500)));
         for wrong in ["", "Hz", "0", "-1", "nan", "inf", "1e-300", "10s", "1 0"] {

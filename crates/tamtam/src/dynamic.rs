@@ -11,7 +11,7 @@ use prost_reflect::DynamicMessage;
 use crate::error::{Error, PublishError, RecvError};
 use crate::message::DecodeError;
 use crate::node::Node;
-use crate::publisher::{Finishing, RawPublisher, Sent};
+use crate::publisher::{Finishing, PublisherBuilder, RawPublisher, Sent};
 use crate::qos::Qos;
 use crate::schema::Schema;
 use crate::subscriber::{Info, RawSubscriber, SubscriberBuilder};
@@ -175,5 +175,51 @@ impl DynamicPublisher {
     /// Ends the stream; see [`Publisher::finish`](crate::Publisher::finish).
     pub fn finish(self) -> Finishing {
         self.raw.finish()
+    }
+}
+
+/// Makes a publisher of bodies that are encoded already; see [`Node::publisher_raw`].
+#[must_use = "a builder does nothing before `create`"]
+#[derive(Debug)]
+pub struct RawPublisherBuilder<'a> {
+    inner: PublisherBuilder<'a, ()>,
+    node: &'a Node,
+    schema: Option<Schema>,
+}
+
+impl RawPublisherBuilder<'_> {
+    /// As [`PublisherBuilder::qos`].
+    pub fn qos(mut self, qos: Qos) -> Self {
+        self.inner = self.inner.qos(qos);
+        self
+    }
+
+    /// As [`PublisherBuilder::bind`].
+    pub fn bind(mut self, endpoint: &str) -> Self {
+        self.inner = self.inner.bind(endpoint);
+        self
+    }
+
+    /// As [`PublisherBuilder::plain`].
+    pub fn plain(mut self, end: impl Into<Bytes>) -> Self {
+        self.inner = self.inner.plain(end);
+        self
+    }
+
+    /// Makes the publisher.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublisherBuilder::create`].
+    pub fn create(self) -> Result<RawPublisher, Error> {
+        let core = self.inner.build(self.schema)?;
+        Ok(RawPublisher::new(core, self.node.clone()))
+    }
+}
+
+impl Node {
+    /// Publishes bodies that are encoded already, of a type that is known at run time only; `None`: octets.
+    pub fn publisher_raw(&self, topic: &str, schema: Option<Schema>) -> RawPublisherBuilder<'_> {
+        RawPublisherBuilder { inner: PublisherBuilder::new(self, topic), node: self, schema }
     }
 }

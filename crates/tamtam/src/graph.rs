@@ -1,11 +1,12 @@
 //! Who is there, and who speaks with whom.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::record::{NodeRecord, QosRecord};
 use crate::registry::Registry;
-use crate::schema::SchemaId;
+use crate::schema::{Schema, SchemaId};
 
 /// All nodes of a domain that are known.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -53,6 +54,8 @@ pub struct EndInfo {
     pub schema: Option<SchemaId>,
     /// The quality of service, in words.
     pub qos: String,
+    /// Whether it waits (a publisher) or wants the other side to wait (a subscriber) rather than lose a message.
+    pub lossless: bool,
     /// Where a publisher is.
     pub endpoints: Vec<String>,
     /// Whether a publisher has ended.
@@ -97,6 +100,14 @@ fn qos_words(qos: Option<&QosRecord>) -> String {
     qos.map(ToString::to_string).unwrap_or_default()
 }
 
+fn open_registry(domain: &str, base: Option<&Path>) -> Result<Registry, Error> {
+    crate::name::check_word(domain)?;
+    Ok(match base {
+        Some(base) => Registry::open_at(base, domain)?,
+        None => Registry::open(domain)?,
+    })
+}
+
 impl NodeInfo {
     pub(crate) fn of(record: &NodeRecord, is_local: bool) -> Self {
         let publishers = record.publishers.iter().map(|publisher| EndInfo {
@@ -104,6 +115,7 @@ impl NodeInfo {
             type_name: publisher.type_name.clone(),
             schema: schema_id(&publisher.schema),
             qos: qos_words(publisher.qos.as_ref()),
+            lossless: publisher.qos.as_ref().is_some_and(QosRecord::is_lossless),
             endpoints: publisher.endpoints.clone(),
             ended: publisher.ended,
         });
@@ -112,6 +124,7 @@ impl NodeInfo {
             type_name: subscriber.type_name.clone(),
             schema: schema_id(&subscriber.schema),
             qos: qos_words(subscriber.qos.as_ref()),
+            lossless: subscriber.qos.as_ref().is_some_and(QosRecord::is_lossless),
             endpoints: Vec::new(),
             ended: false,
         });
@@ -152,16 +165,37 @@ impl Graph {
     /// # Errors
     ///
     /// [`Error`] when the registry cannot be read.
-    pub fn read(domain: &str, directory: Option<&std::path::Path>) -> Result<Self, Error> {
-        crate::name::check_word(domain)?;
-        let registry = match directory {
-            Some(directory) => Registry::open_at(directory, domain)?,
-            None => Registry::open(domain)?,
-        };
-        let found = registry.list()?;
+    pub fn read(domain: &str, directory: Option<&Path>) -> Result<Self, Error> {
+        let found = open_registry(domain, directory)?.list()?;
         let records: Vec<NodeRecord> =
             found.iter().filter_map(|found| NodeRecord::from_bytes(&found.record)).collect();
         Ok(Self::of(records.iter().map(|record| (record, true))))
+    }
+
+    /// Returns the directory of a domain's registry, below the base directory that is given or, for `None`, the one where
+    /// nodes look by default. Makes it if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when nodes cannot use it.
+    pub fn directory(domain: &str, base: Option<&Path>) -> Result<PathBuf, Error> {
+        Ok(open_registry(domain, base)?.path().to_owned())
+    }
+
+    /// Returns a schema by its id if a node of this host's registry has left it there, without taking part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the registry cannot be read, or what stands there is no schema.
+    pub fn schema(
+        domain: &str,
+        base: Option<&Path>,
+        type_name: &str,
+        id: &SchemaId,
+    ) -> Result<Option<Schema>, Error> {
+        let Some(bytes) = open_registry(domain, base)?.schema(&id.to_string())? else { return Ok(None) };
+        // The store is shared: what stands there under a name need not be it.
+        Ok(Some(Schema::new(type_name, &bytes)?).filter(|schema| schema.id() == *id))
     }
 
     /// Returns all topics, by name.

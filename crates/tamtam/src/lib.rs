@@ -49,7 +49,9 @@ mod source;
 mod stream;
 mod subscriber;
 
-pub use dynamic::{DynamicPublisher, DynamicSample, DynamicSubscriber, DynamicSubscriberBuilder};
+pub use dynamic::{
+    DynamicPublisher, DynamicSample, DynamicSubscriber, DynamicSubscriberBuilder, RawPublisherBuilder,
+};
 pub use error::{BarrierTimeout, CallError, Error, NotDrained, PublishError, RecvError};
 pub use event::{Event, LossReason, PublisherEvent, PublisherId};
 pub use graph::{EndInfo, Graph, NodeInfo, ServiceInfo, TopicInfo};

@@ -153,6 +153,26 @@ impl Service {
     }
 }
 
+impl Node {
+    /// Offers a service whose types are known at run time only (`None`: octets): `handle` gets each request's body, on a
+    /// thread of its own, and returns the reply's or what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::service`].
+    pub fn service_raw(
+        &self,
+        name: &str,
+        request: Option<Schema>,
+        reply: Option<Schema>,
+        mut handle: impl FnMut(Bytes) -> Result<Bytes, String> + Send + 'static,
+    ) -> Result<Service, Error> {
+        Service::begin_raw(self, name, Reach::Host, Types { request, reply }, move |body| {
+            handle(body).map_err(|why| (CallStatus::Failed, why))
+        })
+    }
+}
+
 /// `[caller…, "", service, header, body]` → `[caller…, "", header, body]`.
 fn answer(
     own: &Name,

@@ -104,7 +104,8 @@ impl Sources {
             && from <= until
         {
             let reason = reason(source);
-            self.lost += until - from + 1;
+            // A stranger may claim anything.
+            self.lost = self.lost.saturating_add((until - from).saturating_add(1));
             let event = Event::Lost { publisher: publisher.clone(), from, to: until, reason };
             findings.push(Finding { event, source: id });
         }
@@ -146,7 +147,7 @@ impl Sources {
         let (received, published) = (source.last.unwrap_or(0), source.published);
         let publisher = PublisherId { node: source.node.clone(), source: id };
         if published > received {
-            self.lost += published - received;
+            self.lost = self.lost.saturating_add(published - received);
             findings.push(Finding {
                 event: Event::Lost {
                     publisher: publisher.clone(),

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use common::{PATIENCE, Place, body, eventually, text};
+use common::{PATIENCE, Place, body, text};
 use tamtam::{Event, Overflow, PublishError, Qos, RecvError};
 
 #[test]

@@ -147,7 +147,8 @@ fn to_message(text: &[u8], format: InputFormat) -> Result<Message, String> {
     }
 }
 
-fn to_frame(value: &Value) -> Result<Vec<u8>, String> {
+/// Reads octets that are written as [`to_json`](crate::output::to_json) writes them.
+pub(crate) fn to_frame(value: &Value) -> Result<Vec<u8>, String> {
     if let Some(text) = value.as_str() {
         return Ok(text.as_bytes().to_vec());
     }
@@ -169,7 +170,7 @@ fn read_file(stop: &Stop, file: &Path) -> Outcome<Vec<u8>> {
 
 /// Standard input whose reading ends when the command is to stop.
 #[derive(Debug)]
-struct Interruptible {
+pub(crate) struct Interruptible {
     stop: Stop,
     /// Larger than the buffer inside of `Stdin`, which stays empty therefore: what is not in here is in the kernel, and
     /// can be waited for.
@@ -177,12 +178,13 @@ struct Interruptible {
 }
 
 impl Interruptible {
-    fn new(stop: &Stop) -> Self {
+    /// Standard input, up to when the command is to stop.
+    pub(crate) fn new(stop: &Stop) -> Self {
         Self { stop: stop.clone(), reader: BufReader::with_capacity(64 * 1024, io::stdin()) }
     }
 
     /// Returns the next line without its end, `None` at the end of the input.
-    fn read_line(&mut self) -> Outcome<Option<Vec<u8>>> {
+    pub(crate) fn read_line(&mut self) -> Outcome<Option<Vec<u8>>> {
         let mut line = Vec::new();
         loop {
             let chunk = self.fill()?;
@@ -201,7 +203,8 @@ impl Interruptible {
         }
     }
 
-    fn read_to_end(mut self) -> Outcome<Vec<u8>> {
+    /// Returns all that is still to come.
+    pub(crate) fn read_to_end(mut self) -> Outcome<Vec<u8>> {
         let mut whole = Vec::new();
         loop {
             let chunk = self.fill()?;

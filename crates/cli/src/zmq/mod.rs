@@ -20,6 +20,8 @@ use tamtam_zmq::SocketType;
 use crate::exit::Outcome;
 use crate::run::Run;
 use args::ZmqCommand;
+pub(crate) use input::{Interruptible, to_frame};
+pub(crate) use pace::Pace;
 pub(crate) use link::{SendTrouble, send};
 
 /// Runs the command.

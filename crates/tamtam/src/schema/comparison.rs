@@ -16,8 +16,7 @@ use kinds::{Verdict, of_kinds};
 /// - another top-level type; a field's type on the wire or its meaning changed (`int32` and `string`,
 ///   `sint32` and `int32`, `float` and `fixed32`, enum and message, bytes read as a message, packed numbers
 ///   read as one number);
-/// - a field's number is used for another field, a field or an enum value changed its number, a number that
-///   the writer uses is reserved at the reader;
+/// - a field's number is used for another field, a field or an enum value changed its number;
 /// - two fields that the writer may send together are in one oneof of the reader;
 /// - a field that the reader requires is not there or is optional at the writer.
 ///
@@ -166,11 +165,11 @@ impl Walk {
             let at = format!("{path}.{} ({})", w.name(), w.number());
             match reader.get_field(w.number()) {
                 Some(r) => self.field(path, &w, &r),
-                None if is_reserved(w.number()) => {
-                    self.breaking.push(format!("{at}: the reader has this number reserved"));
-                }
                 None => match reader.get_field_by_name(w.name()) {
                     Some(r) => self.breaking.push(format!("{at}: the reader expects it as {}", r.number())),
+                    None if is_reserved(w.number()) => {
+                        self.notes.push(format!("{at}: the reader has given it up, the number is reserved"));
+                    }
                     None => self.notes.push(format!("{at}: only the writer has it")),
                 },
             }

@@ -1,6 +1,8 @@
 //! What the tests of topics share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod child;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
