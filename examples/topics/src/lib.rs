@@ -4,7 +4,3 @@
 pub mod demo {
     tamtam::include_proto!("demo");
 }
-
-pub mod evolved {
-    tamtam::include_proto!("evolved");
-}
