@@ -85,7 +85,8 @@ impl Discovery {
             local: BTreeMap::new(),
             remotes: BTreeMap::new(),
             couriers: Vec::new(),
-            ticked: Instant::now(),
+            // Long ago: peers are asked at once.
+            ticked: Instant::now().checked_sub(TICK).unwrap_or_else(Instant::now),
             core,
         };
         for endpoint in discovery.core.peers.clone() {
@@ -111,7 +112,8 @@ impl Discovery {
 
     pub(crate) fn run(mut self) {
         loop {
-            let is_busy = !self.publishers.is_empty() || !self.remotes.is_empty() || !self.subscribers.is_empty();
+            let is_busy =
+                !self.publishers.is_empty() || !self.remotes.is_empty() || !self.subscribers.is_empty();
             let timeout = is_busy.then(|| TICK.saturating_sub(self.ticked.elapsed()));
             let keys: Vec<usize> = match self.poller.wait(timeout) {
                 Ok(events) => events.iter().map(|event| event.key).collect(),
@@ -287,7 +289,8 @@ impl Discovery {
                 }
                 verb if verb == SCHEMA.as_bytes() => {
                     let id = <[u8; 32]>::try_from(&*argument).map(SchemaId::from_bytes);
-                    let bytes = id.ok().and_then(|id| self.core.registry.schema(&id.to_string()).ok().flatten());
+                    let bytes =
+                        id.ok().and_then(|id| self.core.registry.schema(&id.to_string()).ok().flatten());
                     answer.push(argument);
                     answer.push(Frame::from(bytes.unwrap_or_default()));
                 }
@@ -451,7 +454,9 @@ mod tests {
     #[test]
     fn endpoints_are_made_reachable() {
         let mut endpoints: Vec<String> =
-            ["ipc:///run/x", "tcp://0.0.0.0:5", "tcp://10.0.0.9:6", "tcp://[::]:7"].map(String::from).to_vec();
+            ["ipc:///run/x", "tcp://0.0.0.0:5", "tcp://10.0.0.9:6", "tcp://[::]:7"]
+                .map(String::from)
+                .to_vec();
         reachable(&mut endpoints, "tcp://lab:7400");
         assert_eq!(endpoints, ["tcp://lab:5", "tcp://10.0.0.9:6", "tcp://lab:7"]);
     }

@@ -128,7 +128,11 @@ impl DynamicSubscriber {
     pub fn recv(&self, timeout: Option<Duration>) -> Result<Option<DynamicSample>, RecvError> {
         let Some(raw) = self.raw.receive(timeout)? else { return Ok(None) };
         let theirs = self.raw.schema_of(raw.info.source);
-        Ok(Some(DynamicSample { body: raw.body, schema: theirs.or_else(|| self.fallback.clone()), info: raw.info }))
+        Ok(Some(DynamicSample {
+            body: raw.body,
+            schema: theirs.or_else(|| self.fallback.clone()),
+            info: raw.info,
+        }))
     }
 }
 

@@ -99,7 +99,9 @@ pub enum RecvError {
     #[error("no message arrived within the time allowed")]
     TimedOut,
     /// The last publisher is gone without having ended. A later call waits for another one.
-    #[error("publisher {publisher} is gone without END: {received} messages arrived, at least {published} were published")]
+    #[error(
+        "publisher {publisher} is gone without END: {received} messages arrived, at least {published} were published"
+    )]
     Abandoned {
         /// Which.
         publisher: String,

@@ -198,7 +198,8 @@ impl<E> Events<E> {
             if let Some(event) = state.queue.pop_front() {
                 return Some(event);
             }
-            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left =
+                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return None;
             }

@@ -55,9 +55,7 @@ pub use dynamic::{
 pub use error::{BarrierTimeout, CallError, Error, NotDrained, PublishError, RecvError};
 pub use event::{Event, LossReason, PublisherEvent, PublisherId};
 pub use graph::{EndInfo, Graph, NodeInfo, ServiceInfo, TopicInfo};
-pub use header::{
-    FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, FLAG_REPLAYED, SOURCE_LEN, TopicHeader,
-};
+pub use header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, FLAG_REPLAYED, SOURCE_LEN, TopicHeader};
 pub use message::{DecodeError, Described, TopicMessage};
 pub use name::{NAME_MAX, Name, NameError, WORD_MAX};
 pub use node::{DEFAULT_DOMAIN, Node, NodeBuilder};

@@ -44,7 +44,9 @@ pub(crate) fn meet(
             let schema_id = SchemaId::from_bytes(bytes);
             match fetch(&publisher.type_name, &schema_id) {
                 Some(schema) => Theirs::Known(schema),
-                None if subscriber.schema.as_ref().is_some_and(|own| own.id() == schema_id) => Theirs::Awaited,
+                None if subscriber.schema.as_ref().is_some_and(|own| own.id() == schema_id) => {
+                    Theirs::Awaited
+                }
                 None => return Met::Needs(schema_id),
             }
         }
@@ -78,7 +80,10 @@ pub(crate) fn meet(
     }
     if subscriber.qos.overflow.is_lossless() && !lossless {
         let what = "the publisher does not wait for slow subscribers".to_owned();
-        told.push((ReportKind::Degraded, "it wants every message, and this publisher does not wait".to_owned()));
+        told.push((
+            ReportKind::Degraded,
+            "it wants every message, and this publisher does not wait".to_owned(),
+        ));
         subscriber.events.push(Event::Degraded { publisher: who.clone(), what });
     }
     match subscriber.socket.connect(endpoint) {
@@ -101,9 +106,9 @@ fn compare(
 ) -> bool {
     let Some(own) = &subscriber.schema else { return false };
     let comparison = match theirs {
-        Theirs::Octets => {
-            Comparison::Compatible { notes: vec!["the publisher does not say what its octets mean".to_owned()] }
-        }
+        Theirs::Octets => Comparison::Compatible {
+            notes: vec!["the publisher does not say what its octets mean".to_owned()],
+        },
         Theirs::Known(schema) => Schema::compare(schema, own),
         Theirs::Awaited => Comparison::Identical,
     };
@@ -124,7 +129,11 @@ fn compare(
 }
 
 /// Makes reports of what is to be told to one publisher.
-pub(crate) fn reports(name: &str, publisher: &PublisherRecord, told: Vec<(ReportKind, String)>) -> Vec<Report> {
+pub(crate) fn reports(
+    name: &str,
+    publisher: &PublisherRecord,
+    told: Vec<(ReportKind, String)>,
+) -> Vec<Report> {
     let report = |(kind, text): (ReportKind, String)| Report {
         source: publisher.source.clone(),
         node: name.to_owned(),

@@ -21,7 +21,9 @@ pub enum NameError {
     #[error("{0:?}… is too long: {1} octets, at most {2}")]
     TooLong(String, usize, usize),
     /// It has a character that does not belong there.
-    #[error("{name:?}: {character:?} at {at}; letters, digits, `_`, `-` and `.` may stand between the slashes")]
+    #[error(
+        "{name:?}: {character:?} at {at}; letters, digits, `_`, `-` and `.` may stand between the slashes"
+    )]
     Character {
         /// The name.
         name: String,

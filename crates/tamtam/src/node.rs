@@ -138,14 +138,19 @@ impl NodeCore {
         Arc::clone(&lock(&self.graph))
     }
 
-    fn wait_graph(&self, timeout: Duration, found: impl Fn(&Graph) -> bool) -> Result<Arc<Graph>, Arc<Graph>> {
+    fn wait_graph(
+        &self,
+        timeout: Duration,
+        found: impl Fn(&Graph) -> bool,
+    ) -> Result<Arc<Graph>, Arc<Graph>> {
         let deadline = Instant::now().checked_add(timeout);
         let mut graph = lock(&self.graph);
         loop {
             if found(&graph) {
                 return Ok(Arc::clone(&graph));
             }
-            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left =
+                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Err(Arc::clone(&graph));
             }
@@ -282,7 +287,8 @@ impl NodeBuilder {
             release: env!("CARGO_PKG_VERSION").to_owned(),
             ..NodeRecord::default()
         };
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
+        let bell =
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
         let core = Arc::new(NodeCore {
             name: self.name,
             domain: self.domain,
@@ -314,9 +320,8 @@ impl NodeBuilder {
         } else {
             core.change(|own| own.info = endpoints)?;
         }
-        let thread = std::thread::Builder::new()
-            .name("tamtam-node".to_owned())
-            .spawn(move || discovery.run())?;
+        let thread =
+            std::thread::Builder::new().name("tamtam-node".to_owned()).spawn(move || discovery.run())?;
         let keeper = Arc::new(Keeper { core: Arc::clone(&core), thread: Some(thread) });
         Ok(Node { core, _keeper: keeper })
     }
@@ -397,7 +402,12 @@ impl Node {
     /// # Errors
     ///
     /// As [`PublisherBuilder::create`].
-    pub fn publisher_dynamic(&self, topic: &str, schema: Schema, qos: Qos) -> Result<DynamicPublisher, Error> {
+    pub fn publisher_dynamic(
+        &self,
+        topic: &str,
+        schema: Schema,
+        qos: Qos,
+    ) -> Result<DynamicPublisher, Error> {
         let core = PublisherBuilder::<()>::new(self, topic).qos(qos).build(Some(schema.clone()))?;
         Ok(DynamicPublisher::new(RawPublisher::new(core, self.clone()), schema))
     }

@@ -367,8 +367,7 @@ impl PublisherCore {
         match &self.dialect {
             Dialect::Plain { end } => Message::new(end.clone()),
             Dialect::Typed => {
-                let header =
-                    TopicHeader { seq, stamp_ns: now_ns(), flags: FLAG_END, ..self.header.clone() };
+                let header = TopicHeader { seq, stamp_ns: now_ns(), flags: FLAG_END, ..self.header.clone() };
                 self.message(&header, Bytes::new())
             }
         }

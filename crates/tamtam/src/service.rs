@@ -196,7 +196,8 @@ fn answer(
             Err(error) => (CallHeader::default(), Err((CallStatus::Malformed, error.to_string()))),
             Ok(header) if service == own.as_str() => (header, handle(body.into_bytes())),
             Ok(header) => {
-                let why = format!("{own} is here, and no {}", String::from_utf8_lossy(&service).escape_debug());
+                let why =
+                    format!("{own} is here, and no {}", String::from_utf8_lossy(&service).escape_debug());
                 (header, Err((CallStatus::NoSuchService, why)))
             }
         },

@@ -139,7 +139,11 @@ impl Sources {
     }
 
     /// Returns one that is gone without END since before `before`, once.
-    pub(crate) fn mourn(&mut self, before: Instant, findings: &mut Vec<Finding>) -> Option<(PublisherId, u64, u64)> {
+    pub(crate) fn mourn(
+        &mut self,
+        before: Instant,
+        findings: &mut Vec<Finding>,
+    ) -> Option<(PublisherId, u64, u64)> {
         let (&id, source) = self.known.iter_mut().find(|(_, source)| {
             !source.ended && !source.mourned && source.gone.is_some_and(|gone| gone <= before)
         })?;
@@ -255,7 +259,8 @@ mod tests {
     fn strangers_are_bounded() {
         let mut sources = Sources::default();
         for number in 0..5000_u64 {
-            let header = TopicHeader { seq: 1, source: number.to_be_bytes().to_vec(), ..TopicHeader::default() };
+            let header =
+                TopicHeader { seq: 1, source: number.to_be_bytes().to_vec(), ..TopicHeader::default() };
             sources.take(&header, |_| LossReason::Unknown, &mut Vec::new());
         }
         assert!(sources.known.len() <= STRANGERS_MAX);

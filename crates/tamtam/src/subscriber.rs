@@ -169,9 +169,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
         let key: &[u8] = if is_typed { name.as_str().as_bytes() } else { b"" };
         socket.subscribe(key).map_err(|error| Error::socket("subscribe", error))?;
         for endpoint in &connect {
-            socket
-                .connect(endpoint)
-                .map_err(|error| Error::socket(format!("connect {endpoint}"), error))?;
+            socket.connect(endpoint).map_err(|error| Error::socket(format!("connect {endpoint}"), error))?;
         }
         let record = SubscriberRecord {
             topic: name.to_string(),
@@ -715,7 +713,9 @@ impl<T: TopicMessage> Subscription<T> {
     pub fn join(mut self) -> Result<(), RecvError> {
         match self.thread.take().map(std::thread::JoinHandle::join) {
             Some(Ok(ended)) => ended,
-            Some(Err(_)) => Err(RecvError::Closed("the function that handles messages has panicked".to_owned())),
+            Some(Err(_)) => {
+                Err(RecvError::Closed("the function that handles messages has panicked".to_owned()))
+            }
             None => Ok(()),
         }
     }

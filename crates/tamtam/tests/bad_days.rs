@@ -152,7 +152,13 @@ fn strangers_do_no_harm() {
     asker.connect(&info[0]).unwrap();
     let dealer = tamtam::zmq::Dealer::new(&context);
     dealer.connect(&info[0]).unwrap();
-    for frames in [&[&b""[..], b"nonsense"][..], &[b"", b"schema", b"short"], &[b"", b"report", b"\xff"], &[b""], &[b"", b"table"]] {
+    for frames in [
+        &[&b""[..], b"nonsense"][..],
+        &[b"", b"schema", b"short"],
+        &[b"", b"report", b"\xff"],
+        &[b""],
+        &[b"", b"table"],
+    ] {
         dealer.send(Message::from_frames(frames.iter().copied()).unwrap()).unwrap();
     }
     let answer = dealer.recv_timeout(PATIENCE).unwrap();
@@ -176,7 +182,10 @@ fn plain_programs_take_part_on_either_end() {
     publisher.send(&body(1)).unwrap();
     publisher.finish().drain(PATIENCE).unwrap();
     let got = [plain.recv_timeout(PATIENCE).unwrap(), plain.recv_timeout(PATIENCE).unwrap()];
-    assert_eq!(got.map(|message| (message.frame_count(), message.into_bytes())), [(1, "1".into()), (1, "END".into())]);
+    assert_eq!(
+        got.map(|message| (message.frame_count(), message.into_bytes())),
+        [(1, "1".into()), (1, "END".into())]
+    );
 
     let plain = Pub::new(&context);
     let endpoint = plain.bind("ipc://*").unwrap();

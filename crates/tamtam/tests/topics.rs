@@ -105,7 +105,11 @@ fn several_publishers_must_all_end() {
     first.send(&body("a")).unwrap();
     first.finish().drain(PATIENCE).unwrap();
     assert_eq!(text(&subscriber.recv_timeout(PATIENCE).unwrap().unwrap()), "a");
-    assert_eq!(subscriber.recv_timeout(Duration::from_millis(50)), Err(RecvError::TimedOut), "one is missing");
+    assert_eq!(
+        subscriber.recv_timeout(Duration::from_millis(50)),
+        Err(RecvError::TimedOut),
+        "one is missing"
+    );
     let second = node.publisher::<Bytes>("/t").create().unwrap();
     second.wait_for(1, PATIENCE).unwrap();
     second.finish().drain(PATIENCE).unwrap();
@@ -137,7 +141,8 @@ fn a_full_queue_blocks_or_errs_as_chosen_and_nobody_has_the_message() {
         let node = place.node("driver");
         let qos = Qos::default().depth(10).overflow(overflow);
         let publisher = node.publisher::<Bytes>("/t").qos(qos).create().unwrap();
-        let slow = place.node("slow").subscriber::<Bytes>("/t").qos(Qos::default().depth(10)).create().unwrap();
+        let slow =
+            place.node("slow").subscriber::<Bytes>("/t").qos(Qos::default().depth(10)).create().unwrap();
         publisher.wait_for(1, PATIENCE).unwrap();
         let large = Bytes::from(vec![7; 100_000]);
         let mut sent = 0;

@@ -32,7 +32,8 @@ impl Place {
 fn imu(fields: &str) -> Schema {
     let text = format!("syntax = \"proto3\"; package demo; message Imu {{ {fields} }}");
     let file = protox::file::File::from_source("other.proto", &text).unwrap();
-    let set = prost_reflect::prost_types::FileDescriptorSet { file: vec![file.file_descriptor_proto().clone()] };
+    let set =
+        prost_reflect::prost_types::FileDescriptorSet { file: vec![file.file_descriptor_proto().clone()] };
     Schema::new("demo.Imu", &set.encode_to_vec()).unwrap()
 }
 
@@ -51,7 +52,10 @@ fn generated_types_are_published_and_received() {
     publisher.send(&info).unwrap();
     publisher.finish().drain(PATIENCE).unwrap();
     let sample = subscriber.recv_timeout(PATIENCE).unwrap().unwrap();
-    assert_eq!((sample.value.clone(), sample.info.seq, sample.info.size), (info.clone(), 1, info.encoded_len()));
+    assert_eq!(
+        (sample.value.clone(), sample.info.seq, sample.info.size),
+        (info.clone(), 1, info.encoded_len())
+    );
     assert_eq!(subscriber.recv_timeout(PATIENCE), Ok(None));
     let schema = Info::schema().unwrap().unwrap();
     assert_eq!(schema.name(), "demo.Info");
@@ -108,7 +112,8 @@ fn a_breaking_type_is_told_at_both_ends_and_refused() {
     let schema = imu("string x = 1;");
     let publisher = place.node("driver").publisher_dynamic("/imu", schema, Qos::default()).unwrap();
     let subscriber = place.node("reader").subscriber::<Imu>("/imu").create().unwrap();
-    let Some(Event::SchemaDiffers { comparison, refused: true, type_name, .. }) = subscriber.event(PATIENCE) else {
+    let Some(Event::SchemaDiffers { comparison, refused: true, type_name, .. }) = subscriber.event(PATIENCE)
+    else {
         panic!("the difference is told")
     };
     assert!(comparison.is_breaking() && type_name == "demo.Imu", "{comparison:?}");
@@ -137,7 +142,8 @@ fn two_types_on_one_topic_do_not_mix() {
     let place = Place::new();
     let publisher = place.node("a").publisher::<AddRequest>("/t").create().unwrap();
     let subscriber = place.node("b").subscriber::<Imu>("/t").create().unwrap();
-    let Some(Event::SchemaDiffers { comparison: Comparison::Breaking { what }, .. }) = subscriber.event(PATIENCE)
+    let Some(Event::SchemaDiffers { comparison: Comparison::Breaking { what }, .. }) =
+        subscriber.event(PATIENCE)
     else {
         panic!("the difference is told")
     };
@@ -264,9 +270,12 @@ fn a_server_that_hangs_is_told_apart_and_another_one_is_asked() {
     let request = AddRequest { a: 1, b: 1 };
     let hung = client.call(&request, Duration::from_millis(50));
     assert_eq!(hung, Err(CallError::TimedOut("/add".into())));
-    let quick = place.node("quick").service("/add", |request: AddRequest| Ok(AddReply { sum: request.a + request.b }));
+    let quick = place
+        .node("quick")
+        .service("/add", |request: AddRequest| Ok(AddReply { sum: request.a + request.b }));
     let quick = quick.unwrap();
-    node.wait_for_graph(PATIENCE, |graph| graph.services().values().any(|servers| servers.len() == 2)).unwrap();
+    node.wait_for_graph(PATIENCE, |graph| graph.services().values().any(|servers| servers.len() == 2))
+        .unwrap();
     // Whoever is asked first, the other one is next.
     let reply = client.call_any(&request, Duration::from_secs(2), 4);
     assert_eq!(reply, Ok(AddReply { sum: 2 }));

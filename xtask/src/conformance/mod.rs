@@ -16,6 +16,7 @@ mod report;
 mod rust_zmq;
 mod sources;
 mod textbook;
+mod topics;
 mod tree;
 mod unity;
 

@@ -70,7 +70,9 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
             }
         }
     }
-    println!("\n{} passed, {failed} failed", RUNS.len() - failed);
+    super::topics::check_document(root)?;
+    failed += super::topics::run(&programs)?;
+    println!("\n{} passed, {failed} failed", RUNS.len() + 2 - failed);
     if failed == 0 { Ok(()) } else { Err(format!("{failed} of the runs failed")) }
 }
 
@@ -105,7 +107,7 @@ fn missing(root: &Path, folder: &Path) -> Result<Vec<&'static str>, String> {
 
 /// The programs, built.
 #[derive(Debug)]
-struct Programs {
+pub(super) struct Programs {
     root: PathBuf,
     folder: PathBuf,
     prefix: PathBuf,
@@ -144,16 +146,44 @@ impl Programs {
             .map(|flag| if flag == "-lzmq" { "-l:libzmq.a".to_owned() } else { flag })
             .chain(self.pkg_config(&["--libs", "protobuf"])?)
             .collect();
+        let messages = [self.folder.join("info.pb.cc")];
         for (kind, libraries) in [(Kind::Shared, &shared), (Kind::Static, &archive)] {
             for name in ["publisher", "subscriber"] {
-                let mut compiler = Command::new("c++");
-                compiler.args(["-std=c++17", "-O1", "-Wall", "-Wextra"]).args(&flags);
-                compiler.arg("-I").arg(&self.folder).arg("-I").arg(unpacked(&self.root));
-                compiler.arg(self.source(&format!("{name}.cpp"))).arg(self.folder.join("info.pb.cc"));
-                compile(compiler.args(libraries).arg("-o").arg(self.cpp(kind, name)))?;
+                let source = self.source(&format!("{name}.cpp"));
+                let to = self.cpp(kind, name);
+                compile_with(&self.root, (&source, &messages), (&self.folder, &flags), libraries, &to)?;
             }
         }
         Ok(())
+    }
+
+    /// Compiles a program that includes what protoc has made in `include`, and links it with the library.
+    pub(super) fn compile_cpp(
+        &self,
+        source: &Path,
+        include: &Path,
+        messages: &[PathBuf],
+        to: &Path,
+    ) -> Result<(), String> {
+        let flags = self.pkg_config(&["--cflags", "libzmq", "protobuf"])?;
+        let libraries = self.pkg_config(&["--libs", "libzmq", "protobuf"])?;
+        compile_with(&self.root, (source, messages), (include, &flags), &libraries, to)
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn python(&self) -> &Path {
+        &self.python
+    }
+
+    pub(super) fn library(&self) -> PathBuf {
+        self.prefix.join("lib")
     }
 
     fn build_with_cmake(&self) -> Result<(), String> {
@@ -188,7 +218,7 @@ impl Programs {
     }
 
     fn command(&self, kind: Kind, name: &str) -> Command {
-        let library = self.prefix.join("lib");
+        let library = self.library();
         match kind {
             Kind::Shared | Kind::CMake => {
                 let mut command = Command::new(self.cpp(kind, name));
@@ -236,6 +266,21 @@ impl Programs {
         }
         Ok(())
     }
+}
+
+/// Compiles one program: its source with the messages', the folder of their headers with flags, libraries.
+fn compile_with(
+    root: &Path,
+    (source, messages): (&Path, &[PathBuf]),
+    (include, flags): (&Path, &[String]),
+    libraries: &[String],
+    to: &Path,
+) -> Result<(), String> {
+    let mut compiler = Command::new("c++");
+    compiler.args(["-std=c++17", "-O1", "-Wall", "-Wextra"]).args(flags);
+    compiler.arg("-I").arg(include).arg("-I").arg(unpacked(root));
+    compiler.arg(source).args(messages);
+    compile(compiler.args(libraries).arg("-o").arg(to))
 }
 
 /// What a subscriber prints.
