@@ -97,6 +97,9 @@ pub(crate) struct DemoArgs {
     /// How they are connected; with inproc the subscribers are threads
     #[arg(long, short, value_enum, default_value_t = Transport::Ipc)]
     pub(crate) transport: Transport,
+    /// Use raw ZeroMQ sockets instead of a typed topic; with inproc that is always so
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Bytes of padding in each message's text (64, 4kB, 1MiB)
     #[arg(long, short, value_name = "BYTES", default_value = "0", value_parser = units::size)]
     pub(crate) size: u32,

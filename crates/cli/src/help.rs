@@ -13,7 +13,7 @@ Exit codes:
 
 /// Returns what follows the options in a command's `--help`.
 pub(crate) fn after(examples: &str) -> String {
-    format!("Examples:\n{}\n\n{EXIT_CODES}", examples.trim_end())
+    format!("Examples:\n  {}\n\n{EXIT_CODES}", examples.trim())
 }
 
 pub(crate) const MAIN: &str = "\
@@ -97,9 +97,9 @@ pub(crate) const TOPIC_ECHO: &str = "\
   tamtam echo /log --filter 'level >= WARNING and not (text contains \"noise\")'
   tamtam echo /weather --connect tcp://localhost:5561 --plain=END --proto message.proto:Info
 
-A filter compares fields: == != < <= > >= and contains (a part of a text), joined by and, or, not and parentheses.
-Of a list, any element may fit; items.0 is its first one, labels.name an entry of a map. Losses are told as they are
-noticed, and make the exit code 6.";
+A filter compares fields: == != < <= > >= and contains (a part of a text), joined by and, or, not
+and parentheses. Of a list, any element may fit; items.0 is its first one, labels.name an entry of
+a map. Losses are told as they are noticed, and make the exit code 6.";
 
 pub(crate) const TOPIC_PUB: &str = "\
   tamtam pub /cmd demo.Cmd 'x: 1 y: 2' --wait 1 --timeout 5s
@@ -109,8 +109,9 @@ pub(crate) const TOPIC_PUB: &str = "\
   seq 1000 | tamtam pub /numbers bytes - --wait 1 --end
   tamtam pub /weather bytes sunny --bind tcp://127.0.0.1:5561 --plain --wait 1
 
-DATA that begins with { is JSON, and Protobuf text format otherwise. Of type bytes it is the text's own octets, or 0x
-and hexadecimal digits; a line of --from then is \"text\" or {\"hex\":\"00ff\"}.";
+DATA that begins with { is JSON, and Protobuf text format otherwise. Of type bytes it is the text's
+own octets, or 0x and hexadecimal digits; a line of --from then is \"text\" or {\"hex\":\"00ff\"}.
+--from also reads what `tamtam echo --json` prints.";
 
 pub(crate) const TOPIC_HZ: &str = "\
   tamtam hz /imu /camera/image
@@ -134,14 +135,15 @@ pub(crate) const TOPIC_CALL: &str = "\
   tamtam call /add '{\"a\": 1}' --timeout 2s --json
   tamtam call /add 'a: 1' --type demo.Pair:demo.Sum --proto demo.proto
 
-Without --timeout an answer is waited for for 10 seconds, and a service that is not there not at all.";
+Without --timeout an answer is awaited for 10 seconds, and a service that is not there not at all.";
 
 pub(crate) const TOPIC_SERVE: &str = "\
   tamtam serve /upper --exec 'tr a-z A-Z'
   tamtam serve /add --type demo.Pair:demo.Sum --proto demo.proto --exec 'jq -c \"{sum: (.a + .b)}\"'
 
-The command gets the request as JSON (or as the bytes it is), and writes the reply as JSON or Protobuf text format (or
-as bytes). If it fails, the caller is told what it wrote on standard error. --timeout limits each run.";
+The command gets the request as JSON (or as the bytes it is), and writes the reply as JSON or
+Protobuf text format (or as bytes). If it fails, the caller is told what it wrote on standard error.
+--timeout limits each run.";
 
 pub(crate) const LIST: &str = "\
   tamtam list
@@ -172,7 +174,7 @@ pub(crate) const SERVICES: &str = "\
 pub(crate) const GRAPH: &str = "\
   tamtam graph
   tamtam graph --format mermaid
-  tamtam graph --format dot --quiet > graph.dot                      # then: dot -Tsvg graph.dot > graph.svg";
+  tamtam graph --format dot | dot -Tsvg -o graph.svg";
 
 pub(crate) const SCHEMA: &str = "\
   tamtam schema show /imu
@@ -181,10 +183,10 @@ pub(crate) const SCHEMA: &str = "\
 pub(crate) const SCHEMA_SHOW: &str = "\
   tamtam schema show /imu
   tamtam schema show Imu --format json
-  tamtam schema show /imu --format fds > imu.fds";
+  tamtam schema show /imu --format fds | protoc --decode_raw";
 
 pub(crate) const SCHEMA_PULL: &str = "\
-  tamtam schema pull /imu -o imu.fds                                 # for protoc --descriptor_set_in=imu.fds, among others";
+  tamtam schema pull /imu -o imu.fds                                 # for protoc --descriptor_set_in=imu.fds";
 
 pub(crate) const SCHEMA_DIFF: &str = "\
   tamtam schema diff old/imu.proto:demo.Imu new/imu.proto:demo.Imu

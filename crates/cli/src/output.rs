@@ -173,7 +173,8 @@ pub(crate) fn escape(octets: &[u8]) -> String {
 
 /// As [`escape`], for text whose backslashes and line breaks are ours already.
 pub(crate) fn harmless(text: &str) -> String {
-    let parts: Vec<String> = text.split('\n').map(|line| escape(line.as_bytes()).replace("\\\\", "\\")).collect();
+    let parts: Vec<String> =
+        text.split('\n').map(|line| escape(line.as_bytes()).replace("\\\\", "\\")).collect();
     parts.join("\n")
 }
 

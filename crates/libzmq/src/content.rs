@@ -82,7 +82,9 @@ impl Content {
     /// Returns the place to receive the next message in, if this is a short one that nobody else holds.
     pub(crate) fn reuse(content: &mut Arc<Self>) -> Option<&mut Message> {
         match Arc::get_mut(content) {
-            Some(Self { place: Place::Received(message) }) if message.first().shared().is_none() => Some(message),
+            Some(Self { place: Place::Received(message) }) if message.first().shared().is_none() => {
+                Some(message)
+            }
             _ => None,
         }
     }

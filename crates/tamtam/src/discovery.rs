@@ -1,11 +1,11 @@
 //! The node's thread: finds others, lets subscribers in, answers questions.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::task::Wake;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tamtam_zmq::{Frame, Interest, Message, Poller, Socket, SocketType};
 
 use crate::error::Error;
@@ -27,6 +27,8 @@ const FIRST_FREE: usize = 3;
 
 /// How often publishers' heartbeats, remote nodes and publishers that went away are looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// How long a publisher that is at work is left alone.
+const MOMENT: Duration = Duration::from_millis(1);
 /// How often a node on another host is asked what it has.
 const ASK: Duration = Duration::from_secs(1);
 /// After such a silence it counts as gone.
@@ -40,6 +42,20 @@ const COURIERS_MAX: usize = 64;
 const TABLE: &str = "table";
 const SCHEMA: &str = "schema";
 const REPORT: &str = "report";
+
+/// Rings when a publisher's socket has a subscription.
+struct Bell {
+    core: Weak<NodeCore>,
+    source: SourceId,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if let Some(core) = self.core.upgrade() {
+            core.submit(Command::Admit(self.source));
+        }
+    }
+}
 
 /// A node that was named as a peer.
 struct Remote {
@@ -57,7 +73,9 @@ pub(crate) struct Discovery {
     watch: Watch,
     poller: Poller,
     next_key: usize,
-    publishers: HashMap<usize, Arc<PublisherCore>>,
+    publishers: HashMap<SourceId, Arc<PublisherCore>>,
+    /// Publishers that were in the middle of a message when they were to let somebody in.
+    put_off: Vec<SourceId>,
     subscribers: HashMap<SourceId, Arc<SubscriberCore>>,
     clients: HashMap<SourceId, Arc<ClientCore>>,
     local: BTreeMap<Vec<u8>, NodeRecord>,
@@ -80,6 +98,7 @@ impl Discovery {
             poller,
             next_key: FIRST_FREE,
             publishers: HashMap::new(),
+            put_off: Vec::new(),
             subscribers: HashMap::new(),
             clients: HashMap::new(),
             local: BTreeMap::new(),
@@ -114,7 +133,11 @@ impl Discovery {
         loop {
             let is_busy =
                 !self.publishers.is_empty() || !self.remotes.is_empty() || !self.subscribers.is_empty();
-            let timeout = is_busy.then(|| TICK.saturating_sub(self.ticked.elapsed()));
+            let timeout = if self.put_off.is_empty() {
+                is_busy.then(|| TICK.saturating_sub(self.ticked.elapsed()))
+            } else {
+                Some(MOMENT)
+            };
             let keys: Vec<usize> = match self.poller.wait(timeout) {
                 Ok(events) => events.iter().map(|event| event.key).collect(),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Vec::new(),
@@ -123,7 +146,6 @@ impl Discovery {
                     return;
                 }
             };
-            let mut put_off = false;
             for key in keys {
                 match key {
                     BELL => {
@@ -137,23 +159,14 @@ impl Discovery {
                         }
                     }
                     INFO => self.answer(),
-                    key => {
-                        if let Some(publisher) = self.publishers.get(&key) {
-                            put_off |= !publisher.admit();
-                        } else if self.remotes.contains_key(&key) {
-                            self.hear(key);
-                        }
-                    }
+                    key => self.hear(key),
                 }
             }
             if self.ticked.elapsed() >= TICK {
                 self.tick();
             }
-            if put_off {
-                // The publisher is in the middle of a message: look again in a moment.
-                let bell = [PollFd::new(&self.core.bell, PollFlags::IN)];
-                let moment = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-                let _rung = poll(&mut { bell }, Some(&moment));
+            for source in std::mem::take(&mut self.put_off) {
+                self.admit(source);
             }
         }
     }
@@ -164,12 +177,13 @@ impl Discovery {
         for command in self.core.take_commands() {
             match command {
                 Command::Publisher(publisher) => {
-                    let key = self.key();
-                    match self.poller.add(&publisher.socket, key, Interest::READABLE) {
-                        Ok(()) => _ = self.publishers.insert(key, publisher),
-                        Err(error) => tracing::error!(%error, "a publisher cannot be looked after"),
-                    }
+                    let source = publisher.source;
+                    let bell = Bell { core: Arc::downgrade(&self.core), source };
+                    publisher.socket.wake_on_subscriptions(Arc::new(bell).into());
+                    self.publishers.insert(source, publisher);
+                    self.admit(source);
                 }
+                Command::Admit(source) => self.admit(source),
                 Command::Subscriber(subscriber) => {
                     self.subscribers.insert(subscriber.id, subscriber);
                     found = true;
@@ -178,13 +192,7 @@ impl Discovery {
                     self.clients.insert(client.id, client);
                     found = true;
                 }
-                Command::Gone(Who::Publisher(source)) => {
-                    let key = self.publishers.iter().find(|(_, known)| known.source == source);
-                    if let Some(key) = key.map(|(&key, _)| key) {
-                        self.poller.remove(key);
-                        self.publishers.remove(&key);
-                    }
-                }
+                Command::Gone(Who::Publisher(source)) => _ = self.publishers.remove(&source),
                 Command::Gone(Who::Subscriber(id)) => _ = self.subscribers.remove(&id),
                 Command::Gone(Who::Client(id)) => _ = self.clients.remove(&id),
                 Command::Leave { subscriber, source } => {
@@ -200,6 +208,15 @@ impl Discovery {
             self.introduce();
         }
         false
+    }
+
+    /// Lets subscribers in, now or in a moment.
+    fn admit(&mut self, source: SourceId) {
+        if self.publishers.get(&source).is_some_and(|publisher| !publisher.admit())
+            && !self.put_off.contains(&source)
+        {
+            self.put_off.push(source);
+        }
     }
 
     /// Reads the registry, and acts on what is new.
@@ -309,8 +326,8 @@ impl Discovery {
 
     fn pass_on(&self, report: &[u8]) {
         let Ok(report) = Report::decode(report) else { return };
-        let publisher = self.publishers.values().find(|publisher| report.source == publisher.source);
-        if let Some(publisher) = publisher {
+        let source = SourceId::try_from(report.source.as_slice());
+        if let Some(publisher) = source.ok().and_then(|source| self.publishers.get(&source)) {
             publisher.hear(report);
         }
     }

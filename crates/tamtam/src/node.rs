@@ -31,6 +31,8 @@ pub const DEFAULT_DOMAIN: &str = "default";
 /// Things for the node's thread to do.
 pub(crate) enum Command {
     Publisher(Arc<PublisherCore>),
+    /// A publisher's socket has subscriptions to be looked at.
+    Admit(SourceId),
     Subscriber(Arc<SubscriberCore>),
     /// A client looks for its service.
     Client(Arc<crate::service::ClientCore>),

@@ -56,6 +56,7 @@ pub struct PublisherBuilder<'a, T> {
     topic: String,
     qos: Qos,
     bind: Vec<String>,
+    at: Option<String>,
     dialect: Dialect,
     of: PhantomData<fn(T)>,
 }
@@ -73,6 +74,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
             topic: topic.to_owned(),
             qos: Qos::default(),
             bind: Vec::new(),
+            at: None,
             dialect: Dialect::Typed,
             of: PhantomData,
         }
@@ -90,6 +92,13 @@ impl<'a, T> PublisherBuilder<'a, T> {
         self
     }
 
+    /// Has subscribers on this host connect to this endpoint (`tcp://127.0.0.1:*`), instead of to a Unix socket that the node
+    /// makes.
+    pub fn at(mut self, endpoint: &str) -> Self {
+        self.at = Some(endpoint.to_owned());
+        self
+    }
+
     /// Sends bodies alone, without topic and header, and `end` as the last message: what plain ZeroMQ programs expect. Gaps
     /// cannot be seen then, and nodes do not find it by name: [`bind`](Self::bind) says where it is.
     pub fn plain(mut self, end: impl Into<Bytes>) -> Self {
@@ -98,7 +107,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
     }
 
     pub(crate) fn build(self, schema: Option<Schema>) -> Result<Arc<PublisherCore>, Error> {
-        let Self { node, topic, qos, bind, dialect, .. } = self;
+        let Self { node, topic, qos, bind, at, dialect, .. } = self;
         let name = node.core.naming.resolve(&topic)?;
         let mut source = [0; SOURCE_LEN];
         getrandom::fill(&mut source).map_err(|error| Error::socket("random number", error))?;
@@ -115,15 +124,16 @@ impl<'a, T> PublisherBuilder<'a, T> {
         let mut endpoints = Vec::new();
         if is_typed {
             let id: String = source.iter().map(|octet| format!("{octet:02x}")).collect();
-            endpoints.push(node.bind_local(&socket, &id)?);
+            endpoints.push(match &at {
+                Some(endpoint) => bind_at(&socket, endpoint)?,
+                None => node.bind_local(&socket, &id)?,
+            });
             if qos.reach == Reach::Network {
                 endpoints.push(node.bind_network(&socket)?);
             }
         }
         for endpoint in &bind {
-            endpoints.push(
-                socket.bind(endpoint).map_err(|error| Error::socket(format!("bind {endpoint}"), error))?,
-            );
+            endpoints.push(bind_at(&socket, endpoint)?);
         }
         let schema_id = schema.as_ref().map(Schema::id);
         let record = PublisherRecord {
@@ -157,7 +167,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
                 latched: VecDeque::new(),
                 informed: HashSet::new(),
                 ended: false,
-                last: Instant::now(),
+                beat: (0, Instant::now()),
             }),
             events: Events::new(),
         });
@@ -168,6 +178,10 @@ impl<'a, T> PublisherBuilder<'a, T> {
         }
         Ok(core)
     }
+}
+
+fn bind_at(socket: &Socket, endpoint: &str) -> Result<String, Error> {
+    socket.bind(endpoint).map_err(|error| Error::socket(format!("bind {endpoint}"), error))
 }
 
 impl<T: TopicMessage> PublisherBuilder<'_, T> {
@@ -204,8 +218,8 @@ struct State {
     /// Subscribers that understand headers: who is told the present number.
     informed: HashSet<PeerId>,
     ended: bool,
-    /// When the last message or heartbeat was sent.
-    last: Instant,
+    /// How many messages there were when the heart was looked at, and since when there were so many.
+    beat: (u64, Instant),
 }
 
 impl PublisherCore {
@@ -237,13 +251,16 @@ impl PublisherCore {
         let lossless = self.qos.overflow.is_lossless();
         let before = if lossless { 0 } else { self.dropped() };
         let result = match self.qos.overflow {
-            Overflow::Block(patience) => self.socket.send_timeout(message, patience),
+            // The clock is looked at only by who has to wait.
+            Overflow::Block(patience) => match self.socket.try_send(message) {
+                Err(SendError::Full(message)) => self.socket.send_timeout(message, patience),
+                done => done,
+            },
             _ => self.socket.try_send(message),
         };
         result.map_err(|error| self.refused(&error))?;
         let dropped = if lossless { 0 } else { self.dropped().saturating_sub(before) };
         state.seq += 1;
-        state.last = Instant::now();
         if let Some(kept) = kept {
             if state.latched.len() >= self.qos.latch as usize {
                 state.latched.pop_front();
@@ -340,10 +357,15 @@ impl PublisherCore {
     /// Repeats the number of the last message if there was silence for a while.
     pub(crate) fn beat(&self) {
         let Ok(mut state) = self.state.try_lock() else { return };
-        if state.ended || self.dialect != Dialect::Typed || state.last.elapsed() < HEARTBEAT {
+        let (count, since) = state.beat;
+        if count != state.seq {
+            state.beat = (state.seq, Instant::now());
             return;
         }
-        state.last = Instant::now();
+        if state.ended || self.dialect != Dialect::Typed || since.elapsed() < HEARTBEAT {
+            return;
+        }
+        state.beat.1 = Instant::now();
         let peers: Vec<PeerId> = state.informed.iter().copied().collect();
         for peer in peers {
             if !self.inform(&state, peer) {

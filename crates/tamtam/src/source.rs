@@ -61,30 +61,25 @@ pub(crate) struct Finding {
 }
 
 impl Sources {
-    pub(crate) fn publisher(&self, id: SourceId) -> PublisherId {
-        let node = self.known.get(&id).map(|source| source.node.clone()).unwrap_or_default();
-        PublisherId { node, source: id }
-    }
-
     /// Takes a message's header into account. `reason` says why messages may be missing, and is asked only if some are.
     pub(crate) fn take(
         &mut self,
         header: &TopicHeader,
-        reason: impl FnOnce(&Source) -> LossReason,
+        reason: impl Fn(&Source) -> LossReason + Copy,
         findings: &mut Vec<Finding>,
     ) -> Verdict {
         // Without a source nothing can be counted: somebody speaks who does not know of headers.
         let Some(id) = header.source_id() else { return Verdict::Deliver };
-        if !self.known.contains_key(&id) {
+        let Some(source) = self.known.get_mut(&id) else {
             if self.strangers >= STRANGERS_MAX {
                 self.known.retain(|_, source| !source.endpoint.is_empty());
                 self.strangers = 0;
             }
             self.strangers += 1;
             self.known.insert(id, Source::default());
-        }
-        let publisher = self.publisher(id);
-        let Some(source) = self.known.get_mut(&id) else { return Verdict::Deliver };
+            // It is known now.
+            return self.take(header, reason, findings);
+        };
         if source.refused {
             return Verdict::Ignore;
         }
@@ -106,12 +101,14 @@ impl Sources {
             let reason = reason(source);
             // A stranger may claim anything.
             self.lost = self.lost.saturating_add((until - from).saturating_add(1));
-            let event = Event::Lost { publisher: publisher.clone(), from, to: until, reason };
+            let publisher = PublisherId { node: source.node.clone(), source: id };
+            let event = Event::Lost { publisher, from, to: until, reason };
             findings.push(Finding { event, source: id });
         }
         source.last = Some(source.last.unwrap_or(0).max(published));
         if is_end {
             if !std::mem::replace(&mut source.ended, true) {
+                let publisher = PublisherId { node: source.node.clone(), source: id };
                 let event = Event::Ended { publisher, count: published };
                 findings.push(Finding { event, source: id });
             }

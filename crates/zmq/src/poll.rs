@@ -89,6 +89,7 @@ struct Watch<'a> {
     set: Arc<ReadySet>,
     /// What [`State::wakes`](crate::engine::core::State) was when it began.
     since: u64,
+    for_room: u32,
 }
 
 impl<'a> Watch<'a> {
@@ -106,13 +107,15 @@ impl<'a> Watch<'a> {
             locked.drive();
         }
         locked.polling += 1;
+        let for_room = u32::from(interest.writable);
+        locked.polling_for_room += for_room;
         locked.update_attention();
         let ready = !locked.is_open()
             || interest.readable && kind.can_receive() && locked.has_input(&core.attention)
             || interest.writable && kind.can_send() && locked.is_writable(kind);
         let since = locked.wakes;
         drop(locked);
-        Ok(Some((Self { core, set, since }, ready)))
+        Ok(Some((Self { core, set, since, for_room }, ready)))
     }
 
     /// What made the set readable is brought in; others who watch it would sleep on.
@@ -129,6 +132,7 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         let mut locked = self.core.lock();
         locked.polling = locked.polling.saturating_sub(1);
+        locked.polling_for_room = locked.polling_for_room.saturating_sub(self.for_room);
         locked.came_out(self.since);
         locked.drives = locked.drives.wrapping_add(1);
         locked.update_attention();

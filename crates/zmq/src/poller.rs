@@ -42,8 +42,15 @@ pub struct PollEvent {
 
 enum Item {
     /// `since`: what the socket's `wakes` was when we last lay down.
-    Socket { core: Arc<Core>, set: Arc<ReadySet>, interest: Interest, since: u64 },
-    Fd { fd: OwnedFd },
+    Socket {
+        core: Arc<Core>,
+        set: Arc<ReadySet>,
+        interest: Interest,
+        since: u64,
+    },
+    Fd {
+        fd: OwnedFd,
+    },
 }
 
 /// Waits for several sockets and plain descriptors at once.
@@ -273,6 +280,7 @@ impl Poller {
                 locked.drive();
             }
             locked.polling += 1;
+            locked.polling_for_room += u32::from(interest.writable);
             locked.update_attention();
             let ready = !locked.is_open()
                 || interest.readable && kind.can_receive() && locked.has_input(&core.attention)
@@ -285,9 +293,10 @@ impl Poller {
 
     fn leave(&self) {
         for item in self.items.values() {
-            let Item::Socket { core, since, .. } = item else { continue };
+            let Item::Socket { core, since, interest, .. } = item else { continue };
             let mut locked = core.lock();
             locked.polling = locked.polling.saturating_sub(1);
+            locked.polling_for_room = locked.polling_for_room.saturating_sub(u32::from(interest.writable));
             locked.came_out(*since);
             locked.drives = locked.drives.wrapping_add(1);
             locked.update_attention();

@@ -598,6 +598,15 @@ impl Socket {
         self.core.operate().ok_or(NotSubscribed)?.subscribe_last(topic.as_ref(), false)
     }
 
+    /// Has `waker` woken, from whatever thread finds it, whenever a subscription (or the end of one) has come in that the
+    /// application is told of; then [`try_recv`](Self::try_recv) has it. For those who look after a publisher beside the thread
+    /// that sends: a descriptor or a poller would be woken for every batch that is written. (XPUB)
+    pub fn wake_on_subscriptions(&self, waker: std::task::Waker) {
+        if let Some(mut locked) = self.core.operate() {
+            locked.notice_waker = Some(waker);
+        }
+    }
+
     /// Sends a message to one subscriber only, whatever it has subscribed to: to say something to one that has just come,
     /// before it gets what the others get. Does not wait. (XPUB)
     ///
@@ -879,11 +888,7 @@ impl Drop for Socket {
 impl Locked<'_> {
     /// Registers a task to be woken, and has the background thread do the input and output meanwhile. Returns whether the
     /// task should look again at once.
-    fn await_with(
-        &mut self,
-        waker: &std::task::Waker,
-        ready: impl Fn(&mut State) -> bool,
-    ) -> bool {
+    fn await_with(&mut self, waker: &std::task::Waker, ready: impl Fn(&mut State) -> bool) -> bool {
         if !self.is_open() {
             return true;
         }

@@ -72,9 +72,10 @@ impl Crew {
         for index in 0..count {
             let mut child = Command::new(program)
                 .arg("demo-subscriber")
+                .args(task.plain.then_some("--plain"))
                 .args(["--size", &task.size.to_string()])
                 .args(["--patience", &humantime::format_duration(task.patience).to_string()])
-                .args(["--", &task.endpoint])
+                .args(["--", &task.place])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()

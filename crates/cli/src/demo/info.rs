@@ -1,50 +1,17 @@
-//! The demo's messages.
-//!
-//! ```proto
-//! syntax = "proto3";
-//! message Info { string date = 1; int32 id = 2; repeated Message messages = 3;
-//!   enum MessageType { NONE = 0; DEBUG = 1; WARNING = 2; ERROR = 3; }
-//!   message Message { string text = 1; MessageType type = 2; } }
-//! ```
+//! The demo's messages: `proto/info.proto`.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use prost::Message as _;
 
-/// `Info`
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Info {
-    #[prost(string, tag = "1")]
-    pub(crate) date: String,
-    #[prost(int32, tag = "2")]
-    pub(crate) id: i32,
-    #[prost(message, repeated, tag = "3")]
-    pub(crate) messages: Vec<Text>,
+mod generated {
+    #![expect(unreachable_pub, reason = "generated")]
+    tamtam::include_proto!("_");
 }
 
-/// `Info.Message`
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Text {
-    #[prost(string, tag = "1")]
-    pub(crate) text: String,
-    #[prost(enumeration = "MessageType", tag = "2")]
-    pub(crate) r#type: i32,
-}
-
-/// `Info.MessageType`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
-#[repr(i32)]
-pub(crate) enum MessageType {
-    /// `NONE`
-    None = 0,
-    /// `DEBUG`
-    Debug = 1,
-    /// `WARNING`
-    Warning = 2,
-    /// `ERROR`
-    Error = 3,
-}
+pub(crate) use generated::Info;
+use generated::info::{Message as Text, MessageType};
 
 /// Makes the messages of one demo, and knows what each must look like.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! `tamtam demo`: the publish-subscribe pattern in real processes, with the count of what arrived.
 
 mod crew;
+mod ends;
 mod info;
 mod publisher;
 mod report;

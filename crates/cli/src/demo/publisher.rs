@@ -1,24 +1,20 @@
 //! The demo's publisher: starts the subscribers, waits for them, publishes, and collects what they got.
 
 use std::env;
-use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
-use std::process;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tamtam_zmq::{BarrierError, Message, Pub};
 
 use super::crew::{Crew, State};
+use super::ends::{Outlet, Trouble};
 use super::info::Template;
-use super::subscriber::{END, Task};
+use super::subscriber::Task;
 use super::table::{self, Sent};
 use crate::args::{DemoArgs, Transport};
 use crate::exit::{Failure, Outcome};
 use crate::output::coloured;
 use crate::run::Run;
-use crate::zmq::{SendTrouble, send};
 
 /// The longest wait for the subscribers, for room in a queue, or for a report, unless `--timeout` says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,16 +31,9 @@ const STRIDE: u32 = 1024;
 /// Runs the demo.
 pub(crate) fn run(run: &Run, args: &DemoArgs) -> Outcome {
     let patience = run.timeout().unwrap_or(PATIENCE);
-    // The queues to the subscribers are bounded and nothing is dropped: a full one makes `send` wait.
-    let publisher = Pub::with(&run.context, |options| {
-        options.set_xpub_nodrop(true);
-        options.set_send_timeout(Some(patience));
-    })
-    .map_err(|error| Failure::failed(error.to_string()))?;
-    let meeting = MeetingPoint::new(args.transport);
-    let endpoint = publisher.bind(&meeting.endpoint).map_err(|error| Failure::failed(error.to_string()))?;
-    run.detail(&format!("publisher bound at {endpoint}"));
-    let task = Task { endpoint, size: args.size, patience };
+    let outlet = Outlet::open(run, args, patience)?;
+    run.detail(&format!("publisher bound at {}", outlet.endpoint()));
+    let task = Task { place: outlet.place(), plain: outlet.is_plain(), size: args.size, patience };
     let count = usize::try_from(args.subscribers).unwrap_or(usize::MAX);
     let mut crew = match args.transport {
         Transport::Inproc => Crew::threads(count, &task, &run.context)?,
@@ -55,38 +44,38 @@ pub(crate) fn run(run: &Run, args: &DemoArgs) -> Outcome {
             Crew::processes(count, &task, &program, |member| run.detail(&format!("{member} started")))?
         }
     };
-    await_subscribers(run, &publisher, &mut crew, patience)?;
+    await_subscribers(run, &outlet, &mut crew, patience)?;
     run.detail(&format!("{count} subscribers attached, publishing"));
-    let sent = publish(run, args, &publisher, &mut crew)?;
+    let sent = publish(run, args, outlet, &mut crew)?;
     collect(run, &mut crew, patience)?;
     print(run, &sent, &crew)?;
     judge(&sent, &crew, patience)
 }
 
-fn await_subscribers(run: &Run, publisher: &Pub, crew: &mut Crew, patience: Duration) -> Outcome {
+fn await_subscribers(run: &Run, outlet: &Outlet, crew: &mut Crew, patience: Duration) -> Outcome {
     let begun = Instant::now();
     loop {
-        let barrier = publisher.wait_for_subscribers(crew.members().len(), BARRIER_STEP);
+        let wanted = crew.members().len();
+        let attached = outlet.wait_for(wanted, BARRIER_STEP);
         run.stop.check()?;
         crew.catch_up();
         if let Some(dead) = crew.first_dead() {
             let how = if let State::Died { how, .. } = &dead.state { how } else { "no report" };
             return Err(Failure::timed_out(format!("{dead} ended before the start: {how}")));
         }
-        match barrier {
-            Ok(()) => return Ok(()),
-            Err(BarrierError { wanted, attached, .. }) if begun.elapsed() >= patience => {
-                return Err(Failure::timed_out(format!(
-                    "{attached} of {wanted} subscribers after {:.1} s",
-                    begun.elapsed().as_secs_f64()
-                )));
-            }
-            Err(_) => {}
+        if attached >= wanted {
+            return Ok(());
+        }
+        if begun.elapsed() >= patience {
+            return Err(Failure::timed_out(format!(
+                "{attached} of {wanted} subscribers after {:.1} s",
+                begun.elapsed().as_secs_f64()
+            )));
         }
     }
 }
 
-fn publish(run: &Run, args: &DemoArgs, publisher: &Pub, crew: &mut Crew) -> Outcome<Sent> {
+fn publish(run: &Run, args: &DemoArgs, outlet: Outlet, crew: &mut Crew) -> Outcome<Sent> {
     let bar = progress_bar(run, args.messages);
     let mut template = Template::new(args.size);
     let mut bytes = 0_u64;
@@ -96,29 +85,30 @@ fn publish(run: &Run, args: &DemoArgs, publisher: &Pub, crew: &mut Crew) -> Outc
         let id = i32::try_from(number).unwrap_or(i32::MAX);
         let body = template.encode(id);
         bytes = bytes.saturating_add(u64::try_from(body.len()).unwrap_or(u64::MAX));
-        send_one(run, publisher, Message::from(body), crew, number)?;
+        outlet.send(run, body).map_err(|trouble| explain(trouble, crew, number))?;
         if number % STRIDE == 0 {
             bar.set_position(number.into());
             crew.catch_up();
         }
     }
-    send_one(run, publisher, Message::from(END), crew, args.messages)?;
+    outlet.end(run).map_err(|trouble| explain(trouble, crew, args.messages))?;
     let seconds = begun.elapsed().as_secs_f64();
     bar.finish_and_clear();
     Ok(Sent { transport: args.transport.name(), messages: args.messages.into(), bytes, seconds })
 }
 
-fn send_one(run: &Run, publisher: &Pub, message: Message, crew: &mut Crew, number: u32) -> Outcome {
-    send(run, publisher.as_socket(), message).map_err(|trouble| match trouble {
-        SendTrouble::Stopped(reason) => reason,
-        SendTrouble::Failed(error) => {
+/// Says what became of message `number`.
+fn explain(trouble: Trouble, crew: &mut Crew, number: u32) -> Failure {
+    match trouble {
+        Trouble::Stopped(reason) => reason,
+        Trouble::Failed(why) => {
             crew.catch_up();
             let slowest = crew.slowest().map_or_else(String::new, |member| {
                 format!("; the slowest is {member} with {} received", member.received())
             });
-            Failure::timed_out(format!("message {number}: {error}{slowest}"))
+            Failure::timed_out(format!("message {number}: {why}{slowest}"))
         }
-    })
+    }
 }
 
 fn collect(run: &Run, crew: &mut Crew, patience: Duration) -> Outcome {
@@ -172,45 +162,18 @@ fn progress_bar(run: &Run, messages: u32) -> ProgressBar {
     }
 }
 
-/// Where publisher and subscribers meet. A path in the file system is removed at the end, however the demo ends.
-#[derive(Debug)]
-struct MeetingPoint {
-    endpoint: String,
-    path: Option<PathBuf>,
-}
-
-impl MeetingPoint {
-    fn new(transport: Transport) -> Self {
-        let pid = process::id();
-        match transport {
-            Transport::Tcp => Self { endpoint: "tcp://127.0.0.1:*".to_owned(), path: None },
-            Transport::Inproc => Self { endpoint: "inproc://tamtam-demo".to_owned(), path: None },
-            Transport::Ipc => {
-                let folder =
-                    env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
-                let path = folder.unwrap_or_else(env::temp_dir).join(format!("tamtam-demo-{pid}.ipc"));
-                Self { endpoint: format!("ipc://{}", path.display()), path: Some(path) }
-            }
-        }
-    }
-}
-
-impl Drop for MeetingPoint {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // The socket may have removed it already.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::args::Global;
+    use crate::args::{Global, Transport};
     use crate::exit::Exit;
+
+    fn outlet(run: &Run, transport: Transport) -> Outlet {
+        let args = DemoArgs { subscribers: 2, messages: 1, transport, plain: true, size: 0 };
+        Outlet::open(run, &args, PATIENCE).unwrap()
+    }
 
     #[test]
     fn a_subscriber_that_dies_before_the_start_is_named() {
@@ -220,13 +183,14 @@ mod tests {
             verbose: false,
             color: clap::ColorChoice::Never,
             timeout: None,
+            domain: None,
+            peer: Vec::new(),
         };
         let run = Run::start(global).unwrap();
-        let publisher = Pub::with(&run.context, |_| {}).unwrap();
-        let endpoint = publisher.bind("tcp://127.0.0.1:*").unwrap();
-        let task = Task { endpoint, size: 0, patience: PATIENCE };
+        let outlet = outlet(&run, Transport::Tcp);
+        let task = Task { place: outlet.place(), plain: true, size: 0, patience: PATIENCE };
         let mut crew = Crew::processes(2, &task, Path::new("false"), |_| {}).unwrap();
-        let failure = await_subscribers(&run, &publisher, &mut crew, PATIENCE).unwrap_err();
+        let failure = await_subscribers(&run, &outlet, &mut crew, PATIENCE).unwrap_err();
         assert_eq!(failure.exit, Exit::TimedOut);
         assert!(failure.text.starts_with("subscriber "), "{}", failure.text);
         assert!(
@@ -244,13 +208,15 @@ mod tests {
             verbose: false,
             color: clap::ColorChoice::Never,
             timeout: None,
+            domain: None,
+            peer: Vec::new(),
         };
         let run = Run::start(global).unwrap();
-        let publisher = Pub::with(&run.context, |_| {}).unwrap();
-        let task = Task { endpoint: "inproc://nobody".to_owned(), size: 0, patience: PATIENCE };
+        let outlet = outlet(&run, Transport::Inproc);
+        let task = Task { place: "inproc://nobody".to_owned(), plain: true, size: 0, patience: PATIENCE };
         // The subscribers wait at an endpoint that is not the publisher's.
         let mut crew = Crew::threads(2, &task, &run.context).unwrap();
-        let failure = await_subscribers(&run, &publisher, &mut crew, Duration::ZERO).unwrap_err();
+        let failure = await_subscribers(&run, &outlet, &mut crew, Duration::ZERO).unwrap_err();
         assert_eq!(failure.exit, Exit::TimedOut);
         assert!(failure.text.starts_with("0 of 2 subscribers after"), "{}", failure.text);
     }

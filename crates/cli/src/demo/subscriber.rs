@@ -6,15 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tamtam_zmq::{Context, RecvError, Sub};
+use tamtam_zmq::Context;
 
+use super::ends::{Inlet, Received};
 use super::info::Template;
 use super::report::{Line, Report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::units;
-
-/// The bare frame after the last message.
-pub(crate) const END: &[u8] = b"END";
 
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -25,8 +23,11 @@ const PROGRESS_STRIDE: u32 = 256;
 /// What a subscriber is to do.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Task {
-    /// Where the publisher is
-    pub(crate) endpoint: String,
+    /// Where the publisher is: its endpoint, or the domain of its topic
+    pub(crate) place: String,
+    /// Whether `place` is an endpoint
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Bytes of padding in each message's text
     #[arg(long, default_value_t = 0)]
     pub(crate) size: u32,
@@ -69,9 +70,7 @@ pub(crate) fn receive(
     task: &Task,
     mut progress: impl FnMut(u64) -> Outcome,
 ) -> Outcome<Report> {
-    let socket = Sub::new(context);
-    socket.subscribe("");
-    socket.connect(&task.endpoint).map_err(|error| Failure::failed(error.to_string()))?;
+    let inlet = Inlet::open(context, task)?;
     let template = Template::new(task.size);
     let mut report = Report::default();
     let mut expected_text = String::new();
@@ -82,28 +81,21 @@ pub(crate) fn receive(
     let mut countdown = PROGRESS_STRIDE;
     loop {
         // Before the first message the publisher decides how long to wait: it knows who is missing.
-        let received = if begun.is_none() { socket.recv() } else { socket.recv_timeout(task.patience) };
-        let message = match received {
-            Ok(message) => message,
-            Err(RecvError::Interrupted) => continue,
-            Err(RecvError::TimedOut | RecvError::WouldBlock) => break,
-            Err(error) => return Err(Failure::failed(format!("cannot receive: {error}"))),
+        let patience = begun.map(|_| task.patience);
+        let body = match inlet.receive(patience)? {
+            Received::Body(body) => body,
+            Received::Nothing => break,
+            Received::End => {
+                report.ended = true;
+                last = Instant::now();
+                break;
+            }
         };
-        if message.as_slice() == END && !message.is_multipart() {
-            report.ended = true;
-            last = Instant::now();
-            break;
-        }
         if begun.is_none() {
             begun = Some(Instant::now());
         }
-        report.bytes = report.bytes.saturating_add(u64::try_from(message.byte_len()).unwrap_or(u64::MAX));
-        let id = if message.is_multipart() {
-            None
-        } else {
-            template.check(message.as_slice(), &mut expected_text)
-        };
-        match id.map(i64::from) {
+        report.bytes = report.bytes.saturating_add(u64::try_from(body.len()).unwrap_or(u64::MAX));
+        match template.check(&body, &mut expected_text).map(i64::from) {
             None => report.bad += 1,
             Some(id) if id < expected_id => {
                 report.received += 1;

@@ -2,8 +2,8 @@
 
 use crate::output::escape;
 
-/// Returns a name of somebody else's in a form that can do nothing to a terminal or to a line's bounds. Names that follow
-/// the rules stay as they are.
+/// Returns a name of somebody else's in a form that can do nothing to a terminal or to a line's bounds. Names
+/// that follow the rules stay as they are.
 pub(crate) fn safe(name: &str) -> String {
     escape(name.as_bytes())
 }

@@ -132,7 +132,8 @@ fn diff(run: &Run, args: &DiffArgs) -> Outcome {
 fn check(run: &Run, args: &CheckArgs) -> Outcome {
     let Some(reader) = source::file(&args.reader, &args.imports.proto_path)? else {
         return Err(Failure::usage(format!(
-            "{} is no file with types; write FILE.proto:TYPE or FILE.fds:TYPE (two topics: `tamtam schema diff`)",
+            "{} is no file with types; write FILE.proto:TYPE or FILE.fds:TYPE (for two topics there is \
+             `tamtam schema diff`)",
             safe(&args.reader)
         )));
     };
@@ -140,8 +141,8 @@ fn check(run: &Run, args: &CheckArgs) -> Outcome {
     let (name, topic) = survey.topic(&args.topic)?;
     if topic.publishers.is_empty() {
         return Err(Failure::not_found(format!(
-            "nobody publishes {name}, so there is nothing to check; `tamtam schema diff {name} {}` compares with its \
-             subscribers' type",
+            "nobody publishes {name}, so there is nothing to check; `tamtam schema diff {name} {}` compares \
+             with its subscribers' type",
             safe(&args.reader)
         )));
     }
@@ -174,7 +175,7 @@ fn judge(run: &Run, writers: &[Found], reader: &Found) -> Outcome {
         let side =
             |side: &Found| format!("{} {} of {}", side.schema.name(), short(&side.schema.id()), side.from);
         print([
-            format!("{}", paint.on(word, coloured(run.global.color))),
+            paint.on(word, coloured(run.global.color)),
             format!("  written: {}", side(writer)),
             format!("  read as: {}", side(reader)),
         ])?;

@@ -75,8 +75,8 @@ impl Survey {
         if answered < peers.len() {
             // Even with --quiet: what follows is not all that was asked for.
             note(&format!(
-                "warning: {answered} of {} peers answered within {timeout:?} ({}); a node of this host's own registry \
-                 does not count as one",
+                "warning: {answered} of {} peers answered within {timeout:?} ({}); a node of this host's own \
+                 registry does not count as one",
                 peers.len(),
                 peers.join(", ")
             ));

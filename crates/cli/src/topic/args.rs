@@ -116,31 +116,31 @@ pub(crate) enum Slow {
 pub(crate) struct PubArgs {
     /// The topic
     pub(crate) topic: String,
-    /// The full name of the messages' type, as somebody on the topic or --proto knows it; or the word bytes
+    /// The type's full name, as the topic's nodes or --proto know it; or bytes
     #[arg(value_name = "TYPE")]
     pub(crate) type_name: String,
-    /// The message: JSON if it begins with {, else Protobuf text format; - reads messages from stdin, one a line
+    /// JSON if it begins with {, else Protobuf text; - reads stdin, a message a line
     #[arg(value_name = "DATA", allow_hyphen_values = false, required_unless_present = "from")]
     pub(crate) data: Option<String>,
-    /// Publish this file's lines, each a message as JSON (also what `tamtam echo --json` has printed)
+    /// Publish the lines of a file, each a message as JSON
     #[arg(long, value_name = "FILE.ndjson", conflicts_with = "data")]
     pub(crate) from: Option<PathBuf>,
     /// Publish at this rate (10/s, 100Hz) [default: as fast as they are taken]
     #[arg(long, short, value_name = "RATE", value_parser = units::rate)]
     pub(crate) rate: Option<Duration>,
-    /// Publish so many messages, DATA or --from over and over; 0: until Ctrl-C [default: each once]
+    /// Publish N messages, over and over; 0: for ever [default: each once]
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u64>,
     /// Publish until Ctrl-C
     #[arg(long, conflicts_with = "count")]
     pub(crate) forever: bool,
-    /// Wait for so many subscribers first [default: those that are there, for a second]
+    /// Wait for N subscribers first [default: for those there, a second]
     #[arg(long, value_name = "N")]
     pub(crate) wait: Option<usize>,
     /// Wait at the end until all is delivered (else a second)
     #[arg(long)]
     pub(crate) end: bool,
-    /// Stay until Ctrl-C after the last message, for subscribers that come later (--latch)
+    /// Stay until Ctrl-C at the end, for late subscribers (--latch)
     #[arg(long)]
     pub(crate) stay: bool,
     /// Take the type from this file
@@ -152,7 +152,7 @@ pub(crate) struct PubArgs {
     /// Keep the last N messages for subscribers that come later
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) latch: u32,
-    /// When a subscriber is too slow: block, error, drop-oldest or drop-newest
+    /// On overflow: block, error, drop-oldest, drop-newest
     #[arg(long, value_name = "RULE", value_enum, default_value_t = Slow::Block, hide_possible_values = true)]
     pub(crate) qos: Slow,
     /// How many messages may wait for a subscriber
@@ -255,7 +255,7 @@ mod tests {
         for name in ["echo", "pub", "hz", "bw", "delay", "wait", "call", "serve"] {
             let lines =
                 command.find_subcommand_mut(name).map(|c| c.render_help().to_string().lines().count());
-            assert!(lines.is_some_and(|lines| lines <= 45), "{name}: {lines:?} lines");
+            assert!(lines.is_some_and(|lines| lines <= 40), "{name}: {lines:?} lines");
         }
     }
 

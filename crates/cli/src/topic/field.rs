@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
 
 use super::value::{entry_kind, key_text};
 
@@ -24,7 +24,9 @@ impl FromStr for FieldPath {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<String> = text.split('.').map(|part| part.trim().to_owned()).collect();
         if parts.iter().any(String::is_empty) {
-            return Err("write a field's name, with dots between those inside of each other: pose.x".to_owned());
+            return Err(
+                "write a field's name, with dots between those inside of each other: pose.x".to_owned()
+            );
         }
         Ok(Self(parts))
     }
@@ -53,7 +55,11 @@ impl FieldPath {
         while let Some(part) = parts.next() {
             let Some(field) = within.get_field_by_name(part) else {
                 let known: Vec<String> = within.fields().map(|field| field.name().to_owned()).collect();
-                return Err(format!("no field {part} in {} (there: {})", within.full_name(), known.join(", ")));
+                return Err(format!(
+                    "no field {part} in {} (there: {})",
+                    within.full_name(),
+                    known.join(", ")
+                ));
             };
             if field.is_map() {
                 // The next part is an entry's key.

@@ -15,9 +15,9 @@ pub(crate) struct Filter(Expression);
 /// A part of a condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expression {
-    And(Box<Expression>, Box<Expression>),
-    Or(Box<Expression>, Box<Expression>),
-    Not(Box<Expression>),
+    And(Box<Self>, Box<Self>),
+    Or(Box<Self>, Box<Self>),
+    Not(Box<Self>),
     Test(Test),
 }
 
@@ -109,9 +109,13 @@ impl Test {
         }
         match kind {
             Kind::String => fits(!is_number, "a text (in quotes)"),
-            Kind::Bytes => fits(matches!(self.literal, Literal::Text(_)), "bytes, written as a text in quotes"),
+            Kind::Bytes => {
+                fits(matches!(self.literal, Literal::Text(_)), "bytes, written as a text in quotes")
+            }
             Kind::Bool => fits(self.literal.truth().is_some(), "true or false"),
-            Kind::Message(message) => Err(format!("{field} is a {}; compare a field of it", message.full_name())),
+            Kind::Message(message) => {
+                Err(format!("{field} is a {}; compare a field of it", message.full_name()))
+            }
             Kind::Enum(kind) => match &self.literal {
                 Literal::Integer(_) => Ok(()),
                 Literal::Text(name) | Literal::Word(name) if kind.get_value_by_name(name).is_some() => Ok(()),
@@ -223,6 +227,8 @@ fn compare_float(value: f64, short: Option<f32>, literal: &Literal) -> Option<Or
 
 #[cfg(test)]
 mod tests {
+    use prost_reflect::ReflectMessage as _;
+
     use super::super::field::tests::message;
     use super::*;
 

@@ -26,7 +26,9 @@ pub(crate) fn parse(text: &str) -> Result<Expression, String> {
     let expression = parser.either()?;
     match parser.tokens.get(parser.next) {
         None => Ok(expression),
-        Some((at, token)) => Err(format!("at {at}: expected and, or, or the end instead of {}", shown(token))),
+        Some((at, token)) => {
+            Err(format!("at {at}: expected and, or, or the end instead of {}", shown(token)))
+        }
     }
 }
 
@@ -74,7 +76,8 @@ fn split(text: &str) -> Result<Vec<(usize, Token)>, String> {
                 Token::Text(quoted)
             }
             '=' | '!' | '<' | '>' => {
-                let second = letters.next_if(|(_, second)| matches!(second, '=' | '~')).map(|(_, second)| second);
+                let second =
+                    letters.next_if(|(_, second)| matches!(second, '=' | '~')).map(|(_, second)| second);
                 match (letter, second) {
                     ('=', Some('=')) => Token::Operator(Operator::Equal),
                     ('!', Some('=')) => Token::Operator(Operator::Different),
@@ -198,7 +201,8 @@ fn literal(word: String) -> Literal {
     if let Ok(integer) = word.parse() {
         return Literal::Integer(integer);
     }
-    let is_number = word.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.'));
+    let is_number =
+        word.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.'));
     match word.parse() {
         Ok(number) if is_number => Literal::Number(number),
         _ => Literal::Word(word),

@@ -50,16 +50,14 @@ impl News {
             }
             Event::Lost { publisher, from, to, reason } => {
                 let who = self.know(&publisher);
-                let what = if from == to {
-                    format!("message {from}")
-                } else {
-                    format!("messages {from} to {to}")
-                };
+                let what =
+                    if from == to { format!("message {from}") } else { format!("messages {from} to {to}") };
                 run.tell(&format!("{topic}: {what} of {who} lost: {reason}"));
             }
             Event::SchemaDiffers { publisher, type_name, comparison, refused } => {
                 let who = self.know(&publisher);
-                let (Comparison::Breaking { what: texts } | Comparison::Compatible { notes: texts }) = comparison
+                let (Comparison::Breaking { what: texts } | Comparison::Compatible { notes: texts }) =
+                    comparison
                 else {
                     return Ok(());
                 };
@@ -77,10 +75,15 @@ impl News {
                 let who = self.know(&publisher);
                 run.detail(&format!("{topic}: {who}: {what}"));
             }
-            Event::Stale { silence } => run.tell(&format!("{topic}: silent for {:.1} s", silence.as_secs_f64())),
+            Event::Stale { silence } => {
+                run.tell(&format!("{topic}: silent for {:.1} s", silence.as_secs_f64()))
+            }
             Event::Ended { publisher, count: published } => {
                 let who = self.know(&publisher);
-                run.detail(&format!("{topic}: {who} ended after {}", count(published, "message", "messages")));
+                run.detail(&format!(
+                    "{topic}: {who} ended after {}",
+                    count(published, "message", "messages")
+                ));
             }
             Event::Gone { publisher, received, published } => {
                 let who = self.know(&publisher);

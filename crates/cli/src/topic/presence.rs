@@ -19,8 +19,7 @@ impl Presence {
     pub(crate) fn of(graph: &Graph, topic: &str) -> Self {
         let mut presence = Self::default();
         for node in &graph.nodes {
-            for publisher in node.publishers.iter().filter(|end| end.topic == topic && !end.ended) {
-                debug_assert_eq!(publisher.topic, topic);
+            for _ in node.publishers.iter().filter(|end| end.topic == topic && !end.ended) {
                 presence.publishers.push(node.name.clone());
             }
             for _ in node.subscribers.iter().filter(|end| end.topic == topic) {
@@ -36,7 +35,11 @@ pub(crate) fn missing_publisher(node: &Node, topic: &str) -> String {
     let graph = node.graph();
     let publishers = Presence::of(&graph, topic).publishers;
     if !publishers.is_empty() {
-        return format!("{} there, and sent none: {}", count(publishers.len(), "publisher is", "publishers are"), names(&publishers));
+        return format!(
+            "{} there, and sent none: {}",
+            count(publishers.len(), "publisher is", "publishers are"),
+            names(&publishers)
+        );
     }
     let topics = graph.topics();
     let other: Vec<String> = topics

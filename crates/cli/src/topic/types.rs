@@ -29,7 +29,8 @@ impl FromStr for TypePair {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (request, reply) = if text == BYTES { (BYTES, BYTES) } else { text.split_once(':').unwrap_or_default() };
+        let (request, reply) =
+            if text == BYTES { (BYTES, BYTES) } else { text.split_once(':').unwrap_or_default() };
         if request.is_empty() || reply.is_empty() {
             return Err("write REQUEST:REPLY, such as demo.Pair:demo.Sum, or bytes".to_owned());
         }

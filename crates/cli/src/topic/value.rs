@@ -31,7 +31,7 @@ pub(crate) fn to_json(value: &Value, kind: &Kind) -> Json {
         Value::Map(entries) => {
             let kind = entry_kind(kind);
             let mut entries: Vec<_> = entries.iter().collect();
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries.sort_by_key(|(key, _)| *key);
             Json::Object(entries.iter().map(|(key, value)| (key_text(key), to_json(value, &kind))).collect())
         }
     }
@@ -76,22 +76,13 @@ fn float(value: f64, shortest: String) -> Json {
 }
 
 fn base64(octets: &[u8]) -> String {
-    const DIGITS: [char; 64] = {
-        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut digits = ['A'; 64];
-        let mut index = 0;
-        while index < 64 {
-            digits[index] = letters[index] as char;
-            index += 1;
-        }
-        digits
-    };
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
     for chunk in octets.chunks(3) {
         let place = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
         let bits = place(0) << 16 | place(1) << 8 | place(2);
         for (index, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let digit = DIGITS.get((bits >> shift) as usize & 63).copied().unwrap_or('=');
+            let digit = DIGITS.get((bits >> shift) as usize & 63).map_or('=', |digit| char::from(*digit));
             text.push(if index <= chunk.len() { digit } else { '=' });
         }
     }
@@ -104,7 +95,9 @@ mod tests {
 
     #[test]
     fn octets_become_base64() {
-        for (octets, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (octets, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(octets.as_bytes()), text);
         }
         assert_eq!(base64(b"\xfb\xff"), "+/8=");

@@ -21,8 +21,8 @@ use crate::exit::Outcome;
 use crate::run::Run;
 use args::ZmqCommand;
 pub(crate) use input::{Interruptible, to_frame};
-pub(crate) use pace::Pace;
 pub(crate) use link::{SendTrouble, send};
+pub(crate) use pace::Pace;
 
 /// Runs the command.
 pub(crate) fn run(run: &Run, command: ZmqCommand) -> Outcome {

@@ -3,8 +3,10 @@
 mod demo;
 mod endings;
 mod exchange;
+mod look;
 mod process;
 mod pubsub;
 mod schema;
 mod security;
+mod topic;
 mod usage;

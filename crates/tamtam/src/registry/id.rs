@@ -20,11 +20,6 @@ impl NodeId {
         Ok(Self(bytes))
     }
 
-    /// Returns the name that these bytes are, as they came with a message.
-    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
-        Self(bytes)
-    }
-
     /// Returns the bytes, as they go into a message.
     pub(crate) fn to_bytes(self) -> [u8; 8] {
         self.0

@@ -298,11 +298,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Returns the node's id.
-    pub(crate) fn id(&self) -> NodeId {
-        self.id
-    }
-
     /// Publishes the node's record in place of the last one. Others see the one or the other, never a part.
     ///
     /// When somebody has removed the node's files, this puts them back.

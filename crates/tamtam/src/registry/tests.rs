@@ -63,10 +63,10 @@ fn wait_until(registry: &Registry, watch: &mut Watch, mut expected: impl FnMut(&
 
 #[test]
 fn ids_are_sixteen_hexadecimal_digits() {
-    let id = NodeId::from_bytes([0, 1, 2, 3, 0xfc, 0xfd, 0xfe, 0xff]);
+    let id = "00010203fcfdfeff".parse::<NodeId>().unwrap();
     assert_eq!(id.to_string(), "00010203fcfdfeff");
     assert_eq!(id.to_string().parse(), Ok(id));
-    assert_eq!(NodeId::from_bytes(id.to_bytes()), id);
+    assert_eq!(id.to_bytes(), [0, 1, 2, 3, 0xfc, 0xfd, 0xfe, 0xff]);
     for text in ["", "0", "00010203FCFDFEFF", "+0010203fcfdfeff", "00010203fcfdfeff0", "0001020\u{e9}cfdfeff"]
     {
         assert_eq!(text.parse::<NodeId>(), Err(ParseNodeIdError), "{text:?}");
@@ -81,12 +81,12 @@ fn a_node_is_listed_from_its_record_to_its_drop() {
     assert_eq!(registry.list().unwrap(), []);
     for record in [&b"one"[..], b"", &[7; RECORD_MAX]] {
         entry.publish(record).unwrap();
-        let found = Found { id: entry.id(), record: record.to_vec(), pid: Some(std::process::id()) };
+        let found = Found { id: entry.id, record: record.to_vec(), pid: Some(std::process::id()) };
         assert_eq!(registry.list().unwrap(), [found]);
     }
     let other = Registry::open_at(registry.path().parent().unwrap(), "other").unwrap();
     assert_eq!(other.list().unwrap(), []);
-    let socket = registry.socket_path(&format!("{}.sock", entry.id())).unwrap();
+    let socket = registry.socket_path(&format!("{}.sock", entry.id)).unwrap();
     let _socket = UnixListener::bind(&socket).unwrap();
     drop(entry);
     assert_eq!(registry.list().unwrap(), []);
@@ -101,7 +101,7 @@ fn too_large_records_are_refused_and_passed_over() {
     let error = entry.publish(&vec![0; RECORD_MAX + 1]).unwrap_err();
     assert!(matches!(error, RegistryError::TooLarge { .. }), "{error}");
     assert_eq!(registry.list().unwrap()[0].record, b"old");
-    fs::write(registry.path().join(format!("{}.node", entry.id())), vec![0; RECORD_MAX + 1]).unwrap();
+    fs::write(registry.path().join(format!("{}.node", entry.id)), vec![0; RECORD_MAX + 1]).unwrap();
     assert_eq!(registry.list().unwrap(), []);
 }
 
@@ -132,7 +132,7 @@ fn what_dead_nodes_left_is_removed() {
     let dead = random();
     leave_dead_node(&registry, dead);
     fs::write(registry.path().join(format!("{}.new", random())), "half").unwrap();
-    assert_eq!(ids(&registry), [living.id()]);
+    assert_eq!(ids(&registry), [living.id]);
     assert_eq!(in_directory(&registry), before);
 }
 
@@ -176,7 +176,7 @@ fn strangers_are_left_alone() {
     fifo(format!("{}.lock", random()));
     fifo(format!("{}.new", random()));
     let node = registry.enter(random()).unwrap();
-    fifo(format!("{}.node", node.id()));
+    fifo(format!("{}.node", node.id));
     let before = in_directory(&registry);
     assert_eq!(registry.list().unwrap(), []);
     assert_eq!(in_directory(&registry), before);
@@ -199,10 +199,10 @@ fn removed_files_are_put_back() {
     }
     assert_eq!(registry.list().unwrap(), []);
     entry.publish(b"two").unwrap();
-    assert_eq!(ids(&registry), [entry.id()]);
+    assert_eq!(ids(&registry), [entry.id]);
     // But not when another node has the id, whose files are not touched.
-    fs::remove_file(registry.path().join(format!("{}.lock", entry.id()))).unwrap();
-    let other = registry.enter(entry.id()).unwrap();
+    fs::remove_file(registry.path().join(format!("{}.lock", entry.id))).unwrap();
+    let other = registry.enter(entry.id).unwrap();
     other.publish(b"three").unwrap();
     let error = entry.publish(b"four").unwrap_err();
     assert!(matches!(error, RegistryError::Entered { .. }), "{error}");
@@ -235,13 +235,13 @@ fn a_removed_directory_is_an_error() {
 fn a_publication_that_fails_leaves_the_old_record() {
     let (_base, registry) = scratch();
     let entry = registry.enter(random()).unwrap();
-    let record = format!("{}.node", entry.id());
+    let record = format!("{}.node", entry.id);
     fs::create_dir(registry.path().join(&record)).unwrap();
     let error = entry.publish(b"new").unwrap_err();
     assert!(matches!(error, RegistryError::Io { .. }), "{error}");
     assert!(error.to_string().contains(&record), "{error}");
     // No temporary file stays, either.
-    assert_eq!(in_directory(&registry), [format!("{}.lock", entry.id()), record]);
+    assert_eq!(in_directory(&registry), [format!("{}.lock", entry.id), record]);
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn a_lock_that_is_touched_is_no_death() {
     let (_base, registry) = scratch();
     let entry = registry.enter(random()).unwrap();
     let mut watch = registry.watch().unwrap();
-    let lock = registry.path().join(format!("{}.lock", entry.id()));
+    let lock = registry.path().join(format!("{}.lock", entry.id));
     drop(fs::OpenOptions::new().append(true).open(lock).unwrap());
     let end = Instant::now() + DEADLINE;
     while !{
@@ -433,10 +433,10 @@ fn child_process() {
     let Some(base) = std::env::var_os(CHILD) else { return };
     let registry = Registry::open_at(Path::new(&base), "test").unwrap();
     let entry = registry.enter(random()).unwrap();
-    let socket = registry.socket_path(&format!("{}.sock", entry.id())).unwrap();
+    let socket = registry.socket_path(&format!("{}.sock", entry.id)).unwrap();
     let _socket = UnixListener::bind(socket).unwrap();
     entry.publish(b"child").unwrap();
-    println!("\nentered {}", entry.id());
+    println!("\nentered {}", entry.id);
     io::stdout().flush().unwrap();
     // Until it is killed, or the parent is gone.
     let _ = io::stdin().read_line(&mut String::new());
@@ -496,9 +496,9 @@ fn many_come_and_go() {
                 start.wait();
                 for round in 0..ROUNDS {
                     let entry = registry.enter(random()).unwrap();
-                    entry.publish(record(entry.id(), round).as_bytes()).unwrap();
-                    entry.publish(record(entry.id(), round + 1).as_bytes()).unwrap();
-                    assert!(ids(&registry).contains(&entry.id()));
+                    entry.publish(record(entry.id, round).as_bytes()).unwrap();
+                    entry.publish(record(entry.id, round + 1).as_bytes()).unwrap();
+                    assert!(ids(&registry).contains(&entry.id));
                 }
                 left.fetch_sub(1, Ordering::Relaxed);
             });

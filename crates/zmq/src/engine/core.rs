@@ -151,9 +151,13 @@ pub(crate) struct State {
     /// Threads that wait on `followers`.
     pub(crate) following: u32,
     pub(crate) wakers: Vec<Waker>,
+    /// Told of each notice that is queued (XPUB).
+    pub(crate) notice_waker: Option<Waker>,
     /// Pollers that watch `set`, and whether it was handed out.
     pub(crate) pollers: u32,
     pub(crate) polling: u32,
+    /// Those among the threads of pollers that wait for room.
+    pub(crate) polling_for_room: u32,
     pub(crate) exported: bool,
     pub(crate) notified: bool,
     /// Counts calls of `wake`: who found no room sees whether something has changed since.
@@ -271,7 +275,9 @@ impl Core {
                 following: 0,
                 wakers: Vec::new(),
                 pollers: 0,
+                notice_waker: None,
                 polling: 0,
+                polling_for_room: 0,
                 exported: false,
                 notified: false,
                 wakes: 0,
@@ -433,8 +439,18 @@ impl<'a> Locked<'a> {
 
     /// Wakes whoever waits for this socket, by the way in which it waits.
     pub(crate) fn wake(&mut self) {
+        self.wake_if(self.polling > 0);
+    }
+
+    /// There is room again for messages: as [`wake`](Self::wake), but for pollers that wait for messages only. A stream makes
+    /// room thousands of times a second.
+    pub(crate) fn wake_for_room(&mut self) {
+        self.wake_if(self.polling_for_room > 0);
+    }
+
+    fn wake_if(&mut self, is_polled: bool) {
         self.wakes = self.wakes.wrapping_add(1);
-        if self.leader || self.polling > 0 || self.exported {
+        if self.leader || is_polled || self.exported {
             self.called = self.polling.saturating_add(u32::from(self.leader));
             self.called_at = self.wakes;
             if !self.notified {

@@ -60,7 +60,9 @@ impl Locked<'_> {
         // Now and then the long way looks at the others; it counts by itself.
         let (takes, run) = (state.takes.wrapping_add(1), state.run.wrapping_add(1));
         let is_alone = state.net_peers.len() <= 1 && state.inproc_peers.is_empty();
-        if !is_alone && (run == 2 || run.is_multiple_of(LOOK_AROUND_EVERY) || takes.is_multiple_of(LOOK_EVERY)) {
+        if !is_alone
+            && (run == 2 || run.is_multiple_of(LOOK_AROUND_EVERY) || takes.is_multiple_of(LOOK_EVERY))
+        {
             return false;
         }
         if state.ahead.is_some() || state.options.conflate {
@@ -468,6 +470,8 @@ impl Locked<'_> {
             message.set_peer(id);
         }
         self.notices.push_back(message);
+        let waker = self.notice_waker.clone();
+        self.after.wakers.extend(waker);
     }
 
     /// Tells an XPUB's application that nobody holds these topics any more. The peer that held them is gone, and its

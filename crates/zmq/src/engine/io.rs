@@ -90,7 +90,7 @@ impl Locked<'_> {
                 return self.write_failed(id, &error);
             }
             if self.made_room(id, false) {
-                self.wake();
+                self.wake_for_room();
             }
         }
         self.after_flush(id);
@@ -187,7 +187,7 @@ impl Locked<'_> {
         let Some(net) = self.peer_mut(id).and_then(|peer| peer.net_mut()) else { return Flushed::Stopped };
         let written = net.conn.as_ref().map_or(0, |conn| conn.sealed.written);
         if net.outbox.sealed_written(written) > 0 && self.made_room(id, false) {
-            self.wake();
+            self.wake_for_room();
         }
         Flushed::Some
     }
@@ -225,7 +225,7 @@ impl Locked<'_> {
 
     fn write_failed(&mut self, id: PeerId, error: &io::Error) {
         if self.made_room(id, true) {
-            self.wake();
+            self.wake_for_room();
         }
         match error.kind() {
             io::ErrorKind::WouldBlock => {

@@ -22,7 +22,8 @@ impl State {
     #[inline]
     pub(crate) fn update_profile(&mut self, id: PeerId, known: &mut Option<Arc<PeerProfile>>) {
         let peer = self.peers.get_mut(id.index()).and_then(Option::as_mut);
-        let profile = peer.map(|peer| &*peer.profile.get_or_insert_with(|| make(&peer.link, peer.info.as_deref())));
+        let profile =
+            peer.map(|peer| &*peer.profile.get_or_insert_with(|| make(&peer.link, peer.info.as_deref())));
         match (profile, &*known) {
             (Some(profile), Some(known)) if Arc::ptr_eq(profile, known) => {}
             (profile, _) => *known = profile.cloned(),

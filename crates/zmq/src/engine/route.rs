@@ -54,7 +54,8 @@ impl Locked<'_> {
     #[inline]
     pub(crate) fn route_short(&mut self, body: &[u8]) -> bool {
         let kind = self.core.kind;
-        if !matches!(kind, SocketType::Push | SocketType::Dealer | SocketType::Pair) || body.len() >= REFERENCE_MIN
+        if !matches!(kind, SocketType::Push | SocketType::Dealer | SocketType::Pair)
+            || body.len() >= REFERENCE_MIN
         {
             return false;
         }

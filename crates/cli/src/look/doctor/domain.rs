@@ -99,8 +99,8 @@ fn service_types(survey: &Survey) -> Vec<Check> {
     checks
 }
 
-/// Two names of what may be one thing: they differ in case or in a leading part, their types are equal, and somebody
-/// waits at one of them in vain.
+/// Two names of what may be one thing: they differ in case or in a leading part, their types are equal, and
+/// each has what the other lacks.
 fn similar(topics: &BTreeMap<&str, Topic<'_>>) -> Vec<Check> {
     let mut by_last: BTreeMap<String, Vec<(&str, &Topic<'_>)>> = BTreeMap::new();
     for (name, topic) in topics {
@@ -115,7 +115,7 @@ fn similar(topics: &BTreeMap<&str, Topic<'_>>) -> Vec<Check> {
                     checks.push(Check::warn(
                         "names",
                         format!("{} and {} may be meant to be one topic", safe(first), safe(second)),
-                        "names have to be equal, to the letter; see the nodes' namespaces and what they remap",
+                        "names have to be equal to the letter; see the nodes' namespaces and remappings",
                     ));
                 }
             }

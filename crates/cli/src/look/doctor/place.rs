@@ -16,13 +16,14 @@ use crate::run::Run;
 
 /// The longest path of a Unix socket.
 const SOCKET_PATH_MAX: usize = 107;
-/// What a publisher's socket adds to the directory: a slash, the node's number, a point, the publisher's number.
+/// What a publisher's socket adds to the directory: a slash, the node's number, a point, the publisher's.
 const SOCKET_NAME: usize = 1 + 16 + 1 + 16;
 /// With less than that, warn.
 const FEW_BYTES: u64 = 16 << 20;
 const FEW_INODES: u64 = 100;
 
-/// File systems between hosts, and those that user programs make; locks and sockets of other hosts mean nothing there.
+/// File systems between hosts, and those that user programs make: locks and sockets of other hosts mean nothing
+/// there.
 const REMOTE: [(u64, &str); 9] = [
     (0x6969, "NFS"),
     (0x517b, "SMB"),
@@ -142,7 +143,7 @@ pub(super) fn registry(survey: &Survey, before: Leftovers) -> Check {
     if stuck > 0 {
         return Check::warn(
             "registry",
-            format!("{} of dead nodes cannot be removed", count(stuck, "entry").replace("entrys", "entries")),
+            format!("what {} left cannot be removed", count(stuck, "dead node")),
             format!("remove them by hand: {}/<number>.*, as no living node has them", directory.display()),
         );
     }
@@ -191,8 +192,8 @@ pub(super) fn peers(run: &Run, survey: &Survey) -> Vec<Check> {
         checks.push(if survey.answered == asked {
             Check::ok("peers", text)
         } else {
-            let advice = "there, a node has to listen (Node::builder(…).listen(\"tcp://*:7400\")), in this domain, and \
-                          no firewall may be in between";
+            let advice = "a node has to listen there (Node::builder(…).listen(\"tcp://*:7400\")), in this domain, \
+                          and no firewall may be in between";
             Check::fail("peers", text, advice)
         });
     }
