@@ -259,11 +259,11 @@ impl ClientCore {
         let mut present = HashMap::new();
         for service in found {
             let Some(endpoint) = service.endpoints.first() else { continue };
-            if !servers.contains_key(&service.source) {
-                if let Err(error) = self.socket.connect(endpoint) {
-                    tracing::warn!(%endpoint, %error, "cannot connect to a service");
-                    continue;
-                }
+            if !servers.contains_key(&service.source)
+                && let Err(error) = self.socket.connect(endpoint)
+            {
+                tracing::warn!(%endpoint, %error, "cannot connect to a service");
+                continue;
             }
             present.insert(service.source.clone(), endpoint.clone());
         }

@@ -4,16 +4,29 @@ use super::Finding;
 use super::tree::Tree;
 
 /// Each crate of the workspace with those of our crates that it may use. Tests may use [`FOR_TESTS`] as well.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("tamtam-zmtp", &[]),
     ("tamtam-ipc", &[]),
     ("tamtam-zmq", &["tamtam-zmtp"]),
     ("tamtam-libzmq", &["tamtam-zmq"]),
     ("tamtam", &["tamtam-zmq"]),
+    ("tamtam-build", &[]),
+    ("tamtam-examples", &["tamtam", "tamtam-build"]),
     ("tamtam-bag", &["tamtam"]),
     ("tamtam-bridge", &["tamtam"]),
     ("tamtam-testkit", &["tamtam-zmtp", "tamtam-zmq"]),
-    ("tamtam-cli", &["tamtam-zmq", "tamtam", "tamtam-bag", "tamtam-bridge", "tamtam-ipc", "tamtam-libzmq"]),
+    (
+        "tamtam-cli",
+        &[
+            "tamtam-zmq",
+            "tamtam",
+            "tamtam-build",
+            "tamtam-bag",
+            "tamtam-bridge",
+            "tamtam-ipc",
+            "tamtam-libzmq",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -9,13 +9,13 @@ const ROLE: &str = "TAMTAM_TEST_ROLE";
 const PLACE: &str = "TAMTAM_TEST_PLACE";
 
 /// A process that runs one test of this program in a role; killed when it is dropped.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Process {
-    pub fn spawn(test: &str, role: &str, place: &Path) -> Self {
+    pub(crate) fn spawn(test: &str, role: &str, place: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
@@ -28,7 +28,7 @@ impl Process {
     }
 
     /// Waits for a line that begins like this; returns the rest.
-    pub fn expect(&mut self, start: &str) -> String {
+    pub(crate) fn expect(&mut self, start: &str) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "it ended before {start:?}");
@@ -39,22 +39,22 @@ impl Process {
         }
     }
 
-    pub fn id(&self) -> i32 {
+    pub(crate) fn id(&self) -> i32 {
         self.child.id().try_into().unwrap()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     /// Ends it as a crash does.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    pub fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         assert!(self.child.wait().unwrap().success());
     }
 }
@@ -67,6 +67,6 @@ impl Drop for Process {
 }
 
 /// What this process is to do, and where, if it is a child.
-pub fn role() -> Option<(String, std::path::PathBuf)> {
+pub(crate) fn role() -> Option<(String, std::path::PathBuf)> {
     Some((std::env::var(ROLE).ok()?, std::env::var_os(PLACE)?.into()))
 }

@@ -1,7 +1,7 @@
 //! What the tests of topics share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-pub mod child;
+pub(crate) mod child;
 
 use std::time::{Duration, Instant};
 
@@ -9,31 +9,31 @@ use bytes::Bytes;
 use tamtam::{Node, NodeBuilder};
 
 /// Longer than anything takes on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A registry of one test's own.
-pub struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::Builder::new().prefix("tt").tempdir().unwrap())
     }
 
-    pub fn path(&self) -> &std::path::Path {
+    pub(crate) fn path(&self) -> &std::path::Path {
         self.0.path()
     }
 
-    pub fn builder(&self, name: &str) -> NodeBuilder {
+    pub(crate) fn builder(&self, name: &str) -> NodeBuilder {
         Node::builder(name).domain("test").directory(self.0.path())
     }
 
-    pub fn node(&self, name: &str) -> Node {
+    pub(crate) fn node(&self, name: &str) -> Node {
         self.builder(name).open().unwrap()
     }
 }
 
 /// Waits until something is so.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "never: {what}");
@@ -41,10 +41,10 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-pub fn text(body: &Bytes) -> String {
+pub(crate) fn text(body: &Bytes) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
 
-pub fn body(number: impl std::fmt::Display) -> Bytes {
+pub(crate) fn body(number: impl std::fmt::Display) -> Bytes {
     number.to_string().into()
 }
