@@ -1,13 +1,17 @@
 //! The node's thread: finds others, lets subscribers in, answers questions.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Weak};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use tamtam_zmq::{Frame, Interest, Message, Poller, Socket, SocketType};
 
+use crate::beacon::{Beacon, Heard, Lan, Neighbours, NodeKey, Schedule, Task, domain_hash};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::matching::{Met, meet, reports};
@@ -37,24 +41,41 @@ const SILENT: Duration = Duration::from_secs(5);
 const MESSAGE_MAX: u64 = 8 << 20;
 /// Connections kept open for reports; beyond, the oldest go.
 const COURIERS_MAX: usize = 64;
+/// Schemas that are waited for.
+const ASKED_MAX: usize = 1024;
+/// Questions that are answered before anything else is looked at.
+const QUESTIONS_AT_ONCE: usize = 64;
+/// Answers that wait for one asker; they are as large as a schema may be.
+const ANSWERS_MAX: u32 = 16;
+
+/// Datagrams that are read before other things get their turn.
+const DATAGRAMS: usize = 64;
+/// How often a node that has nothing to offer asks who is there: once more in case the first is lost.
+const LOOKS: u64 = 2;
 
 /// The first frames of questions and answers.
 const TABLE: &str = "table";
 const SCHEMA: &str = "schema";
 const REPORT: &str = "report";
 
-/// Rings when a publisher's socket has a subscription.
+/// Rings when a publisher's socket has a subscription. Knows nothing of the node: it may ring on any thread, last of all.
 struct Bell {
-    core: Weak<NodeCore>,
-    source: SourceId,
+    has_rung: Arc<AtomicBool>,
+    bell: Arc<OwnedFd>,
 }
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        if let Some(core) = self.core.upgrade() {
-            core.submit(Command::Admit(self.source));
+        if !self.has_rung.swap(true, Ordering::AcqRel) {
+            let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
         }
     }
+}
+
+/// A publisher, and whether it has rung.
+struct Tended {
+    publisher: Arc<PublisherCore>,
+    has_rung: Arc<AtomicBool>,
 }
 
 /// A node that was named as a peer.
@@ -66,6 +87,22 @@ struct Remote {
     record: Option<NodeRecord>,
 }
 
+/// The local network, for nodes that look at it.
+struct LanSide {
+    /// By their keys in the poller.
+    nets: Vec<(usize, Lan)>,
+    /// Where this node answers.
+    port: u16,
+    domain: [u8; 8],
+    schedule: Schedule,
+    beacons: u64,
+    neighbours: Neighbours,
+    /// Connections to neighbours.
+    lines: BTreeMap<usize, (NodeKey, Socket)>,
+    /// When there is something to do.
+    due: Option<Instant>,
+}
+
 /// What the thread works with.
 pub(crate) struct Discovery {
     core: Arc<NodeCore>,
@@ -73,23 +110,31 @@ pub(crate) struct Discovery {
     watch: Watch,
     poller: Poller,
     next_key: usize,
-    publishers: HashMap<SourceId, Arc<PublisherCore>>,
+    publishers: HashMap<SourceId, Tended>,
+    /// Schemas that were asked for, with the names of their types.
+    asked: HashMap<SchemaId, String>,
     /// Publishers that were in the middle of a message when they were to let somebody in.
     put_off: Vec<SourceId>,
     subscribers: HashMap<SourceId, Arc<SubscriberCore>>,
     clients: HashMap<SourceId, Arc<ClientCore>>,
     local: BTreeMap<Vec<u8>, NodeRecord>,
     remotes: BTreeMap<usize, Remote>,
+    lan: Option<LanSide>,
     couriers: Vec<(String, Socket)>,
     ticked: Instant,
+    /// The registry could not be read when it had changed.
+    is_unread: bool,
 }
 
 impl Discovery {
-    pub(crate) fn new(core: Arc<NodeCore>, info: Socket) -> Result<Self, Error> {
-        let _set = info.configure(|options| _ = options.set_max_message_size(Some(MESSAGE_MAX)));
+    /// `lans`: networks, and the port at which `info` is reached there.
+    pub(crate) fn new(core: Arc<NodeCore>, info: Socket, lans: Vec<(Lan, u16)>) -> Result<Self, Error> {
+        let _set = info.configure(|options| {
+            options.set_max_message_size(Some(MESSAGE_MAX)).set_send_hwm(ANSWERS_MAX);
+        });
         let watch = core.registry.watch()?;
         let mut poller = Poller::new()?;
-        poller.add_fd(&core.bell, BELL, Interest::READABLE)?;
+        poller.add_fd(&*core.bell, BELL, Interest::READABLE)?;
         poller.add_fd(&watch, WATCH, Interest::READABLE)?;
         poller.add(&info, INFO, Interest::READABLE)?;
         let mut discovery = Self {
@@ -98,18 +143,24 @@ impl Discovery {
             poller,
             next_key: FIRST_FREE,
             publishers: HashMap::new(),
+            asked: HashMap::new(),
             put_off: Vec::new(),
             subscribers: HashMap::new(),
             clients: HashMap::new(),
             local: BTreeMap::new(),
             remotes: BTreeMap::new(),
+            lan: None,
             couriers: Vec::new(),
             // Long ago: peers are asked at once.
             ticked: Instant::now().checked_sub(TICK).unwrap_or_else(Instant::now),
+            is_unread: false,
             core,
         };
         for endpoint in discovery.core.peers.clone() {
             discovery.add_remote(endpoint)?;
+        }
+        for (net, port) in lans {
+            discovery.add_net(net, port)?;
         }
         // What is there already is known before `open` returns.
         discovery.look();
@@ -124,13 +175,38 @@ impl Discovery {
         Ok(())
     }
 
+    fn add_net(&mut self, net: Lan, port: u16) -> Result<(), Error> {
+        let key = self.key();
+        self.poller.add_fd(&net, key, Interest::READABLE)?;
+        let now = Instant::now();
+        let lan = self.lan.get_or_insert_with(|| LanSide {
+            nets: Vec::new(),
+            port,
+            domain: domain_hash(&self.core.domain),
+            schedule: Schedule::new(now),
+            beacons: 0,
+            neighbours: Neighbours::default(),
+            lines: BTreeMap::new(),
+            due: Some(now),
+        });
+        lan.nets.push((key, net));
+        Ok(())
+    }
+
     fn key(&mut self) -> usize {
         self.next_key += 1;
         self.next_key - 1
     }
 
     pub(crate) fn run(mut self) {
+        self.work();
+        self.take_leave();
+    }
+
+    fn work(&mut self) {
         loop {
+            // Here, so that what any of the rest has brought up is seen to before the next sleep.
+            self.tend();
             let is_busy =
                 !self.publishers.is_empty() || !self.remotes.is_empty() || !self.subscribers.is_empty();
             let timeout = if self.put_off.is_empty() {
@@ -138,6 +214,9 @@ impl Discovery {
             } else {
                 Some(MOMENT)
             };
+            let lan = self.lan.as_ref().and_then(|lan| lan.due);
+            let lan = lan.map(|due| due.saturating_duration_since(Instant::now()));
+            let timeout = timeout.into_iter().chain(lan).min();
             let keys: Vec<usize> = match self.poller.wait(timeout) {
                 Ok(events) => events.iter().map(|event| event.key).collect(),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Vec::new(),
@@ -177,13 +256,12 @@ impl Discovery {
         for command in self.core.take_commands() {
             match command {
                 Command::Publisher(publisher) => {
-                    let source = publisher.source;
-                    let bell = Bell { core: Arc::downgrade(&self.core), source };
+                    // As if it had rung: somebody may have come before there was a bell.
+                    let has_rung = Arc::new(AtomicBool::new(true));
+                    let bell = Bell { has_rung: Arc::clone(&has_rung), bell: Arc::clone(&self.core.bell) };
                     publisher.socket.wake_on_subscriptions(Arc::new(bell).into());
-                    self.publishers.insert(source, publisher);
-                    self.admit(source);
+                    self.publishers.insert(publisher.source, Tended { publisher, has_rung });
                 }
-                Command::Admit(source) => self.admit(source),
                 Command::Subscriber(subscriber) => {
                     self.subscribers.insert(subscriber.id, subscriber);
                     found = true;
@@ -201,18 +279,28 @@ impl Discovery {
                     }
                 }
                 Command::Report { to, report } => self.report(&to, &report),
+                Command::Changed => {
+                    if let Some(lan) = &mut self.lan {
+                        let now = Instant::now();
+                        lan.schedule.changed(now);
+                        lan.due = Some(now);
+                    }
+                }
                 Command::Stop => return true,
             }
         }
         if found {
             self.introduce();
         }
+        let rung = self.publishers.iter().filter(|(_, tended)| tended.has_rung.swap(false, Ordering::AcqRel));
+        let rung: Vec<SourceId> = rung.map(|(source, _)| *source).collect();
+        rung.into_iter().for_each(|source| self.admit(source));
         false
     }
 
     /// Lets subscribers in, now or in a moment.
     fn admit(&mut self, source: SourceId) {
-        if self.publishers.get(&source).is_some_and(|publisher| !publisher.admit())
+        if self.publishers.get(&source).is_some_and(|tended| !tended.publisher.admit())
             && !self.put_off.contains(&source)
         {
             self.put_off.push(source);
@@ -221,30 +309,40 @@ impl Discovery {
 
     /// Reads the registry, and acts on what is new.
     fn look(&mut self) {
+        self.is_unread = false;
         match self.core.registry.list() {
             Ok(found) => {
                 let records = found.iter().filter_map(|found| NodeRecord::from_bytes(&found.record));
                 self.local = records.map(|record| (record.id.clone(), record)).collect();
                 self.introduce();
             }
-            Err(error) => tracing::warn!(%error, "the registry cannot be read"),
+            Err(error) => {
+                // What has changed is not told again.
+                self.is_unread = true;
+                tracing::warn!(%error, "the registry cannot be read");
+            }
         }
     }
 
-    /// All nodes that are known, and whether they are on this host. One that is on this host and a peer counts once.
+    /// All nodes that are known, and whether they are on this host. One that is known in several ways counts once.
     fn records(&self) -> impl Iterator<Item = (&NodeRecord, bool)> {
         let remote = self.remotes.values().filter_map(|remote| remote.record.as_ref());
+        let is_peer = |record: &NodeRecord| {
+            self.remotes.values().filter_map(|remote| remote.record.as_ref()).any(|peer| peer.id == record.id)
+        };
+        let neighbours = self.lan.iter().flat_map(|lan| lan.neighbours.records());
+        let remote = remote.chain(neighbours.filter(move |record| !is_peer(record)));
         let remote = remote.filter(|record| !self.local.contains_key(&record.id));
         self.local.values().map(|record| (record, true)).chain(remote.map(|record| (record, false)))
     }
 
     /// Brings together what belongs together, and tells who waits for the graph.
     fn introduce(&mut self) {
-        let mut wanted: Vec<(Vec<u8>, SchemaId)> = Vec::new();
+        let mut wanted: Vec<(Vec<u8>, SchemaId, String)> = Vec::new();
         let mut to_tell: Vec<(Vec<String>, Report)> = Vec::new();
         let fetch = |name: &str, id: &SchemaId| self.fetch(name, id);
         for subscriber in self.subscribers.values() {
-            let mut present: Vec<SourceId> = Vec::new();
+            let mut present: HashSet<SourceId> = HashSet::new();
             for (node, _) in self.records() {
                 let topic = subscriber.name.as_str();
                 for publisher in node.publishers.iter().filter(|publisher| publisher.topic == topic) {
@@ -254,11 +352,15 @@ impl Discovery {
                             let told = reports(&self.core.name, publisher, told);
                             to_tell.extend(told.into_iter().map(|report| (node.info.clone(), report)));
                         }
-                        Met::Needs(schema) => wanted.push((node.id.clone(), schema)),
+                        Met::Needs(schema) => {
+                            wanted.push((node.id.clone(), schema, publisher.type_name.clone()));
+                        }
                     }
                 }
             }
-            for (id, source) in &mut subscriber.sources().known {
+            let mut sources = subscriber.sources();
+            sources.forget_all_but(&present);
+            for (id, source) in &mut sources.known {
                 let is_missing = !source.endpoint.is_empty() && !present.contains(id);
                 if is_missing && !source.ended && source.gone.is_none() {
                     source.gone = Some(Instant::now());
@@ -273,8 +375,22 @@ impl Discovery {
         for (to, report) in to_tell {
             self.report(&to, &report);
         }
-        for (node, schema) in wanted {
+        for (node, schema, name) in wanted {
+            if self.asked.len() >= ASKED_MAX {
+                self.asked.clear();
+            }
+            self.asked.insert(schema, name);
             self.ask_for(&node, &schema);
+        }
+    }
+
+    /// Keeps a schema that was asked for, if it is the one; returns whether it is. Others would overwrite what is there.
+    fn keep_schema(&mut self, id: SchemaId, bytes: &[u8]) -> bool {
+        let Some(name) = self.asked.get(&id) else { return false };
+        let is_it = Schema::new(name, bytes).is_ok_and(|schema| schema.id() == id);
+        is_it && {
+            self.asked.remove(&id);
+            self.core.registry.put_schema(&id.to_string(), bytes).is_ok()
         }
     }
 
@@ -284,16 +400,20 @@ impl Discovery {
         Schema::new(name, &bytes).ok().filter(|schema| schema.id() == *id)
     }
 
-    fn ask_for(&self, node: &[u8], schema: &SchemaId) {
+    fn ask_for(&mut self, node: &[u8], schema: &SchemaId) {
         let is_it = |remote: &&Remote| remote.record.as_ref().is_some_and(|record| record.id == node);
         if let Some(remote) = self.remotes.values().find(is_it) {
             ask(&remote.socket, SCHEMA, schema.as_bytes());
+        } else if let Some(lan) = &mut self.lan {
+            lan.neighbours.want(node, *schema);
+            lan.due = Some(Instant::now());
         }
     }
 
     /// Answers what other nodes (or anybody) ask.
     fn answer(&self) {
-        while let Ok(question) = self.info.try_recv() {
+        for _ in 0..QUESTIONS_AT_ONCE {
+            let Ok(question) = self.info.try_recv() else { return };
             let mut frames = question.into_frames();
             let (Some(asker), Some(verb)) = (frames.next(), frames.find(|frame| !frame.is_empty())) else {
                 continue;
@@ -327,46 +447,238 @@ impl Discovery {
     fn pass_on(&self, report: &[u8]) {
         let Ok(report) = Report::decode(report) else { return };
         let source = SourceId::try_from(report.source.as_slice());
-        if let Some(publisher) = source.ok().and_then(|source| self.publishers.get(&source)) {
-            publisher.hear(report);
+        if let Some(tended) = source.ok().and_then(|source| self.publishers.get(&source)) {
+            tended.publisher.hear(report);
         }
     }
 
-    /// A node that was named as a peer answers.
+    /// A node that was named as a peer answers, or the local network has something.
     fn hear(&mut self, key: usize) {
         let mut news = false;
-        let Some(remote) = self.remotes.get_mut(&key) else { return };
+        let mut schemas = Vec::new();
+        let Some(remote) = self.remotes.get_mut(&key) else {
+            self.hear_lan(key);
+            return;
+        };
         while let Ok(answer) = remote.socket.try_recv() {
             let frames: Vec<Frame> = answer.into_frames().filter(|frame| !frame.is_empty()).collect();
             match &frames[..] {
                 [verb, record] if *verb == TABLE => {
                     remote.heard = Some(Instant::now());
                     let Some(mut record) = NodeRecord::from_bytes(record) else { continue };
-                    for publisher in &mut record.publishers {
-                        reachable(&mut publisher.endpoints, &remote.endpoint);
-                    }
-                    for service in &mut record.services {
-                        reachable(&mut service.endpoints, &remote.endpoint);
-                    }
-                    record.info = vec![remote.endpoint.clone()];
-                    record.publishers.retain(|publisher| !publisher.endpoints.is_empty());
+                    adopt(&mut record, &remote.endpoint, |_| true);
                     news |= remote.record.as_ref() != Some(&record);
                     remote.record = Some(record);
                 }
                 [verb, id, bytes] if *verb == SCHEMA => {
                     let id = <[u8; 32]>::try_from(&**id).map(SchemaId::from_bytes);
-                    if let Ok(id) = id
-                        && self.core.registry.put_schema(&id.to_string(), bytes).is_ok()
-                    {
-                        news = true;
+                    schemas.extend(id.ok().map(|id| (id, bytes.to_vec())));
+                }
+                _ => {}
+            }
+        }
+        for (id, bytes) in schemas {
+            news |= self.keep_schema(id, &bytes);
+        }
+        if news {
+            self.introduce();
+        }
+    }
+
+    /// A datagram, or an answer of a node that was found by one.
+    fn hear_lan(&mut self, key: usize) {
+        let Some(lan) = &mut self.lan else { return };
+        lan.due = Some(Instant::now());
+        let Some(place) = lan.nets.iter().position(|(net, _)| *net == key) else {
+            self.hear_neighbour(key);
+            return;
+        };
+        let mut news = false;
+        for _ in 0..DATAGRAMS {
+            let datagram = self.lan.as_ref().and_then(|lan| lan.nets.get(place)?.1.receive());
+            match datagram {
+                None => break,
+                Some(None) => self.core.count_lan(|lan| lan.malformed += 1),
+                Some(Some((from, beacon))) => news |= self.hear_beacon(from, &beacon),
+            }
+        }
+        if news {
+            self.introduce();
+        }
+    }
+
+    /// Returns whether a node is gone.
+    fn hear_beacon(&mut self, from: Ipv4Addr, beacon: &Beacon) -> bool {
+        let Some(lan) = &mut self.lan else { return false };
+        if beacon.node == self.core.id.to_bytes() {
+            return false;
+        }
+        if beacon.domain != lan.domain {
+            self.core.count_lan(|lan| lan.foreign += 1);
+            return false;
+        }
+        self.core.count_lan(|lan| lan.heard += 1);
+        let now = Instant::now();
+        if beacon.leaving {
+            let tasks = lan.neighbours.leave(from, beacon);
+            return self.perform(tasks);
+        }
+        if beacon.looking {
+            lan.schedule.greet(now);
+            return false;
+        }
+        if self.local.contains_key(beacon.node.as_slice()) {
+            return false;
+        }
+        if !lan.neighbours.knows(&beacon.node) && lan.neighbours.has_room() {
+            // The beacon of a node on this host may be faster than the registry's news.
+            self.look();
+            if self.local.contains_key(beacon.node.as_slice()) {
+                return false;
+            }
+        }
+        let Some(lan) = &mut self.lan else { return false };
+        match lan.neighbours.hear(now, from, beacon) {
+            Heard::Known => {}
+            Heard::New => lan.schedule.greet(now),
+            Heard::Refused => self.core.count_lan(|lan| lan.refused += 1),
+        }
+        false
+    }
+
+    /// A node that was found by its beacon answers.
+    fn hear_neighbour(&mut self, key: usize) {
+        let mut news = false;
+        while let Some(lan) = &mut self.lan {
+            let Some((node, socket)) = lan.lines.get(&key) else { break };
+            let Ok(answer) = socket.try_recv() else { break };
+            let (node, now) = (*node, Instant::now());
+            let Some(at) = lan.neighbours.at(&node) else { break };
+            let frames: Vec<Frame> = answer.into_frames().filter(|frame| !frame.is_empty()).collect();
+            match &frames[..] {
+                [verb, record] if *verb == TABLE => {
+                    // Another node may have got its port.
+                    let record = NodeRecord::from_bytes(record).filter(|record| record.id == node);
+                    let Some(mut record) = record else { continue };
+                    let host = format!("tcp://{}:", at.ip());
+                    adopt(&mut record, &format!("tcp://{at}"), |endpoint| endpoint.starts_with(&host));
+                    news |= lan.neighbours.told(now, &node, record);
+                }
+                [verb, id, rest @ ..] if *verb == SCHEMA => {
+                    let Ok(id) = <[u8; 32]>::try_from(&**id).map(SchemaId::from_bytes) else { continue };
+                    lan.neighbours.told_schema(now, &node, &id);
+                    // Nothing behind the id: it does not know that one.
+                    if let [bytes] = rest {
+                        news |= self.keep_schema(id, bytes);
                     }
                 }
                 _ => {}
             }
         }
         if news {
+            self.count_neighbours();
             self.introduce();
         }
+    }
+
+    fn count_neighbours(&self) {
+        if let Some(lan) = &self.lan {
+            let nodes = lan.neighbours.records().count();
+            self.core.count_lan(|lan| lan.nodes = nodes);
+        }
+    }
+
+    /// Does what is to be done about neighbours; returns whether one is gone.
+    fn perform(&mut self, tasks: Vec<Task>) -> bool {
+        let mut is_gone = false;
+        for task in tasks {
+            match task {
+                Task::Connect { node, at } => self.connect(&node, at),
+                Task::Ask { key, table, schemas } => {
+                    let line = self.lan.as_ref().and_then(|lan| lan.lines.get(&key));
+                    let Some((_, socket)) = line else { continue };
+                    // What does not go out is not answered, which is seen.
+                    if table {
+                        ask(socket, TABLE, b"");
+                    }
+                    for schema in schemas {
+                        ask(socket, SCHEMA, schema.as_bytes());
+                    }
+                }
+                Task::Close { key } => {
+                    self.poller.remove(key);
+                    if let Some(lan) = &mut self.lan {
+                        lan.lines.remove(&key);
+                    }
+                }
+                Task::Gone => is_gone = true,
+            }
+        }
+        if is_gone {
+            self.count_neighbours();
+        }
+        is_gone
+    }
+
+    fn connect(&mut self, node: &NodeKey, at: SocketAddrV4) {
+        self.core.count_lan(|lan| lan.connections += 1);
+        let key = self.key();
+        let connected = courier_once(&self.core, &format!("tcp://{at}")).and_then(|socket| {
+            self.poller.add(&socket, key, Interest::READABLE)?;
+            Ok(socket)
+        });
+        let Some(lan) = &mut self.lan else { return };
+        match connected {
+            Ok(socket) => {
+                lan.neighbours.connected(Instant::now(), node, key);
+                lan.lines.insert(key, (*node, socket));
+            }
+            Err(error) => tracing::warn!(%at, %error, "cannot connect to a node of the local network"),
+        }
+    }
+
+    /// Does what is due on the local network.
+    fn tend(&mut self) {
+        while let Some(lan) = &mut self.lan {
+            let now = Instant::now();
+            if lan.due.is_none_or(|due| due > now) {
+                return;
+            }
+            if lan.schedule.due() <= now {
+                lan.schedule.sent(now);
+                self.send_beacon(false);
+            }
+            let Some(lan) = &mut self.lan else { return };
+            let (tasks, due) = lan.neighbours.tend(now);
+            let next = lan.schedule.due();
+            // Connections that are made now have questions to ask.
+            let is_connecting = tasks.iter().any(|task| matches!(task, Task::Connect { .. }));
+            lan.due = if is_connecting { Some(now) } else { Some(due.map_or(next, |due| due.min(next))) };
+            if self.perform(tasks) {
+                self.introduce();
+            }
+        }
+    }
+
+    fn send_beacon(&mut self, leaving: bool) {
+        let Some(lan) = &mut self.lan else { return };
+        let generation = self.core.generation();
+        let looking = generation == 0;
+        if looking && (leaving || lan.beacons >= LOOKS) {
+            return;
+        }
+        lan.beacons += 1;
+        let (node, domain, port) = (self.core.id.to_bytes(), lan.domain, lan.port);
+        let datagram = Beacon { node, domain, generation, port, leaving, looking }.encode();
+        for (_, net) in &mut lan.nets {
+            let is_sent = net.send(&datagram);
+            self.core.count_lan(|lan| if is_sent { lan.sent += 1 } else { lan.not_sent += 1 });
+        }
+    }
+
+    /// The node goes, and those on its network need not wait until they miss it.
+    fn take_leave(&mut self) {
+        self.send_beacon(true);
     }
 
     /// Tells a publisher something, at the first of its node's endpoints that takes it.
@@ -390,15 +702,18 @@ impl Discovery {
 
     fn tick(&mut self) {
         self.ticked = Instant::now();
-        for publisher in self.publishers.values() {
-            publisher.beat();
+        for tended in self.publishers.values() {
+            tended.publisher.beat();
+        }
+        if self.is_unread {
+            self.look();
         }
         for subscriber in self.subscribers.values() {
             let sources = subscriber.sources();
             let done: Vec<SourceId> = sources
                 .known
                 .iter()
-                .filter(|(_, source)| source.mourned && !source.endpoint.is_empty())
+                .filter(|(_, source)| source.mourned && !source.left && !source.endpoint.is_empty())
                 .map(|(id, _)| *id)
                 .collect();
             drop(sources);
@@ -421,23 +736,43 @@ impl Discovery {
 }
 
 /// A subscriber needs a publisher no more: its connection goes, what is known of it stays.
-fn leave(subscriber: &SubscriberCore, source: &SourceId) {
+fn leave(subscriber: &SubscriberCore, id: &SourceId) {
     let mut sources = subscriber.sources();
-    let Some(source) = sources.known.get_mut(source) else { return };
+    let Some(source) = sources.known.get_mut(id) else { return };
+    if source.endpoint.is_empty() || std::mem::replace(&mut source.left, true) {
+        return;
+    }
     let endpoint = source.endpoint.clone();
+    // A successor may have come to the same place.
+    let is_shared = subscriber.connects_to(&endpoint)
+        || sources.known.values().any(|other| other.endpoint == endpoint && !other.left && !other.refused);
     drop(sources);
-    if !endpoint.is_empty() {
+    if !is_shared {
         let _known = subscriber.socket.disconnect(&endpoint);
     }
 }
 
 /// Makes a socket that asks a node.
 fn courier(core: &NodeCore, endpoint: &str) -> Result<Socket, Error> {
+    courier_with(core, endpoint, |_| ())
+}
+
+/// As [`courier`], without further attempts if the connection fails or breaks: nobody may be there.
+fn courier_once(core: &NodeCore, endpoint: &str) -> Result<Socket, Error> {
+    courier_with(core, endpoint, |options| _ = options.set_reconnect_interval(None))
+}
+
+fn courier_with(
+    core: &NodeCore,
+    endpoint: &str,
+    set: impl FnOnce(&mut tamtam_zmq::Options),
+) -> Result<Socket, Error> {
     let socket = Socket::new(&core.context, SocketType::Dealer);
     socket
         .configure(|options| {
             options.set_linger(Some(Duration::ZERO)).set_max_message_size(Some(MESSAGE_MAX));
             options.set_send_hwm(100);
+            set(options);
         })
         .map_err(|error| Error::socket("node", error))?;
     socket.connect(endpoint).map_err(|error| Error::socket(format!("connect {endpoint}"), error))?;
@@ -447,6 +782,21 @@ fn courier(core: &NodeCore, endpoint: &str) -> Result<Socket, Error> {
 fn ask(socket: &Socket, verb: &str, argument: &[u8]) -> bool {
     let frames = [Frame::new(), Frame::from(verb), Frame::copy_from(argument)];
     Message::from_frames(frames).is_some_and(|question| socket.try_send(question).is_ok())
+}
+
+/// Makes a record that came over the network one that can be used here: with endpoints that are reached from here, and of these
+/// only those that are wanted.
+fn adopt(record: &mut NodeRecord, via: &str, is_wanted: impl Fn(&str) -> bool) {
+    for publisher in &mut record.publishers {
+        reachable(&mut publisher.endpoints, via);
+        publisher.endpoints.retain(|endpoint| is_wanted(endpoint));
+    }
+    for service in &mut record.services {
+        reachable(&mut service.endpoints, via);
+        service.endpoints.retain(|endpoint| is_wanted(endpoint));
+    }
+    record.info = vec![via.to_owned()];
+    record.publishers.retain(|publisher| !publisher.endpoints.is_empty());
 }
 
 /// Keeps the endpoints that can be reached from another host, with the host's address where they say "everywhere".

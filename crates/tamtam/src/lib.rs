@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod beacon;
 mod discovery;
 mod dynamic;
 mod error;
@@ -49,6 +50,7 @@ mod source;
 mod stream;
 mod subscriber;
 
+pub use beacon::LanStatistics;
 pub use dynamic::{
     DynamicPublisher, DynamicSample, DynamicSubscriber, DynamicSubscriberBuilder, RawPublisherBuilder,
 };

@@ -32,10 +32,29 @@ pub(crate) fn meet(
     fetch: impl Fn(&str, &SchemaId) -> Option<Schema>,
 ) -> Met {
     let Ok(id) = SourceId::try_from(publisher.source.as_slice()) else { return Met::Done(Vec::new()) };
-    if publisher.ended || subscriber.dialect != Dialect::Typed {
+    if subscriber.dialect != Dialect::Typed {
         return Met::Done(Vec::new());
     }
-    if subscriber.sources().known.get(&id).is_some_and(|source| !source.endpoint.is_empty()) {
+    let mut sources = subscriber.sources();
+    let known = sources.known.get_mut(&id).filter(|source| !source.endpoint.is_empty());
+    let is_known = known.is_some();
+    if let Some(known) = known {
+        known.ended_told |= publisher.ended;
+    }
+    if is_known && sources.returned(id) {
+        // It was away for a moment: its record, or the node.
+        let back =
+            sources.known.get(&id).filter(|source| !source.refused).map(|source| source.endpoint.clone());
+        drop(sources);
+        if let Some(endpoint) = back
+            && subscriber.socket.connect(&endpoint).is_ok()
+        {
+            subscriber.events.push(Event::Matched(PublisherId { node: node.name.clone(), source: id }));
+        }
+        return Met::Done(Vec::new());
+    }
+    drop(sources);
+    if is_known || publisher.ended {
         return Met::Done(Vec::new());
     }
     let theirs = match <[u8; 32]>::try_from(publisher.schema.as_slice()) {
@@ -69,6 +88,7 @@ pub(crate) fn meet(
         lossless,
         refused,
         gone: None,
+        left: false,
         ..std::mem::take(source)
     };
     drop(sources);

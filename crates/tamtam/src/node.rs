@@ -1,6 +1,7 @@
 //! Nodes: participants in the graph of topics.
 
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use tamtam_zmq::{Context, Socket, SocketType};
 
+use crate::beacon::{GROUP, Lan, LanStatistics};
 use crate::discovery::Discovery;
 use crate::dynamic::{DynamicPublisher, DynamicSubscriberBuilder};
 use crate::error::Error;
@@ -31,8 +33,6 @@ pub const DEFAULT_DOMAIN: &str = "default";
 /// Things for the node's thread to do.
 pub(crate) enum Command {
     Publisher(Arc<PublisherCore>),
-    /// A publisher's socket has subscriptions to be looked at.
-    Admit(SourceId),
     Subscriber(Arc<SubscriberCore>),
     /// A client looks for its service.
     Client(Arc<crate::service::ClientCore>),
@@ -46,6 +46,8 @@ pub(crate) enum Command {
         to: Vec<String>,
         report: Report,
     },
+    /// The node's table has changed, and its network is to hear of it.
+    Changed,
     Stop,
 }
 
@@ -66,9 +68,11 @@ pub(crate) struct NodeCore {
     pub(crate) context: Context,
     pub(crate) registry: Registry,
     pub(crate) peers: Vec<String>,
+    /// What is seen of the local network, if it is looked at.
+    lan: Option<Mutex<LanStatistics>>,
     own: Mutex<Own>,
     inbox: Mutex<Vec<Command>>,
-    pub(crate) bell: OwnedFd,
+    pub(crate) bell: Arc<OwnedFd>,
     graph: Mutex<Arc<Graph>>,
     changed: Condvar,
 }
@@ -86,25 +90,59 @@ impl NodeCore {
     pub(crate) fn submit(&self, command: Command) {
         lock(&self.inbox).push(command);
         // An eventfd refuses only when 2^64 rings wait.
-        let _rung = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
     }
 
     pub(crate) fn take_commands(&self) -> Vec<Command> {
         let mut count = [0; 8];
-        let _rung = rustix::io::read(&self.bell, &mut count);
+        let _rung = rustix::io::read(&*self.bell, &mut count);
         std::mem::take(&mut *lock(&self.inbox))
     }
 
-    /// Changes what the node tells of itself, and tells it.
+    /// Changes what the node tells of itself, and tells it. What cannot be told is not changed.
     pub(crate) fn change(&self, change: impl FnOnce(&mut NodeRecord)) -> Result<(), Error> {
         let mut own = lock(&self.own);
-        change(&mut own.record);
-        own.record.generation += 1;
-        let bytes = own.record.to_bytes();
+        let mut record = own.record.clone();
+        change(&mut record);
+        record.generation += 1;
         if let Some(entry) = &own.entry {
-            entry.publish(&bytes)?;
+            entry.publish(&record.to_bytes())?;
         }
+        own.record = record;
+        drop(own);
+        self.tell_lan();
         Ok(())
+    }
+
+    /// As [`change`](Self::change) for what goes, which goes also if that cannot be told now.
+    pub(crate) fn withdraw(&self, change: impl Fn(&mut NodeRecord)) {
+        if let Err(error) = self.change(&change) {
+            tracing::warn!(%error, "what a node does not offer any more is still in the registry");
+            let mut own = lock(&self.own);
+            change(&mut own.record);
+            // The registry has not heard of it; the network is to.
+            own.record.generation += 1;
+            drop(own);
+            self.tell_lan();
+        }
+    }
+
+    /// Which state of the record the last change has led to.
+    pub(crate) fn generation(&self) -> u64 {
+        lock(&self.own).record.generation
+    }
+
+    fn tell_lan(&self) {
+        if self.lan.is_some() {
+            self.submit(Command::Changed);
+        }
+    }
+
+    /// Counts something that was seen of the local network.
+    pub(crate) fn count_lan(&self, count: impl FnOnce(&mut LanStatistics)) {
+        if let Some(lan) = &self.lan {
+            count(&mut lock(lan));
+        }
     }
 
     pub(crate) fn record(&self) -> NodeRecord {
@@ -146,17 +184,21 @@ impl NodeCore {
         found: impl Fn(&Graph) -> bool,
     ) -> Result<Arc<Graph>, Arc<Graph>> {
         let deadline = Instant::now().checked_add(timeout);
-        let mut graph = lock(&self.graph);
         loop {
-            if found(&graph) {
-                return Ok(Arc::clone(&graph));
+            let seen = self.graph();
+            // Unlocked: it is the caller's.
+            if found(&seen) {
+                return Ok(seen);
             }
-            let left =
-                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return Err(Arc::clone(&graph));
+            let mut graph = lock(&self.graph);
+            while Arc::ptr_eq(&graph, &seen) {
+                let left =
+                    deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+                if left.is_zero() {
+                    return Err(seen);
+                }
+                graph = self.changed.wait_timeout(graph, left).unwrap_or_else(PoisonError::into_inner).0;
             }
-            graph = self.changed.wait_timeout(graph, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -209,6 +251,7 @@ pub struct NodeBuilder {
     directory: Option<PathBuf>,
     peers: Vec<String>,
     listen: Option<String>,
+    lans: Vec<(SocketAddrV4, Ipv4Addr)>,
     hidden: bool,
 }
 
@@ -251,6 +294,27 @@ impl NodeBuilder {
         self
     }
 
+    /// Finds nodes on the local network, and lets them find this one: by UDP multicast to 239.255.84.84:8484 (administratively
+    /// scoped, and sent so that no router passes it on), on the interface that the system chooses for it. Default not at all.
+    ///
+    /// It costs one datagram of 64 octets every five seconds (18 octets a second with the headers), however much the node has
+    /// to offer, and up to ten a second while that changes. What it has is asked for over TCP: at the endpoint that it
+    /// [listens](Self::listen) on, else at any port. Publishers are reached if they are [`Reach::Network`].
+    ///
+    /// Nothing is encrypted, and anybody on the network can pretend to be a node: for networks that are trusted.
+    pub fn lan(self) -> Self {
+        self.lan_at(GROUP, Ipv4Addr::UNSPECIFIED)
+    }
+
+    /// As [`lan`](Self::lan), with a multicast group and port, and on the interface that has this address. May be called several
+    /// times, for several interfaces.
+    pub fn lan_at(mut self, group: SocketAddrV4, interface: Ipv4Addr) -> Self {
+        if !self.lans.contains(&(group, interface)) {
+            self.lans.push((group, interface));
+        }
+        self
+    }
+
     /// Keeps the node out of the registry as long as it has nothing to offer: for tools that only look.
     pub const fn hidden(mut self) -> Self {
         self.hidden = true;
@@ -261,7 +325,8 @@ impl NodeBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error`], for example when the registry's directory is another user's.
+    /// [`Error`], for example when the registry's directory is another user's, or when the local network is to be used and
+    /// there is none that knows multicast.
     pub fn open(self) -> Result<Node, Error> {
         check_word(&self.name)?;
         check_word(&self.domain)?;
@@ -276,6 +341,8 @@ impl NodeBuilder {
             Some(directory) => Registry::open_at(directory, &self.domain)?,
             None => Registry::open(&self.domain)?,
         };
+        let lans = self.lans.iter().map(|(group, interface)| Lan::join(*group, *interface));
+        let lans: Vec<Lan> = lans.collect::<Result<_, Error>>()?;
         let id = NodeId::random()?;
         let context = Context::try_new()?;
         let record = NodeRecord {
@@ -299,9 +366,10 @@ impl NodeBuilder {
             context,
             registry,
             peers: self.peers,
+            lan: (!lans.is_empty()).then(Mutex::default),
             own: Mutex::new(Own { record, entry: None }),
             inbox: Mutex::new(Vec::new()),
-            bell,
+            bell: Arc::new(bell),
             graph: Mutex::new(Arc::new(Graph::default())),
             changed: Condvar::new(),
         });
@@ -316,7 +384,15 @@ impl NodeBuilder {
                 info.bind(endpoint).map_err(|error| Error::socket(format!("listen on {endpoint}"), error))?;
             endpoints.push(bound);
         }
-        let discovery = Discovery::new(Arc::clone(&core), info)?;
+        if !lans.is_empty() && port(&endpoints).is_none() {
+            let anywhere = "tcp://*:*";
+            let bound =
+                info.bind(anywhere).map_err(|error| Error::socket(format!("listen on {anywhere}"), error))?;
+            endpoints.push(bound);
+        }
+        let lans =
+            port(&endpoints).map_or_else(Vec::new, |port| lans.into_iter().map(|lan| (lan, port)).collect());
+        let discovery = Discovery::new(Arc::clone(&core), info, lans)?;
         if self.hidden {
             lock(&core.own).record.info = endpoints;
         } else {
@@ -327,6 +403,12 @@ impl NodeBuilder {
         let keeper = Arc::new(Keeper { core: Arc::clone(&core), thread: Some(thread) });
         Ok(Node { core, _keeper: keeper })
     }
+}
+
+/// The port of the first TCP endpoint.
+fn port(endpoints: &[String]) -> Option<u16> {
+    let tcp = endpoints.iter().filter_map(|endpoint| endpoint.strip_prefix("tcp://"));
+    tcp.filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).next()
 }
 
 /// The name of this program, for people.
@@ -353,6 +435,7 @@ impl Node {
             directory: None,
             peers: Vec::new(),
             listen: None,
+            lans: Vec::new(),
             hidden: false,
         }
     }
@@ -440,6 +523,12 @@ impl Node {
     #[must_use]
     pub fn graph(&self) -> Arc<Graph> {
         self.core.graph()
+    }
+
+    /// Returns what was seen of the local network; `None` if the node does not look at it ([`NodeBuilder::lan`]).
+    #[must_use]
+    pub fn lan_statistics(&self) -> Option<LanStatistics> {
+        self.core.lan.as_ref().map(|lan| *lock(lan))
     }
 
     /// Waits until the graph is as `found` wants it, at most `timeout`.

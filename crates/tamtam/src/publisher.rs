@@ -1,8 +1,9 @@
 //! Publishers.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,17 @@ use crate::schema::Schema;
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a publisher that is dropped waits for END to be delivered.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Messages that may wait at the publisher where the subscriber drops the oldest.
+const BURST: u32 = 1000;
+/// The longest subscription, in octets.
+const SUBSCRIPTION_MAX: u64 = 64 * 1024;
+/// Subscriptions that are looked at in one go.
+const ADMITTED_AT_ONCE: usize = 256;
+/// How long `send` waits for room before it lets in who has come meanwhile.
+const SLICE: Duration = Duration::from_millis(20);
+/// The longest text of a stranger's that is kept, in octets.
+const TEXT_MAX: usize = 1024;
 
 /// What became of a message that was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +127,13 @@ impl<'a, T> PublisherBuilder<'a, T> {
         let is_typed = dialect == Dialect::Typed;
         socket
             .configure(|options| {
-                options.set_send_hwm(qos.depth.max(1)).set_linger(Some(FAREWELL));
+                // Where the subscriber's end drops, a burst has to get there.
+                let depth = match qos.overflow {
+                    Overflow::DropOldest => qos.depth.max(BURST),
+                    _ => qos.depth.max(1),
+                };
+                options.set_send_hwm(depth).set_linger(Some(FAREWELL));
+                options.set_max_message_size(Some(SUBSCRIPTION_MAX));
                 options.set_xpub_manual(true).set_xpub_verboser(true);
                 options.set_xpub_nodrop(qos.overflow.is_lossless());
                 options.add_metadata("X-Tamtam-Node", node.core.name.clone().into_bytes());
@@ -162,10 +180,12 @@ impl<'a, T> PublisherBuilder<'a, T> {
             dialect,
             socket,
             endpoints,
+            is_awaited: AtomicBool::new(false),
+            published: AtomicU64::new(0),
             state: Mutex::new(State {
                 seq: 0,
                 latched: VecDeque::new(),
-                informed: HashSet::new(),
+                informed: HashMap::new(),
                 ended: false,
                 beat: (0, Instant::now()),
             }),
@@ -173,8 +193,10 @@ impl<'a, T> PublisherBuilder<'a, T> {
         });
         // Whoever finds it in the registry is let in by the node's thread.
         node.core.submit(Command::Publisher(Arc::clone(&core)));
-        if is_typed {
-            node.core.change(|own| own.publishers.push(record))?;
+        if is_typed && let Err(error) = node.core.change(|own| own.publishers.push(record)) {
+            node.core.submit(Command::Gone(Who::Publisher(source)));
+            core.socket.shut();
+            return Err(error);
         }
         Ok(core)
     }
@@ -208,6 +230,10 @@ pub(crate) struct PublisherCore {
     dialect: Dialect,
     pub(crate) socket: Socket,
     endpoints: Vec<String>,
+    /// Subscriptions wait for whoever holds the state.
+    is_awaited: AtomicBool,
+    /// How many messages there were, for those who must not wait for the state.
+    published: AtomicU64,
     state: Mutex<State>,
     events: Events<PublisherEvent>,
 }
@@ -215,8 +241,8 @@ pub(crate) struct PublisherCore {
 struct State {
     seq: u64,
     latched: VecDeque<(TopicHeader, Bytes)>,
-    /// Subscribers that understand headers: who is told the present number.
-    informed: HashSet<PeerId>,
+    /// Subscribers that understand headers, with the names of their nodes: who is told the present number.
+    informed: HashMap<PeerId, String>,
     ended: bool,
     /// How many messages there were when the heart was looked at, and since when there were so many.
     beat: (u64, Instant),
@@ -239,28 +265,33 @@ impl PublisherCore {
         }
     }
 
-    fn publish(&self, body: Bytes, change: impl FnOnce(&mut TopicHeader)) -> Result<Sent, PublishError> {
+    /// Publishes a body with this header, but for number and source.
+    fn publish(&self, body: Bytes, mut header: TopicHeader) -> Result<Sent, PublishError> {
+        // These say what no caller can.
+        header.flags &= !(FLAG_END | FLAG_HEARTBEAT);
+        header.source.clone_from(&self.header.source);
         let mut state = self.lock();
+        self.admit_awaited(&mut state);
         if state.ended {
             return Err(PublishError::Ended);
         }
-        let mut header = TopicHeader { seq: state.seq + 1, stamp_ns: now_ns(), ..self.header.clone() };
-        change(&mut header);
+        header.seq = state.seq + 1;
         let kept = (self.qos.latch > 0).then(|| (header.clone(), body.clone()));
         let message = self.message(&header, body);
         let lossless = self.qos.overflow.is_lossless();
         let before = if lossless { 0 } else { self.dropped() };
-        let result = match self.qos.overflow {
-            // The clock is looked at only by who has to wait.
-            Overflow::Block(patience) => match self.socket.try_send(message) {
-                Err(SendError::Full(message)) => self.socket.send_timeout(message, patience),
-                done => done,
-            },
-            _ => self.socket.try_send(message),
+        // The clock is looked at only by who has to wait.
+        let result = match (self.qos.overflow, self.socket.try_send(message)) {
+            (Overflow::Block(patience), Err(SendError::Full(message))) => {
+                self.send_slowly(&mut state, message, patience)
+            }
+            (_, done) => done,
         };
+        self.admit_awaited(&mut state);
         result.map_err(|error| self.refused(&error))?;
         let dropped = if lossless { 0 } else { self.dropped().saturating_sub(before) };
         state.seq += 1;
+        self.published.store(state.seq, Ordering::Relaxed);
         if let Some(kept) = kept {
             if state.latched.len() >= self.qos.latch as usize {
                 state.latched.pop_front();
@@ -268,6 +299,28 @@ impl PublisherCore {
             state.latched.push_back(kept);
         }
         Ok(Sent { seq: state.seq, subscribers: self.socket.subscriber_count(), dropped })
+    }
+
+    /// Waits for room, and lets in who comes meanwhile: they get this message.
+    fn send_slowly(
+        &self,
+        state: &mut State,
+        mut message: Message,
+        patience: Duration,
+    ) -> Result<(), SendError> {
+        let began = Instant::now();
+        loop {
+            let left = patience.saturating_sub(began.elapsed());
+            message = match self.socket.send_timeout(message, left.min(SLICE)) {
+                Err(SendError::Full(back) | SendError::TimedOut(back)) if left > SLICE => back,
+                done => return done,
+            };
+            self.admit_awaited(state);
+        }
+    }
+
+    fn new_header(&self) -> TopicHeader {
+        TopicHeader { stamp_ns: now_ns(), ..self.header.clone() }
     }
 
     fn dropped(&self) -> u64 {
@@ -303,19 +356,34 @@ impl PublisherCore {
         peers.iter().filter(|peer| peer.subscriptions > 0).map(|peer| self.name_of(peer.peer)).collect()
     }
 
-    /// Subscriptions that have come: lets those in that mean this topic, after what they are to get first. `false`: the
-    /// publisher is at work, try again soon.
+    /// Subscriptions that have come: lets those in that mean this topic, after what they are to get first. `false`: there are
+    /// more, or the publisher is at work; look again soon.
     pub(crate) fn admit(&self) -> bool {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(error)) => error.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
+            Err(TryLockError::WouldBlock) => {
+                // Whoever is at work lets them in; the next look is for when it has just looked.
+                self.is_awaited.store(true, Ordering::Release);
+                return false;
+            }
         };
-        while let Ok(notice) = self.socket.try_recv() {
+        self.admit_some(&mut state)
+    }
+
+    fn admit_awaited(&self, state: &mut State) {
+        if self.is_awaited.load(Ordering::Acquire) && self.is_awaited.swap(false, Ordering::AcqRel) {
+            self.admit_some(state);
+        }
+    }
+
+    fn admit_some(&self, state: &mut State) -> bool {
+        for _ in 0..ADMITTED_AT_ONCE {
+            let Ok(notice) = self.socket.try_recv() else { return true };
             let (Some(peer), [first, topic @ ..]) = (notice.peer(), notice.as_slice()) else { continue };
             match first {
                 1 if self.key.starts_with(topic) || self.dialect != Dialect::Typed => {
-                    self.let_in(&mut state, peer, topic);
+                    self.let_in(state, peer, topic);
                 }
                 0 => {
                     // It may be gone already.
@@ -324,21 +392,23 @@ impl PublisherCore {
                 _ => {}
             }
         }
-        true
+        false
     }
 
     fn let_in(&self, state: &mut State, peer: PeerId, topic: &[u8]) {
-        let understands = self.dialect == Dialect::Typed && self.node_of(peer).is_some();
-        // The number may have been another's.
-        state.informed.remove(&peer);
-        for (header, body) in &state.latched {
+        let node = self.node_of(peer).filter(|_| self.dialect == Dialect::Typed);
+        // More than its queue holds would leave it with the oldest.
+        let skipped = state.latched.len().saturating_sub(self.qos.depth.max(1) as usize);
+        for (header, body) in state.latched.iter().skip(skipped) {
             let header = TopicHeader { flags: header.flags | FLAG_LATCHED, ..header.clone() };
             if self.socket.send_to_subscriber(peer, self.message(&header, body.clone())).is_err() {
                 break;
             }
         }
-        if understands {
-            state.informed.insert(peer);
+        // The number may have been another's.
+        state.informed.remove(&peer);
+        if let Some(node) = node {
+            state.informed.insert(peer, node);
             self.inform(state, peer);
         }
         if self.socket.subscribe_last(topic).is_ok() {
@@ -366,17 +436,21 @@ impl PublisherCore {
             return;
         }
         state.beat.1 = Instant::now();
-        let peers: Vec<PeerId> = state.informed.iter().copied().collect();
-        for peer in peers {
-            if !self.inform(&state, peer) {
-                state.informed.remove(&peer);
-            }
-        }
+        let informed = std::mem::take(&mut state.informed);
+        // Who left may have been followed by another one under its number.
+        let still = |(peer, node): &(PeerId, String)| {
+            self.node_of(*peer).as_ref() == Some(node) && self.inform(&state, *peer)
+        };
+        let informed = informed.into_iter().filter(still).collect();
+        state.informed = informed;
     }
 
     /// A subscriber has something to say.
     pub(crate) fn hear(&self, report: Report) {
-        let Report { node, text, from, to, .. } = report;
+        let Report { mut node, mut text, from, to, .. } = report;
+        // Anybody may write it.
+        shorten(&mut node);
+        shorten(&mut text);
         self.events.push(match ReportKind::try_from(report.kind) {
             Ok(ReportKind::Lost) => PublisherEvent::Lost { node, from, to, reason: text },
             Ok(ReportKind::SchemaDiffers) => PublisherEvent::SchemaDiffers { node, what: text },
@@ -406,14 +480,29 @@ impl PublisherCore {
         drop(state);
         // END must not be lost where messages may be.
         let _known = self.socket.configure(|options| _ = options.set_xpub_nodrop(true));
-        let sent = self.socket.send_timeout(self.end_message(count + 1), patience);
-        let left = deadline.map_or(patience, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let shut = self.socket.shut_within(left);
-        match (sent, shut) {
-            (Ok(()), Ok(())) => Ok(count),
-            (_, Err(given_up)) => Err(NotDrained { undelivered: given_up.messages }),
-            (Err(_), Ok(())) => Err(NotDrained { undelivered: 1 }),
+        let mut missed = 0;
+        match self.socket.send_timeout(self.end_message(count + 1), patience) {
+            Ok(()) => {}
+            Err(SendError::Full(end) | SendError::TimedOut(end)) => {
+                // One that stands still must not keep it from the others.
+                let before = self.dropped();
+                let _known = self.socket.configure(|options| _ = options.set_xpub_nodrop(false));
+                let _sent = self.socket.try_send(end);
+                missed = self.dropped().saturating_sub(before).max(1);
+            }
+            Err(_) => missed = 1,
         }
+        let left = deadline.map_or(patience, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let lingering = self.socket.shut_within(left.max(if missed > 0 { SLICE } else { Duration::ZERO }));
+        let undelivered = missed + lingering.err().map_or(0, |given_up| given_up.messages);
+        if undelivered == 0 { Ok(count) } else { Err(NotDrained { undelivered }) }
+    }
+}
+
+fn shorten(text: &mut String) {
+    if text.len() > TEXT_MAX {
+        let end = (0..=TEXT_MAX).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or_default());
     }
 }
 
@@ -482,11 +571,11 @@ impl RawPublisher {
     ///
     /// As there.
     pub fn send(&self, body: impl Into<Bytes>) -> Result<Sent, PublishError> {
-        self.core.publish(body.into(), |_| ())
+        self.core.publish(body.into(), self.core.new_header())
     }
 
     /// Publishes a body whose header is changed by `change`: for recorders' players and bridges, which keep what a message
-    /// brought along. Number and source stay the publisher's.
+    /// brought along. Number and source stay the publisher's, and a message is neither END nor a heartbeat.
     ///
     /// # Errors
     ///
@@ -496,11 +585,9 @@ impl RawPublisher {
         body: impl Into<Bytes>,
         change: impl FnOnce(&mut TopicHeader),
     ) -> Result<Sent, PublishError> {
-        self.core.publish(body.into(), |header| {
-            let (seq, source) = (header.seq, header.source.clone());
-            change(header);
-            (header.seq, header.source) = (seq, source);
-        })
+        let mut header = self.core.new_header();
+        change(&mut header);
+        self.core.publish(body.into(), header)
     }
 
     /// Waits until `count` subscribers are attached: a message sent afterwards reaches all of them. What is waited for is the
@@ -533,7 +620,7 @@ impl RawPublisher {
     /// Returns the number of the last message, which is how many were published.
     #[must_use]
     pub fn published(&self) -> u64 {
-        self.core.lock().seq
+        self.core.published.load(Ordering::Relaxed)
     }
 
     /// Returns how many messages some subscriber did not get because its queue was full.
@@ -576,14 +663,23 @@ impl RawPublisher {
     pub fn finish(self) -> Finishing {
         Finishing { publisher: self }
     }
+
+    fn end(&self, patience: Duration) -> Result<u64, NotDrained> {
+        let source = self.core.source;
+        // Who looks from here on finds a publisher that has ended, and not one that goes away.
+        let _told = self.node.core.change(|own| {
+            own.publishers.iter_mut().filter(|own| own.source == source).for_each(|own| own.ended = true);
+        });
+        self.core.end(patience)
+    }
 }
 
 impl Drop for RawPublisher {
     fn drop(&mut self) {
-        let _said = self.core.end(FAREWELL);
+        let _said = self.end(FAREWELL);
         self.node.core.submit(Command::Gone(Who::Publisher(self.core.source)));
         let source = self.core.source;
-        let _left = self.node.core.change(|own| own.publishers.retain(|record| record.source != source));
+        self.node.core.withdraw(|own| own.publishers.retain(|record| record.source != source));
     }
 }
 
@@ -602,6 +698,6 @@ impl Finishing {
     ///
     /// [`NotDrained`] with how much had to be given up.
     pub fn drain(self, timeout: Duration) -> Result<u64, NotDrained> {
-        self.publisher.core.end(timeout)
+        self.publisher.end(timeout)
     }
 }

@@ -50,7 +50,8 @@ pub enum Reach {
     /// Nodes of the same user on this host.
     #[default]
     Host,
-    /// Nodes on other hosts, too, which know this one as a peer ([`NodeBuilder::peer`](crate::NodeBuilder::peer)).
+    /// Nodes on other hosts, too, which know this one as a peer ([`NodeBuilder::peer`](crate::NodeBuilder::peer)) or hear it on
+    /// their network ([`NodeBuilder::lan`](crate::NodeBuilder::lan)).
     Network,
 }
 

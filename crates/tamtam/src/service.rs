@@ -219,7 +219,7 @@ fn answer(
 impl Drop for Service {
     fn drop(&mut self) {
         let id = self.id;
-        let _left = self.node.core.change(|own| own.services.retain(|record| record.source != id));
+        self.node.core.withdraw(|own| own.services.retain(|record| record.source != id));
         self.socket.shut();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()

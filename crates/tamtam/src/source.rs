@@ -1,6 +1,6 @@
 //! What a subscriber knows of its publishers, and what follows of each message: gaps, ends, losses.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use crate::event::{Event, LossReason, PublisherId};
@@ -33,6 +33,10 @@ pub(crate) struct Source {
     pub(crate) gone: Option<Instant>,
     /// That was told.
     pub(crate) mourned: bool,
+    /// The connection to it was given up.
+    pub(crate) left: bool,
+    /// Its record says that it has ended.
+    pub(crate) ended_told: bool,
     /// Its messages are not wanted.
     pub(crate) refused: bool,
 }
@@ -42,6 +46,10 @@ pub(crate) struct Source {
 pub(crate) struct Sources {
     pub(crate) known: HashMap<SourceId, Source>,
     strangers: usize,
+    /// How many have ended and are forgotten.
+    finished: usize,
+    /// One that went away without END, which nobody was told by an error yet.
+    pub(crate) owed: Option<(PublisherId, u64, u64)>,
     pub(crate) duplicates: u64,
     pub(crate) lost: u64,
 }
@@ -61,11 +69,11 @@ pub(crate) struct Finding {
 }
 
 impl Sources {
-    /// Takes a message's header into account. `reason` says why messages may be missing, and is asked only if some are.
+    /// Takes a message's header into account. `reason` says why so many messages may be missing, and is asked only if some are.
     pub(crate) fn take(
         &mut self,
         header: &TopicHeader,
-        reason: impl Fn(&Source) -> LossReason + Copy,
+        reason: impl Fn(&Source, u64) -> LossReason + Copy,
         findings: &mut Vec<Finding>,
     ) -> Verdict {
         // Without a source nothing can be counted: somebody speaks who does not know of headers.
@@ -98,9 +106,10 @@ impl Sources {
         if let Some(from) = expected
             && from <= until
         {
-            let reason = reason(source);
             // A stranger may claim anything.
-            self.lost = self.lost.saturating_add((until - from).saturating_add(1));
+            let count = (until - from).saturating_add(1);
+            let reason = reason(source, count);
+            self.lost = self.lost.saturating_add(count);
             let publisher = PublisherId { node: source.node.clone(), source: id };
             let event = Event::Lost { publisher, from, to: until, reason };
             findings.push(Finding { event, source: id });
@@ -119,7 +128,7 @@ impl Sources {
 
     /// Tells whether all publishers have ended, and at least `expected` have.
     pub(crate) fn are_over(&self, expected: usize) -> bool {
-        let mut ended = 0;
+        let mut ended = self.finished;
         for source in self.known.values().filter(|source| !source.refused) {
             if source.ended {
                 ended += 1;
@@ -135,33 +144,58 @@ impl Sources {
         self.known.values().any(|source| !source.ended && source.gone.is_none() && !source.refused)
     }
 
-    /// Returns one that is gone without END since before `before`, once.
-    pub(crate) fn mourn(
-        &mut self,
-        before: Instant,
-        findings: &mut Vec<Finding>,
-    ) -> Option<(PublisherId, u64, u64)> {
-        let (&id, source) = self.known.iter_mut().find(|(_, source)| {
-            !source.ended && !source.mourned && source.gone.is_some_and(|gone| gone <= before)
-        })?;
-        source.mourned = true;
-        let (received, published) = (source.last.unwrap_or(0), source.published);
-        let publisher = PublisherId { node: source.node.clone(), source: id };
-        if published > received {
-            self.lost = self.lost.saturating_add(published - received);
-            findings.push(Finding {
-                event: Event::Lost {
+    /// Takes those into account that are gone without END since before `before`, each once.
+    pub(crate) fn mourn(&mut self, before: Instant, findings: &mut Vec<Finding>) {
+        for (&id, source) in &mut self.known {
+            if source.ended || source.mourned || source.gone.is_none_or(|gone| gone > before) {
+                continue;
+            }
+            if source.ended_told && source.last.is_none() {
+                // It ended before we came in, and nothing was for us.
+                source.ended = true;
+                continue;
+            }
+            source.mourned = true;
+            let (received, published) = (source.last.unwrap_or(0), source.published);
+            let publisher = PublisherId { node: source.node.clone(), source: id };
+            if published > received {
+                self.lost = self.lost.saturating_add(published - received);
+                let event = Event::Lost {
                     publisher: publisher.clone(),
                     from: received + 1,
                     to: published,
                     reason: LossReason::PublisherGone,
-                },
-                source: id,
-            });
+                };
+                findings.push(Finding { event, source: id });
+            }
+            let event = Event::Gone { publisher: publisher.clone(), received, published };
+            findings.push(Finding { event, source: id });
+            self.owed = Some((publisher, received, published));
         }
-        let event = Event::Gone { publisher: publisher.clone(), received, published };
-        findings.push(Finding { event, source: id });
-        Some((publisher, received, published))
+    }
+
+    /// Forgets publishers that have ended or are mourned, if there are many of them: tools come and go.
+    pub(crate) fn forget_all_but(&mut self, present: &HashSet<SourceId>) {
+        if self.known.len() <= STRANGERS_MAX {
+            return;
+        }
+        self.known.retain(|id, source| {
+            let is_done = (source.ended || source.mourned) && !source.endpoint.is_empty();
+            let is_kept = !is_done || present.contains(id);
+            self.finished += usize::from(!is_kept && source.ended && !source.refused);
+            is_kept
+        });
+    }
+
+    /// A publisher that was gone is there again; returns whether it was.
+    pub(crate) fn returned(&mut self, id: SourceId) -> bool {
+        let Some(source) = self.known.get_mut(&id) else { return false };
+        if source.ended || source.gone.take().is_none() {
+            return false;
+        }
+        (source.mourned, source.left) = (false, false);
+        self.owed.take_if(|(publisher, ..)| publisher.source == id);
+        true
     }
 }
 
@@ -188,7 +222,7 @@ mod tests {
 
     impl Run {
         fn take(&mut self, seq: u64, flags: u32) -> Verdict {
-            self.sources.take(&header(seq, flags), |_| LossReason::Unknown, &mut self.findings)
+            self.sources.take(&header(seq, flags), |_, _| LossReason::Unknown, &mut self.findings)
         }
 
         fn losses(&mut self) -> Vec<(u64, u64)> {
@@ -245,11 +279,15 @@ mod tests {
         let now = Instant::now();
         run.sources.known.get_mut(&A).unwrap().gone = Some(now);
         assert!(!run.sources.any_alive());
-        let (_, received, published) = run.sources.mourn(now, &mut run.findings).unwrap();
-        assert_eq!((received, published), (1, 4));
+        run.sources.mourn(now, &mut run.findings);
         assert_eq!(run.losses(), [(2, 4)]);
-        assert!(run.sources.mourn(now, &mut run.findings).is_none(), "once");
+        let owed = run.sources.owed.take().map(|(_, received, published)| (received, published));
+        assert_eq!(owed, Some((1, 4)));
+        run.sources.mourn(now, &mut run.findings);
+        assert!(run.findings.is_empty() && run.sources.owed.is_none(), "once");
         assert!(!run.sources.are_over(1), "it has not ended");
+        assert!(run.sources.returned(A) && run.sources.any_alive(), "it was away for a moment only");
+        assert!(!run.sources.returned(A));
     }
 
     #[test]
@@ -258,7 +296,7 @@ mod tests {
         for number in 0..5000_u64 {
             let header =
                 TopicHeader { seq: 1, source: number.to_be_bytes().to_vec(), ..TopicHeader::default() };
-            sources.take(&header, |_| LossReason::Unknown, &mut Vec::new());
+            sources.take(&header, |_, _| LossReason::Unknown, &mut Vec::new());
         }
         assert!(sources.known.len() <= STRANGERS_MAX);
     }

@@ -105,7 +105,10 @@ impl<T> Drop for SampleStream<T> {
         self.shared.lock().abandoned = true;
         self.shared.room.notify_all();
         self.subscriber.close();
-        if let Some(thread) = self.thread.take() {
+        // A waker may have dropped us on that very thread.
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
             let _ended = thread.join();
         }
     }

@@ -188,6 +188,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             schema,
             qos,
             expected,
+            named: connect,
             dialect,
             accept_breaking,
             socket,
@@ -201,8 +202,10 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             events: Events::new(),
         });
         node.core.submit(Command::Subscriber(Arc::clone(&core)));
-        if is_typed {
-            node.core.change(|own| own.subscribers.push(record))?;
+        if is_typed && let Err(error) = node.core.change(|own| own.subscribers.push(record)) {
+            node.core.submit(Command::Gone(Who::Subscriber(id)));
+            core.socket.shut();
+            return Err(error);
         }
         Ok(core)
     }
@@ -239,6 +242,8 @@ pub(crate) struct SubscriberCore {
     pub(crate) schema: Option<Schema>,
     pub(crate) qos: Qos,
     expected: usize,
+    /// Where the program has connected it to.
+    named: Vec<String>,
     pub(crate) dialect: Dialect,
     pub(crate) accept_breaking: bool,
     pub(crate) socket: Socket,
@@ -283,16 +288,21 @@ impl SubscriberCore {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells whether the program itself has named this endpoint.
+    pub(crate) fn connects_to(&self, endpoint: &str) -> bool {
+        self.named.iter().any(|named| named == endpoint)
+    }
+
     /// Receives; `None` when all publishers have ended.
     pub(crate) fn receive(&self, node: &Node, deadline: Option<Instant>) -> Result<Option<Raw>, RecvError> {
         loop {
             let message = match self.socket.try_recv() {
                 Err(tamtam_zmq::RecvError::WouldBlock) => {
-                    if self.is_over() {
-                        return Ok(None);
-                    }
                     if let Some(abandoned) = self.look_around(node) {
                         return Err(abandoned);
+                    }
+                    if self.is_over() {
+                        return Ok(None);
                     }
                     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
                     if left.is_some_and(|left| left.is_zero()) {
@@ -325,15 +335,16 @@ impl SubscriberCore {
         let settled = Instant::now().checked_sub(SETTLED)?;
         let mut findings = Vec::new();
         let mut sources = self.sources();
-        let mut abandoned = None;
-        while let Some((publisher, received, published)) = sources.mourn(settled, &mut findings) {
-            let publisher = publisher.to_string();
-            abandoned = Some(RecvError::Abandoned { publisher, received, published });
-        }
-        let alive = sources.any_alive();
+        sources.mourn(settled, &mut findings);
+        // As long as others live they are listened to; that one has not ended is said before all have.
+        let owed = if sources.any_alive() { None } else { sources.owed.take() };
         drop(sources);
         self.tell(node, findings);
-        abandoned.filter(|_| !alive)
+        owed.map(|(publisher, received, published)| RecvError::Abandoned {
+            publisher: publisher.to_string(),
+            received,
+            published,
+        })
     }
 
     fn check_silence(&self) {
@@ -378,7 +389,7 @@ impl SubscriberCore {
         };
         let mut findings = Vec::new();
         let mut sources = self.sources();
-        let verdict = sources.take(&header, |source| self.why(source.lossless), &mut findings);
+        let verdict = sources.take(&header, |source, count| self.why(source.lossless, count), &mut findings);
         drop(sources);
         if !findings.is_empty() {
             self.tell(node, findings);
@@ -390,11 +401,12 @@ impl SubscriberCore {
         self.deliver(header, body)
     }
 
-    /// Why messages of this publisher are missing.
-    fn why(&self, lossless: bool) -> LossReason {
+    /// Why so many messages of this publisher are missing.
+    fn why(&self, lossless: bool, count: u64) -> LossReason {
         let traffic = self.socket.statistics().traffic;
         let dropped = traffic.dropped.full;
-        if self.dropped_seen.swap(dropped, Ordering::Relaxed) < dropped {
+        // Where both ends have dropped, the publisher's share is told.
+        if dropped - self.dropped_seen.swap(dropped, Ordering::Relaxed).min(dropped) >= count {
             LossReason::SubscriberFull
         } else if !lossless {
             LossReason::PublisherFull
@@ -657,7 +669,7 @@ impl Drop for RawSubscriber {
         self.core.close();
         let id = self.core.id;
         self.node.core.submit(Command::Gone(Who::Subscriber(id)));
-        let _left = self.node.core.change(|own| own.subscribers.retain(|record| record.id != id));
+        self.node.core.withdraw(|own| own.subscribers.retain(|record| record.id != id));
     }
 }
 

@@ -23,8 +23,13 @@ fn events(subscriber: &tamtam::RawSubscriber) -> Vec<Event> {
 #[test]
 fn a_publisher_that_is_killed_is_told_and_its_successor_is_found() {
     if let Some((role, place)) = role() {
-        let node = node(&place, &role);
-        let publisher = node.publisher::<Bytes>("/t").create().unwrap();
+        let (role, is_fixed) = role.split_once(' ').map_or((&*role, false), |(role, _)| (role, true));
+        let node = node(&place, role);
+        let mut publisher = node.publisher::<Bytes>("/t");
+        if is_fixed {
+            publisher = publisher.at(&format!("ipc://{}/fixed", place.display()));
+        }
+        let publisher = publisher.create().unwrap();
         publisher.wait_for(1, PATIENCE).unwrap();
         for number in 0..100 {
             publisher.send(&body(number)).unwrap();
@@ -38,10 +43,17 @@ fn a_publisher_that_is_killed_is_told_and_its_successor_is_found() {
         return;
     }
     const SELF: &str = "a_publisher_that_is_killed_is_told_and_its_successor_is_found";
-    let place = Place::new();
+    // At a place of its own, and at one that its successor has, too.
+    for fixed in ["", " fixed"] {
+        let place = Place::new();
+        is_told_and_followed(SELF, fixed, &place);
+    }
+}
+
+fn is_told_and_followed(test: &str, fixed: &str, place: &Place) {
     let reader = place.node("reader");
     let subscriber = reader.subscriber::<Bytes>("/t").create().unwrap();
-    let mut first = Process::spawn(SELF, "first", place.path());
+    let mut first = Process::spawn(test, &format!("first{fixed}"), place.path());
     first.expect("published");
     for number in 0..100 {
         assert_eq!(text(&subscriber.recv_timeout(PATIENCE).unwrap().unwrap()), number.to_string());
@@ -60,7 +72,7 @@ fn a_publisher_that_is_killed_is_told_and_its_successor_is_found() {
     // What it left behind is cleared away.
     reader.wait_for_graph(PATIENCE, |graph| graph.nodes.iter().all(|node| node.name != "first")).unwrap();
 
-    let mut second = Process::spawn(SELF, "second", place.path());
+    let mut second = Process::spawn(test, &format!("second{fixed}"), place.path());
     let got: Vec<_> = subscriber.iter().map(|sample| text(&sample.unwrap())).collect();
     assert_eq!(got, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
     second.wait();
@@ -110,6 +122,91 @@ fn a_subscriber_that_is_stopped_holds_nobody_up_unless_asked_to() {
         assert!(lost > 0, "{rule}");
         stopped.wait();
     }
+}
+
+/// One stands still: that does not keep END from the others.
+#[test]
+fn the_end_reaches_those_who_listen() {
+    if role().is_some() {
+        let (_, place) = role().unwrap();
+        let node = node(&place, "stopped");
+        let _subscriber = node.subscriber::<Bytes>("/t").qos(Qos::default().depth(1)).create().unwrap();
+        println!("there");
+        // Until it is killed.
+        thread::park();
+    }
+    const SELF: &str = "the_end_reaches_those_who_listen";
+    let place = Place::new();
+    let driver = place.node("driver");
+    let qos = Qos::default().depth(1).overflow(Overflow::DropNewest);
+    let publisher = driver.publisher::<Bytes>("/t").qos(qos).create().unwrap();
+    let mut stopped = Process::spawn(SELF, "stopped", place.path());
+    stopped.expect("there");
+    let subscriber = place.node("reader").subscriber::<Bytes>("/t").create().unwrap();
+    publisher.wait_for(2, PATIENCE).unwrap();
+    let reader = thread::spawn(move || {
+        while subscriber.recv_timeout(PATIENCE).unwrap().is_some() {}
+        subscriber.statistics()
+    });
+    let large = Bytes::from(vec![1; 1_000_000]);
+    let mut sent = 0;
+    // It reads nothing: what the system holds for it is full in the end.
+    while publisher.dropped() < 3 || sent < 10 {
+        publisher.send(&large).unwrap();
+        sent += 1;
+    }
+    let missed = publisher.finish().drain(Duration::from_millis(300)).unwrap_err();
+    assert!(missed.undelivered > 0);
+    let counted = reader.join().unwrap();
+    assert_eq!(counted.received + counted.lost, sent);
+}
+
+/// A sensor that falls silent: its last value stays, whatever is told beside.
+#[test]
+fn the_newest_value_waits_for_a_reader_that_is_late() {
+    let place = Place::new();
+    let publisher = place.node("sensor").publisher::<Bytes>("/t").qos(Qos::sensor()).create().unwrap();
+    let subscriber = place.node("late").subscriber::<Bytes>("/t").qos(Qos::sensor()).create().unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    for number in 0..1000 {
+        publisher.send(&body(number)).unwrap();
+    }
+    // Also of END, which comes last.
+    publisher.finish().drain(PATIENCE).unwrap();
+    let mut last = None;
+    while let Some(sample) = subscriber.recv_timeout(PATIENCE).unwrap() {
+        last = Some(text(&sample));
+    }
+    assert_eq!(last.as_deref(), Some("999"));
+    let counted = subscriber.statistics();
+    assert_eq!(counted.received + counted.lost, 1000, "{counted:?}");
+}
+
+/// The publisher waits for a slow one for as long as it may; who comes meanwhile is let in.
+#[test]
+fn a_blocked_publisher_lets_others_in() {
+    let place = Place::new();
+    let driver = place.node("driver");
+    let qos = Qos::default().depth(1).overflow(Overflow::Block(PATIENCE));
+    let publisher = driver.publisher::<Bytes>("/t").qos(qos).create().unwrap();
+    let slow = place.node("slow").subscriber::<Bytes>("/t").qos(Qos::default().depth(1)).create().unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    let large = Bytes::from(vec![1; 1_000_000]);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..20 {
+                publisher.send(&large).unwrap();
+            }
+        });
+        eventually("it is blocked", || publisher.published() > 0);
+        let quick = place.node("quick").subscriber::<Bytes>("/t").create().unwrap();
+        publisher.wait_for(2, PATIENCE).unwrap();
+        let rest = scope.spawn(move || quick.recv_timeout(PATIENCE).unwrap().is_some());
+        for _ in 0..20 {
+            slow.recv_timeout(PATIENCE).unwrap().unwrap();
+        }
+        assert!(rest.join().unwrap());
+    });
 }
 
 /// Garbage on the data port, and on the info port: counted, told, and no more.

@@ -177,7 +177,8 @@ options! {
     xpub_nodrop, set_xpub_nodrop: bool = false;
     /// Sets whether the oldest message received from a peer makes room for a new one when the receive queue is at its mark,
     /// instead of the peer's being read no further: for readers who want what is new and may be slow. What is dropped counts
-    /// as [`full`](crate::Dropped::full). Default false, live.
+    /// as [`full`](crate::Dropped::full). Messages of several frames whose last one is empty say something about others: they make
+    /// none of those go, and of two in a row the later one stays. Default false, live.
     receive_drop_oldest, set_receive_drop_oldest: bool = false;
     /// Sets whether calls that do not wait count every message of the last millisecond as queued, also if it is written
     /// already, where that decides about being refused (XPUB with `xpub_nodrop`, ROUTER with `router_mandatory`): a burst

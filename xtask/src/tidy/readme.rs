@@ -6,8 +6,13 @@ use super::tree::Tree;
 
 const README: &str = "README.md";
 
-/// The example whose code the README shows.
-const EXAMPLE: &str = "crates/zmq/examples/barrier.rs";
+/// The examples whose code the README shows.
+const EXAMPLES: [&str; 4] = [
+    "crates/zmq/examples/barrier.rs",
+    "examples/topics/build.rs",
+    "examples/topics/examples/publisher.rs",
+    "examples/topics/examples/subscriber.rs",
+];
 
 /// What somebody with a fresh machine is told to type.
 const COMMANDS: [&str; 2] = ["$ cargo run --release --bin tamtam -- demo", "$ cargo test --workspace"];
@@ -19,11 +24,12 @@ const LIBRARIES: [&str; 2] = ["crates/zmtp/Cargo.toml", "crates/zmq/Cargo.toml"]
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let Some(readme) = tree.text(README) else { return vec![Finding::new(README, 1, "is missing")] };
     let mut findings = Vec::new();
-    let example = tree.text(EXAMPLE).map(code_below_docs);
-    let shown = block(readme, "rust");
-    if example.is_none() || shown.as_ref().map(|(_, code)| code.as_str()) != example {
-        let line = shown.map_or(1, |(line, _)| line);
-        findings.push(Finding::new(README, line, format!("the Rust example is not the code of {EXAMPLE}")));
+    let shown = blocks(readme, "rust");
+    for path in EXAMPLES {
+        let example = tree.text(path).map(code_below_docs);
+        if !shown.iter().any(|code| Some(code.as_str()) == example) {
+            findings.push(Finding::new(README, 1, format!("no Rust example is the code of {path}")));
+        }
     }
     for command in COMMANDS {
         if !readme.lines().any(|line| line == command) {
@@ -54,12 +60,16 @@ fn code_below_docs(source: &str) -> &str {
     rest
 }
 
-/// Returns the first fenced block in this language, with the number of its first line.
-fn block(markdown: &str, language: &str) -> Option<(usize, String)> {
+/// Returns the fenced blocks in this language.
+fn blocks(markdown: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}");
-    let (_, first) = markdown.lines().zip(1..).find(|(line, _)| *line == fence)?;
-    let code = markdown.lines().skip(first).take_while(|line| *line != "```");
-    Some((first + 1, code.map(|line| format!("{line}\n")).collect()))
+    let mut lines = markdown.lines();
+    let mut blocks = Vec::new();
+    while lines.any(|line| line == fence) {
+        let code = lines.by_ref().take_while(|line| *line != "```");
+        blocks.push(code.map(|line| format!("{line}\n")).collect());
+    }
+    blocks
 }
 
 #[cfg(test)]
@@ -71,8 +81,9 @@ mod tests {
 
     fn found(readme: &str) -> Vec<String> {
         let example = "//! What it shows.\n\nfn main() {}\n";
-        let tree = Tree::of(&[(README, readme), (EXAMPLE, example), ("crates/zmq/Cargo.toml", MANIFEST)]);
-        check(&tree).iter().map(ToString::to_string).collect()
+        let mut files = vec![(README, readme), ("crates/zmq/Cargo.toml", MANIFEST)];
+        files.extend(EXAMPLES.map(|path| (path, example)));
+        check(&Tree::of(&files)).iter().map(ToString::to_string).collect()
     }
 
     fn readme(code: &str, rest: &str) -> String {
@@ -89,13 +100,13 @@ mod tests {
     fn every_untruth_is_found() {
         assert_eq!(
             found(&readme("fn main() { }\n", "`bytes`")),
-            ["README.md:9: the Rust example is not the code of crates/zmq/examples/barrier.rs"]
+            EXAMPLES.map(|path| format!("README.md:1: no Rust example is the code of {path}"))
         );
         assert_eq!(
             found(&readme("fn main() {}\n", "nothing")),
             ["README.md:1: says nothing of bytes, which crates/zmq/Cargo.toml pulls in"]
         );
-        assert_eq!(found("").len(), 4);
+        assert_eq!(found("").len(), 7);
         assert_eq!(check(&Tree::of(&[])), [Finding::new(README, 1, "is missing")]);
     }
 }

@@ -177,13 +177,20 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
-    fn drop(&mut self) {
+impl Crew {
+    /// Ends the processes among the subscribers.
+    pub(crate) fn disband(&mut self) {
         for child in self.members.iter_mut().filter_map(|member| member.child.as_mut()) {
             // It may have ended by itself: that is what we want.
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.disband();
     }
 }
 

@@ -89,6 +89,7 @@ fn publish(run: &Run, args: &DemoArgs, outlet: Outlet, crew: &mut Crew) -> Outco
         if number % STRIDE == 0 {
             bar.set_position(number.into());
             crew.catch_up();
+            run.stop.check().map_err(|reason| explain(Trouble::Stopped(reason), crew, number))?;
         }
     }
     outlet.end(run).map_err(|trouble| explain(trouble, crew, args.messages))?;
@@ -97,9 +98,10 @@ fn publish(run: &Run, args: &DemoArgs, outlet: Outlet, crew: &mut Crew) -> Outco
     Ok(Sent { transport: args.transport.name(), messages: args.messages.into(), bytes, seconds })
 }
 
-/// Says what became of message `number`.
+/// Says what became of message `number`, and ends the subscribers: a publisher says farewell, and they are not to keep it
+/// waiting.
 fn explain(trouble: Trouble, crew: &mut Crew, number: u32) -> Failure {
-    match trouble {
+    let failure = match trouble {
         Trouble::Stopped(reason) => reason,
         Trouble::Failed(why) => {
             crew.catch_up();
@@ -108,7 +110,9 @@ fn explain(trouble: Trouble, crew: &mut Crew, number: u32) -> Failure {
             });
             Failure::timed_out(format!("message {number}: {why}{slowest}"))
         }
-    }
+    };
+    crew.disband();
+    failure
 }
 
 fn collect(run: &Run, crew: &mut Crew, patience: Duration) -> Outcome {

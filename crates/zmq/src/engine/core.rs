@@ -465,8 +465,10 @@ impl<'a> Locked<'a> {
         }
         let wakers = std::mem::take(&mut self.wakers);
         self.after.wakers.extend(wakers);
-        // Once is enough: whoever was woken looks at everything, and says so before it sleeps again.
-        if !self.core.is_the_backgrounds {
+        // Once is enough: whoever was woken looks at everything, and says so before it sleeps again. Pollers that were left
+        // asleep have still to learn what inproc peers publish.
+        let some_sleep_on = self.polling > 0 && !is_polled && !self.notified;
+        if !self.core.is_the_backgrounds && !some_sleep_on {
             self.core.attention.set_sleeping(false);
         }
     }

@@ -6,7 +6,7 @@ use tamtam_zmtp::{Assigned, Event, Frame, Message, PeerId, PeerInfo, SocketType,
 use super::background::{Command, Timer};
 use super::core::Locked;
 use super::pattern::Pattern;
-use super::peer::{Item, Link, Phase};
+use super::peer::{Item, Link, Peer, Phase};
 use crate::error::RecvError;
 
 /// Notices of subscriptions that an XPUB keeps for its application; beyond, they are dropped and counted.
@@ -16,6 +16,26 @@ const LOOK_EVERY: u32 = 64;
 /// How many messages are taken until networked peers are looked at of which nothing was there; the first time after one
 /// full turn of those that had something.
 const LOOK_AROUND_EVERY: u32 = 32;
+
+/// `receive_drop_oldest`: the queue is at its mark, and `next` wants in.
+///
+/// What says something about others stays, but for what a later one says again: the one at the front, which tells where the
+/// reader comes in, and one between any two messages. So there is at most one of them more than there are messages.
+fn make_room(peer: &mut Peer, next: &Message) {
+    let is_control = |message: &Message| message.is_multipart() && message.last().is_empty();
+    if is_control(next) {
+        if peer.inbox.len() > 1 && peer.inbox.back().is_some_and(is_control) {
+            peer.inbox.pop_back();
+        }
+    } else if let Some(oldest) = peer.inbox.iter().position(|message| !is_control(message)) {
+        peer.inbox.remove(oldest);
+        peer.traffic.dropped.full += 1;
+        // Those that stood before and behind it now stand together.
+        if oldest > 1 {
+            peer.inbox.drain(1..oldest);
+        }
+    }
+}
 
 impl Locked<'_> {
     /// Takes the next message for the application into `slot`, and counts it.
@@ -530,8 +550,7 @@ impl Locked<'_> {
             }
             if let Some(peer) = self.peer_mut(id) {
                 if peer.inbox.len() >= hwm {
-                    peer.inbox.pop_front();
-                    peer.traffic.dropped.full += 1;
+                    make_room(peer, &message);
                 }
                 peer.inbox.push_back(std::mem::take(&mut message));
             }
