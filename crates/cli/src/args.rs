@@ -54,6 +54,9 @@ pub(crate) struct Global {
     /// Ask this node on another host, too (tcp://host:7400); may be given several times
     #[arg(long, global = true, value_name = "ENDPOINT")]
     pub(crate) peer: Vec<String>,
+    /// Find nodes on the local network, too: those that are open to it
+    #[arg(long, global = true)]
+    pub(crate) lan: bool,
 }
 
 /// The commands.

@@ -44,6 +44,9 @@ impl Run {
         for peer in &self.global.peer {
             builder = builder.peer(peer);
         }
+        if self.global.lan {
+            builder = builder.lan();
+        }
         builder.open().map_err(|error| Failure::failed(error.to_string()))
     }
 

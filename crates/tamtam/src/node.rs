@@ -64,6 +64,8 @@ pub(crate) struct NodeCore {
     pub(crate) name: String,
     pub(crate) domain: String,
     pub(crate) id: NodeId,
+    /// The process that it belongs to.
+    process: u32,
     pub(crate) naming: Naming,
     pub(crate) context: Context,
     pub(crate) registry: Registry,
@@ -87,6 +89,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl NodeCore {
+    /// Tells whether this is a fork's child: threads, locks and entries are its parent's.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     pub(crate) fn submit(&self, command: Command) {
         lock(&self.inbox).push(command);
         // An eventfd refuses only when 2^64 rings wait.
@@ -211,6 +218,10 @@ struct Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
+        if self.core.is_forked() {
+            std::mem::forget(self.thread.take());
+            return;
+        }
         // Leave the registry first, so that nobody finds what is going.
         lock(&self.core.own).entry = None;
         self.core.submit(Command::Stop);
@@ -362,6 +373,7 @@ impl NodeBuilder {
             name: self.name,
             domain: self.domain,
             id,
+            process: std::process::id(),
             naming,
             context,
             registry,
@@ -508,6 +520,20 @@ impl Node {
         handle: impl FnMut(Q) -> Result<A, String> + Send + 'static,
     ) -> Result<Service, Error> {
         Service::begin(self, name, Reach::Host, handle)
+    }
+
+    /// As [`service`](Self::service), and says who can reach it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn service_with_reach<Q: TopicMessage, A: TopicMessage>(
+        &self,
+        name: &str,
+        reach: Reach,
+        handle: impl FnMut(Q) -> Result<A, String> + Send + 'static,
+    ) -> Result<Service, Error> {
+        Service::begin(self, name, reach, handle)
     }
 
     /// Prepares to call a service. It need not be there yet.

@@ -676,6 +676,9 @@ impl RawPublisher {
 
 impl Drop for RawPublisher {
     fn drop(&mut self) {
+        if self.node.core.is_forked() {
+            return;
+        }
         let _said = self.end(FAREWELL);
         self.node.core.submit(Command::Gone(Who::Publisher(self.core.source)));
         let source = self.core.source;

@@ -218,6 +218,10 @@ fn answer(
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if self.node.core.is_forked() {
+            std::mem::forget(self.thread.take());
+            return;
+        }
         let id = self.id;
         self.node.core.withdraw(|own| own.services.retain(|record| record.source != id));
         self.socket.shut();

@@ -666,6 +666,9 @@ impl RawSubscriber {
 
 impl Drop for RawSubscriber {
     fn drop(&mut self) {
+        if self.node.core.is_forked() {
+            return;
+        }
         self.core.close();
         let id = self.core.id;
         self.node.core.submit(Command::Gone(Who::Subscriber(id)));

@@ -189,6 +189,7 @@ mod tests {
             timeout: None,
             domain: None,
             peer: Vec::new(),
+            lan: false,
         };
         let run = Run::start(global).unwrap();
         let outlet = outlet(&run, Transport::Tcp);
@@ -214,6 +215,7 @@ mod tests {
             timeout: None,
             domain: None,
             peer: Vec::new(),
+            lan: false,
         };
         let run = Run::start(global).unwrap();
         let outlet = outlet(&run, Transport::Inproc);

@@ -58,11 +58,12 @@ pub(crate) fn full_name(typed: &str) -> Outcome<String> {
 }
 
 impl Survey {
-    /// Reads this host's registry and, with `--peer`, waits for what the peers say.
+    /// Reads this host's registry and, with `--peer`, waits for what the peers say; with `--lan`, for as long as peers may take,
+    /// since nobody knows how many there are.
     pub(crate) fn read(run: &Run, command: &str) -> Outcome<Self> {
         let domain = run.domain();
         let peers = run.global.peer.clone();
-        if peers.is_empty() {
+        if peers.is_empty() && !run.global.lan {
             let tried = format!("cannot read which nodes are in domain {domain:?}");
             let graph = Graph::read(&domain, None).map_err(|error| refused(&tried, &error))?;
             return Ok(Self { graph, domain, peers, answered: 0 });
@@ -70,7 +71,7 @@ impl Survey {
         let node = run.node(command)?;
         let timeout = run.timeout().unwrap_or(PEERS_ANSWER);
         let remote = |graph: &Graph| graph.nodes.iter().filter(|node| !node.is_local).count();
-        let graph = wait_for(run, &node, timeout, |graph| remote(graph) >= peers.len())?;
+        let graph = wait_for(run, &node, timeout, |graph| !run.global.lan && remote(graph) >= peers.len())?;
         let answered = remote(&graph).min(peers.len());
         if answered < peers.len() {
             // Even with --quiet: what follows is not all that was asked for.

@@ -55,7 +55,11 @@ impl TypePair {
 
 /// How long to wait for what is not there: as long as the user says, else as nodes on other hosts take.
 pub(crate) fn grace(run: &Run) -> Duration {
-    run.timeout().unwrap_or(if run.global.peer.is_empty() { Duration::ZERO } else { PEERS })
+    run.timeout().unwrap_or(if run.global.peer.is_empty() && !run.global.lan {
+        Duration::ZERO
+    } else {
+        PEERS
+    })
 }
 
 /// Waits until `found` finds something in the graph; `None` when the time is over (`None`: for ever).

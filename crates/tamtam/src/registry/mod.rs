@@ -308,6 +308,10 @@ impl Entry {
     /// node has taken the id after the files were removed; or what the system says, such as that the disk is full.
     /// The last record stays.
     pub(crate) fn publish(&self, record: &[u8]) -> Result<(), RegistryError> {
+        if std::process::id() != self.process {
+            // A fork's child: the entry is its parent's.
+            return Ok(());
+        }
         let directory = &*self.directory;
         let name = format!("{}.{RECORD}", self.id);
         if record.len() > RECORD_MAX {
