@@ -29,7 +29,7 @@ const WATCH: usize = 1;
 const INFO: usize = 2;
 const FIRST_FREE: usize = 3;
 
-/// How often publishers' heartbeats, remote nodes and publishers that went away are looked at.
+/// How often publishers' heartbeats and peers are looked at, while there is something to look at.
 const TICK: Duration = Duration::from_millis(500);
 /// How long a publisher that is at work is left alone.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -207,8 +207,9 @@ impl Discovery {
         loop {
             // Here, so that what any of the rest has brought up is seen to before the next sleep.
             self.tend();
-            let is_busy =
-                !self.publishers.is_empty() || !self.remotes.is_empty() || !self.subscribers.is_empty();
+            let is_busy = self.is_unread
+                || !self.remotes.is_empty()
+                || self.publishers.values().any(|tended| !tended.publisher.is_quiet());
             let timeout = if self.put_off.is_empty() {
                 is_busy.then(|| TICK.saturating_sub(self.ticked.elapsed()))
             } else {
@@ -703,21 +704,10 @@ impl Discovery {
     fn tick(&mut self) {
         self.ticked = Instant::now();
         for tended in self.publishers.values() {
-            tended.publisher.beat();
+            let _told = tended.publisher.beat();
         }
         if self.is_unread {
             self.look();
-        }
-        for subscriber in self.subscribers.values() {
-            let sources = subscriber.sources();
-            let done: Vec<SourceId> = sources
-                .known
-                .iter()
-                .filter(|(_, source)| source.mourned && !source.left && !source.endpoint.is_empty())
-                .map(|(id, _)| *id)
-                .collect();
-            drop(sources);
-            done.iter().for_each(|source| leave(subscriber, source));
         }
         let mut lost = false;
         for remote in self.remotes.values_mut() {

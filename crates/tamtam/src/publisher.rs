@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -20,7 +21,8 @@ use crate::qos::{Overflow, Qos, Reach};
 use crate::record::{PublisherRecord, QosRecord, Report, ReportKind};
 use crate::schema::Schema;
 
-/// How long a publisher is silent before it repeats the number of its last message.
+/// How long a publisher is silent before it repeats the number of its last message, and how long it waits where there was no
+/// room for that.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a publisher that is dropped waits for END to be delivered.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -181,6 +183,8 @@ impl<'a, T> PublisherBuilder<'a, T> {
             socket,
             endpoints,
             is_awaited: AtomicBool::new(false),
+            is_quiet: AtomicBool::new(true),
+            bell: Arc::clone(&node.core.bell),
             published: AtomicU64::new(0),
             state: Mutex::new(State {
                 seq: 0,
@@ -232,6 +236,10 @@ pub(crate) struct PublisherCore {
     endpoints: Vec<String>,
     /// Subscriptions wait for whoever holds the state.
     is_awaited: AtomicBool,
+    /// All that there is to tell about its messages was told.
+    is_quiet: AtomicBool,
+    /// Rings for the node's thread.
+    bell: Arc<OwnedFd>,
     /// How many messages there were, for those who must not wait for the state.
     published: AtomicU64,
     state: Mutex<State>,
@@ -292,6 +300,9 @@ impl PublisherCore {
         let dropped = if lossless { 0 } else { self.dropped().saturating_sub(before) };
         state.seq += 1;
         self.published.store(state.seq, Ordering::Relaxed);
+        if self.is_quiet.load(Ordering::Acquire) {
+            self.stir();
+        }
         if let Some(kept) = kept {
             if state.latched.len() >= self.qos.latch as usize {
                 state.latched.pop_front();
@@ -317,6 +328,12 @@ impl PublisherCore {
             };
             self.admit_awaited(state);
         }
+    }
+
+    /// There is something to tell in a while: the node's thread is not to sleep through it.
+    fn stir(&self) {
+        self.is_quiet.store(false, Ordering::Release);
+        let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
     }
 
     fn new_header(&self) -> TopicHeader {
@@ -409,40 +426,64 @@ impl PublisherCore {
         state.informed.remove(&peer);
         if let Some(node) = node {
             state.informed.insert(peer, node);
-            self.inform(state, peer);
+            // Without room for it: the next beat tells.
+            let told = self.inform(state, peer);
+            if told == Some(false) {
+                self.stir();
+            }
         }
         if self.socket.subscribe_last(topic).is_ok() {
             self.events.push(PublisherEvent::Attached { subscribers: self.socket.subscriber_count() });
         }
     }
 
-    /// Tells a subscriber how many messages there were; `false` if it is gone.
-    fn inform(&self, state: &State, peer: PeerId) -> bool {
+    /// Tells a subscriber how many messages there were; `None` if it is gone, `false` if its queue has no room for that now.
+    fn inform(&self, state: &State, peer: PeerId) -> Option<bool> {
         let header =
             TopicHeader { seq: state.seq, stamp_ns: now_ns(), flags: FLAG_HEARTBEAT, ..self.header.clone() };
-        let sent = self.socket.send_to_subscriber(peer, self.message(&header, Bytes::new()));
-        !matches!(sent, Err(SendError::Unroutable(_) | SendError::Closed(_)))
+        match self.socket.send_to_subscriber(peer, self.message(&header, Bytes::new())) {
+            Ok(()) => Some(true),
+            Err(SendError::Full(_)) => Some(false),
+            Err(_) => None,
+        }
     }
 
-    /// Repeats the number of the last message if there was silence for a while.
-    pub(crate) fn beat(&self) {
-        let Ok(mut state) = self.state.try_lock() else { return };
+    /// After a while of silence, repeats the number of the last message to everybody, and again to those whose queue was full.
+    /// Returns whether there is nothing more to tell until the next message.
+    pub(crate) fn beat(&self) -> bool {
+        let Ok(mut state) = self.state.try_lock() else { return false };
+        if state.ended || self.dialect != Dialect::Typed {
+            self.is_quiet.store(true, Ordering::Release);
+            return true;
+        }
         let (count, since) = state.beat;
         if count != state.seq {
             state.beat = (state.seq, Instant::now());
-            return;
+            return false;
         }
-        if state.ended || self.dialect != Dialect::Typed || since.elapsed() < HEARTBEAT {
-            return;
+        if since.elapsed() < HEARTBEAT {
+            return false;
         }
         state.beat.1 = Instant::now();
+        let mut all_know = true;
         let informed = std::mem::take(&mut state.informed);
         // Who left may have been followed by another one under its number.
         let still = |(peer, node): &(PeerId, String)| {
-            self.node_of(*peer).as_ref() == Some(node) && self.inform(&state, *peer)
+            let told =
+                if self.node_of(*peer).as_ref() == Some(node) { self.inform(&state, *peer) } else { None };
+            all_know &= told != Some(false);
+            told.is_some()
         };
         let informed = informed.into_iter().filter(still).collect();
         state.informed = informed;
+        // Under the lock: the next message finds it so.
+        self.is_quiet.store(all_know, Ordering::Release);
+        all_know
+    }
+
+    /// Whether all that there is to tell about its messages was told.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Ordering::Acquire)
     }
 
     /// A subscriber has something to say.

@@ -167,3 +167,101 @@ pub(crate) enum ReportKind {
     SchemaDiffers = 2,
     Degraded = 3,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use prost_reflect::{DescriptorPool, DynamicMessage};
+
+    use super::*;
+    use crate::header::TopicHeader;
+    use crate::service::{CallHeader, CallStatus};
+
+    /// What is written is what `docs/tamtam.proto` says, field by field.
+    fn check(pool: &DescriptorPool, name: &str, message: &impl prost::Message) {
+        let descriptor = pool.get_message_by_name(&format!("tamtam.{name}")).unwrap();
+        let bytes = message.encode_to_vec();
+        let read = DynamicMessage::decode(descriptor.clone(), &*bytes).unwrap();
+        assert_eq!(read.unknown_fields().count(), 0, "{name}: {read}");
+        for field in descriptor.fields() {
+            assert!(read.has_field(&field), "{name} does not write {}", field.name());
+        }
+        assert_eq!(read.encode_to_vec().len(), bytes.len(), "{name}");
+    }
+
+    #[test]
+    fn the_records_are_those_of_the_document() {
+        let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let set = protox::compile([documents.join("tamtam.proto")], [&documents]).unwrap();
+        let pool = DescriptorPool::from_file_descriptor_set(set).unwrap();
+        let (text, octets, texts) = ("x".to_owned(), vec![1], vec!["y".to_owned()]);
+        let qos = QosRecord { depth: 1, overflow: 2, latch: 3 };
+        let publisher = PublisherRecord {
+            topic: text.clone(),
+            type_name: text.clone(),
+            schema: octets.clone(),
+            source: octets.clone(),
+            endpoints: texts.clone(),
+            qos: Some(qos.clone()),
+            ended: true,
+        };
+        let subscriber = SubscriberRecord {
+            topic: text.clone(),
+            type_name: text.clone(),
+            schema: octets.clone(),
+            qos: Some(qos.clone()),
+            id: octets.clone(),
+        };
+        let service = ServiceRecord {
+            name: text.clone(),
+            request_type: text.clone(),
+            request_schema: octets.clone(),
+            reply_type: text.clone(),
+            reply_schema: octets.clone(),
+            endpoints: texts.clone(),
+            source: octets.clone(),
+        };
+        let node = NodeRecord {
+            version: 1,
+            id: octets.clone(),
+            name: text.clone(),
+            host: text.clone(),
+            pid: 1,
+            program: text.clone(),
+            generation: 1,
+            info: texts,
+            publishers: vec![publisher.clone()],
+            subscribers: vec![subscriber.clone()],
+            services: vec![service.clone()],
+            release: text.clone(),
+        };
+        let report = Report {
+            source: octets.clone(),
+            node: text.clone(),
+            kind: ReportKind::Degraded.into(),
+            text: text.clone(),
+            from: 1,
+            to: 2,
+        };
+        let header = TopicHeader {
+            seq: 1,
+            stamp_ns: 2,
+            source: octets.clone(),
+            schema: 3,
+            flags: 4,
+            encoding: text.clone(),
+            attachments: BTreeMap::from([(text.clone(), octets)]),
+        };
+        let call = CallHeader { seq: 1, status: CallStatus::Failed.into(), text };
+        check(&pool, "QosRecord", &qos);
+        check(&pool, "PublisherRecord", &publisher);
+        check(&pool, "SubscriberRecord", &subscriber);
+        check(&pool, "ServiceRecord", &service);
+        check(&pool, "NodeRecord", &node);
+        check(&pool, "Report", &report);
+        check(&pool, "TopicHeader", &header);
+        check(&pool, "CallHeader", &call);
+    }
+}

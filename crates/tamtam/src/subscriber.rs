@@ -459,7 +459,9 @@ impl SubscriberCore {
                 Event::Lost { from, to, reason, .. } if *reason != LossReason::PublisherGone => {
                     self.report(node, source, ReportKind::Lost, reason.to_string(), (*from, *to));
                 }
-                Event::Ended { .. } => node.core.submit(Command::Leave { subscriber: self.id, source }),
+                Event::Ended { .. } | Event::Gone { .. } => {
+                    node.core.submit(Command::Leave { subscriber: self.id, source });
+                }
                 _ => {}
             }
             self.events.push(event);
