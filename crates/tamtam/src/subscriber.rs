@@ -224,7 +224,7 @@ impl<T: TopicMessage> SubscriberBuilder<'_, T> {
     }
 
     /// Calls `handle` with each message, on a thread of its own, until the topic has ended or the subscription is dropped.
-    /// What goes wrong is in [`Subscription::event`].
+    /// What goes wrong is in [`RawSubscriber::event`], which a [`Subscription`] has.
     ///
     /// # Errors
     ///
