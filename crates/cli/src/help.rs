@@ -18,6 +18,9 @@ pub(crate) fn after(examples: &str) -> String {
 
 pub(crate) const MAIN: &str = "\
   tamtam demo                                                        # one publisher, three subscribers, 100000 messages
+  tamtam list -v                                                     # topics, types, who publishes and subscribes
+  tamtam echo /imu -n 10                                             # decoded by the publisher's own schema
+  tamtam doctor                                                      # what may be wrong here
   tamtam zmq rep --bind tcp://127.0.0.1:5555                         # an echo server
   tamtam zmq req tcp://127.0.0.1:5555 --message hello
   tamtam zmq sub tcp://localhost:5561 --decode message.proto:Info --end END";
