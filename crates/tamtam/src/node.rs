@@ -509,7 +509,8 @@ impl Node {
         Ok(DynamicPublisher::new(RawPublisher::new(core, self.clone()), schema))
     }
 
-    /// Offers a service: `handle` gets each request, on a thread of its own, and returns the reply or what is wrong.
+    /// Offers a service: `handle` gets each request, on a thread of its own, and returns the reply or what is wrong. If it
+    /// panics, the caller is told so and the next request is handled.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -83,7 +84,10 @@ impl Service {
         let types = Types { request: Q::schema()?, reply: A::schema()? };
         Self::begin_raw(node, name, reach, types, move |body| {
             let request = Q::from_body(body).map_err(|error| (CallStatus::Malformed, error.to_string()))?;
-            handle(request).map(|reply| reply.to_body()).map_err(|why| (CallStatus::Failed, why))
+            // One request that it cannot stand must not end the service for everybody.
+            let reply = catch_unwind(AssertUnwindSafe(|| handle(request)));
+            let reply = reply.unwrap_or_else(|_| Err("the service has panicked at this request".to_owned()));
+            reply.map(|reply| reply.to_body()).map_err(|why| (CallStatus::Failed, why))
         })
     }
 

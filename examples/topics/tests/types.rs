@@ -228,12 +228,15 @@ fn services_answer_err_and_are_missed() {
     );
 
     let service = place.node("server").service("/add", |request: AddRequest| {
+        assert!(request.a != 13, "a fault in the service");
         let sum = request.a.checked_add(request.b).ok_or("too large")?;
         Ok(AddReply { sum })
     });
     let service = service.unwrap();
     assert_eq!(ask(2, 3).unwrap().sum, 5, "a server that comes later is found");
     assert_eq!(ask(i64::MAX, 1), Err(CallError::Remote("too large".into())));
+    let panicked = ask(13, 0).unwrap_err().to_string();
+    assert!(panicked.contains("panicked"), "{panicked}");
     thread::scope(|scope| {
         for thread in 0..4 {
             scope.spawn(move || {
