@@ -704,7 +704,7 @@ impl Discovery {
     fn tick(&mut self) {
         self.ticked = Instant::now();
         for tended in self.publishers.values() {
-            let _told = tended.publisher.beat();
+            tended.publisher.beat();
         }
         if self.is_unread {
             self.look();

@@ -449,20 +449,19 @@ impl PublisherCore {
     }
 
     /// After a while of silence, repeats the number of the last message to everybody, and again to those whose queue was full.
-    /// Returns whether there is nothing more to tell until the next message.
-    pub(crate) fn beat(&self) -> bool {
-        let Ok(mut state) = self.state.try_lock() else { return false };
+    pub(crate) fn beat(&self) {
+        let Ok(mut state) = self.state.try_lock() else { return };
         if state.ended || self.dialect != Dialect::Typed {
             self.is_quiet.store(true, Ordering::Release);
-            return true;
+            return;
         }
         let (count, since) = state.beat;
         if count != state.seq {
             state.beat = (state.seq, Instant::now());
-            return false;
+            return;
         }
         if since.elapsed() < HEARTBEAT {
-            return false;
+            return;
         }
         state.beat.1 = Instant::now();
         let mut all_know = true;
@@ -478,7 +477,6 @@ impl PublisherCore {
         state.informed = informed;
         // Under the lock: the next message finds it so.
         self.is_quiet.store(all_know, Ordering::Release);
-        all_know
     }
 
     /// Whether all that there is to tell about its messages was told.
