@@ -41,8 +41,6 @@ pub enum LossReason {
     PublisherFull,
     /// The connection was lost in between.
     Connection,
-    /// The publisher is gone without having ended.
-    PublisherGone,
     /// Nobody knows.
     Unknown,
 }
@@ -53,7 +51,6 @@ impl fmt::Display for LossReason {
             Self::SubscriberFull => "this subscriber was too slow",
             Self::PublisherFull => "the publisher's queue for this subscriber was full",
             Self::Connection => "the connection was lost",
-            Self::PublisherGone => "the publisher is gone",
             Self::Unknown => "reason unknown",
         })
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use crate::event::{Event, LossReason, PublisherId};
-use crate::header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, SOURCE_LEN, TopicHeader};
+use crate::header::{FLAG_END, FLAG_HEARTBEAT, SOURCE_LEN, TopicHeader};
 use crate::schema::Schema;
 
 /// The number of a publisher.
@@ -24,10 +24,11 @@ pub(crate) struct Source {
     pub(crate) info: Vec<String>,
     pub(crate) schema: Option<Schema>,
     pub(crate) lossless: bool,
-    /// The number of the last message that arrived; `None` before anything was heard.
+    /// The highest number that it is known to have published: what is missing up to there was told. `None` before anything was
+    /// heard.
     pub(crate) last: Option<u64>,
-    /// The highest number that it is known to have published.
-    pub(crate) published: u64,
+    /// The number of the last message that arrived, 0 if none did.
+    pub(crate) arrived: u64,
     pub(crate) ended: bool,
     /// It has left the registry without having ended.
     pub(crate) gone: Option<Instant>,
@@ -73,28 +74,21 @@ impl Sources {
     pub(crate) fn take(
         &mut self,
         header: &TopicHeader,
-        reason: impl Fn(&Source, u64) -> LossReason + Copy,
+        reason: impl FnOnce(&Source, u64) -> LossReason,
         findings: &mut Vec<Finding>,
     ) -> Verdict {
         // Without a source nothing can be counted: somebody speaks who does not know of headers.
         let Some(id) = header.source_id() else { return Verdict::Deliver };
-        let Some(source) = self.known.get_mut(&id) else {
-            if self.strangers >= STRANGERS_MAX {
-                self.known.retain(|_, source| !source.endpoint.is_empty());
-                self.strangers = 0;
-            }
-            self.strangers += 1;
-            self.known.insert(id, Source::default());
-            // It is known now.
-            return self.take(header, reason, findings);
-        };
+        if !self.known.contains_key(&id) {
+            self.add_stranger(id);
+        }
+        let Some(source) = self.known.get_mut(&id) else { return Verdict::Deliver };
         if source.refused {
             return Verdict::Ignore;
         }
         let (is_end, is_beat) = (header.has(FLAG_END), header.has(FLAG_HEARTBEAT));
         // END counts one more than there were messages.
         let published = if is_end { header.seq.saturating_sub(1) } else { header.seq };
-        source.published = source.published.max(published);
         let expected = source.last.map(|last| last.saturating_add(1));
         let is_message = !is_end && !is_beat;
         if is_message && expected.is_some_and(|expected| header.seq < expected) {
@@ -115,6 +109,9 @@ impl Sources {
             findings.push(Finding { event, source: id });
         }
         source.last = Some(source.last.unwrap_or(0).max(published));
+        if is_message {
+            source.arrived = header.seq;
+        }
         if is_end {
             if !std::mem::replace(&mut source.ended, true) {
                 let publisher = PublisherId { node: source.node.clone(), source: id };
@@ -124,6 +121,15 @@ impl Sources {
             return Verdict::Ignore;
         }
         if is_beat { Verdict::Ignore } else { Verdict::Deliver }
+    }
+
+    fn add_stranger(&mut self, id: SourceId) {
+        if self.strangers >= STRANGERS_MAX {
+            self.known.retain(|_, source| !source.endpoint.is_empty());
+            self.strangers = 0;
+        }
+        self.strangers += 1;
+        self.known.insert(id, Source::default());
     }
 
     /// Tells whether all publishers have ended, and at least `expected` have.
@@ -156,18 +162,9 @@ impl Sources {
                 continue;
             }
             source.mourned = true;
-            let (received, published) = (source.last.unwrap_or(0), source.published);
+            // What is missing up to the last number that was heard was told then.
+            let (received, published) = (source.arrived, source.last.unwrap_or(0));
             let publisher = PublisherId { node: source.node.clone(), source: id };
-            if published > received {
-                self.lost = self.lost.saturating_add(published - received);
-                let event = Event::Lost {
-                    publisher: publisher.clone(),
-                    from: received + 1,
-                    to: published,
-                    reason: LossReason::PublisherGone,
-                };
-                findings.push(Finding { event, source: id });
-            }
             let event = Event::Gone { publisher: publisher.clone(), received, published };
             findings.push(Finding { event, source: id });
             self.owed = Some((publisher, received, published));
@@ -199,14 +196,10 @@ impl Sources {
     }
 }
 
-/// Tells whether a header belongs to a message that was published before the subscriber came.
-pub(crate) fn is_latched(header: &TopicHeader) -> bool {
-    header.has(FLAG_LATCHED)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::header::FLAG_LATCHED;
 
     const A: SourceId = [1; 8];
 
@@ -273,14 +266,16 @@ mod tests {
     fn a_publisher_that_dies_is_told_with_what_is_missing() {
         let mut run = Run::default();
         run.take(1, 0);
-        run.take(1, FLAG_HEARTBEAT);
-        run.sources.known.get_mut(&A).unwrap().published = 4;
+        run.take(4, FLAG_HEARTBEAT);
+        assert_eq!(run.losses(), [(2, 4)]);
         assert!(run.sources.any_alive());
         let now = Instant::now();
         run.sources.known.get_mut(&A).unwrap().gone = Some(now);
         assert!(!run.sources.any_alive());
         run.sources.mourn(now, &mut run.findings);
-        assert_eq!(run.losses(), [(2, 4)]);
+        let gone = &run.findings[0].event;
+        assert!(matches!(gone, Event::Gone { received: 1, published: 4, .. }), "{gone:?}");
+        assert_eq!(run.losses(), [], "that was told when it was known");
         let owed = run.sources.owed.take().map(|(_, received, published)| (received, published));
         assert_eq!(owed, Some((1, 4)));
         run.sources.mourn(now, &mut run.findings);

@@ -13,7 +13,7 @@ use tamtam_zmq::{Frame, Message, Socket, SocketType};
 
 use crate::error::{Error, RecvError};
 use crate::event::{Event, Events, LossReason};
-use crate::header::{FLAG_REPLAYED, SOURCE_LEN, TopicHeader, now_ns};
+use crate::header::{FLAG_LATCHED, FLAG_REPLAYED, SOURCE_LEN, TopicHeader, now_ns};
 use crate::message::TopicMessage;
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
@@ -21,7 +21,7 @@ use crate::publisher::Dialect;
 use crate::qos::{Overflow, Qos};
 use crate::record::{QosRecord, ReportKind, SubscriberRecord};
 use crate::schema::Schema;
-use crate::source::{Finding, SourceId, Sources, Verdict, is_latched};
+use crate::source::{Finding, SourceId, Sources, Verdict};
 
 /// How long a call that waits sleeps before it looks whether its publishers are still there.
 const SLICE: Duration = Duration::from_millis(250);
@@ -444,7 +444,7 @@ impl SubscriberCore {
             seq: header.seq,
             stamp: header.stamp(),
             source: header.source_id(),
-            latched: is_latched(&header),
+            latched: header.has(FLAG_LATCHED),
             replayed: header.has(FLAG_REPLAYED),
             size: body.len(),
             header,
@@ -456,7 +456,7 @@ impl SubscriberCore {
     fn tell(&self, node: &Node, findings: Vec<Finding>) {
         for Finding { event, source } in findings {
             match &event {
-                Event::Lost { from, to, reason, .. } if *reason != LossReason::PublisherGone => {
+                Event::Lost { from, to, reason, .. } => {
                     self.report(node, source, ReportKind::Lost, reason.to_string(), (*from, *to));
                 }
                 Event::Ended { .. } | Event::Gone { .. } => {
