@@ -89,7 +89,7 @@ struct Watch<'a> {
     set: Arc<ReadySet>,
     /// What [`State::wakes`](crate::engine::core::State) was when it began.
     since: u64,
-    for_room: u32,
+    for_room: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -106,16 +106,12 @@ impl<'a> Watch<'a> {
         if locked.options.driver == Driver::Adaptive {
             locked.drive();
         }
-        locked.polling += 1;
-        let for_room = u32::from(interest.writable);
-        locked.polling_for_room += for_room;
-        locked.update_attention();
+        let since = locked.begin_polling(interest.writable);
         let ready = !locked.is_open()
             || interest.readable && kind.can_receive() && locked.has_input(&core.attention)
             || interest.writable && kind.can_send() && locked.is_writable(kind);
-        let since = locked.wakes;
         drop(locked);
-        Ok(Some((Self { core, set, since, for_room }, ready)))
+        Ok(Some((Self { core, set, since, for_room: interest.writable }, ready)))
     }
 
     /// What made the set readable is brought in; others who watch it would sleep on.
@@ -130,13 +126,7 @@ impl<'a> Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        let mut locked = self.core.lock();
-        locked.polling = locked.polling.saturating_sub(1);
-        locked.polling_for_room = locked.polling_for_room.saturating_sub(self.for_room);
-        locked.came_out(self.since);
-        locked.drives = locked.drives.wrapping_add(1);
-        locked.update_attention();
-        locked.ask_for_ticks();
+        self.core.lock().end_polling(self.for_room, self.since);
     }
 }
 

@@ -279,13 +279,10 @@ impl Poller {
             if locked.options.driver == crate::options::Driver::Adaptive {
                 locked.drive();
             }
-            locked.polling += 1;
-            locked.polling_for_room += u32::from(interest.writable);
-            locked.update_attention();
+            *since = locked.begin_polling(interest.writable);
             let ready = !locked.is_open()
                 || interest.readable && kind.can_receive() && locked.has_input(&core.attention)
                 || interest.writable && kind.can_send() && locked.is_writable(kind);
-            *since = locked.wakes;
             nothing &= !ready;
         }
         nothing
@@ -294,13 +291,7 @@ impl Poller {
     fn leave(&self) {
         for item in self.items.values() {
             let Item::Socket { core, since, interest, .. } = item else { continue };
-            let mut locked = core.lock();
-            locked.polling = locked.polling.saturating_sub(1);
-            locked.polling_for_room = locked.polling_for_room.saturating_sub(u32::from(interest.writable));
-            locked.came_out(*since);
-            locked.drives = locked.drives.wrapping_add(1);
-            locked.update_attention();
-            locked.ask_for_ticks();
+            core.lock().end_polling(interest.writable, *since);
         }
     }
 }

@@ -347,10 +347,22 @@ impl Socket {
     /// [`RecvError`].
     #[inline]
     pub fn recv(&self) -> Result<Message, RecvError> {
-        match self.core.receive(Patience::None) {
-            Err(RecvError::WouldBlock) => {
+        let mut message = Message::default();
+        self.recv_into(&mut message).map(|()| message)
+    }
+
+    /// Receives and looks at the message under one lock, waiting (if at all) as long as the options allow.
+    #[inline]
+    fn receive_as_set(
+        &self,
+        wait: bool,
+        message: &mut Message,
+        mut look: impl FnMut(&mut State, &mut Message),
+    ) -> Result<(), RecvError> {
+        match self.core.receive_into(Patience::None, message, &mut look) {
+            Err(RecvError::WouldBlock) if wait => {
                 let timeout = self.core.lock().options.receive_timeout;
-                self.core.receive(Patience::within(timeout))
+                self.core.receive_into(Patience::within(timeout), message, look)
             }
             other => other,
         }
@@ -364,13 +376,7 @@ impl Socket {
     /// [`RecvError`]; nothing is said then of what `message` holds.
     #[inline]
     pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
-        match self.core.receive_into(Patience::None, message, |_, _| ()) {
-            Err(RecvError::WouldBlock) => {
-                let timeout = self.core.lock().options.receive_timeout;
-                self.core.receive_into(Patience::within(timeout), message, |_, _| ())
-            }
-            other => other,
-        }
+        self.receive_as_set(true, message, |_, _| ())
     }
 
     /// Receives a message if one is there.
@@ -445,17 +451,10 @@ impl Socket {
         message: &mut Message,
         profile: &mut Option<Arc<PeerProfile>>,
     ) -> Result<(), RecvError> {
-        let mut look = |state: &mut State, message: &mut Message| match message.peer() {
+        self.receive_as_set(wait, message, |state, message| match message.peer() {
             Some(peer) => state.update_profile(peer, profile),
             None => *profile = state.gone_sender.take(),
-        };
-        match self.core.receive_into(Patience::None, message, &mut look) {
-            Err(RecvError::WouldBlock) if wait => {
-                let timeout = self.core.lock().options.receive_timeout;
-                self.core.receive_into(Patience::within(timeout), message, look)
-            }
-            other => other,
-        }
+        })
     }
 
     /// Waits (at most `timeout`; `None`: for ever) until a message that begins with the frame `first` would be taken: for

@@ -473,6 +473,25 @@ impl<'a> Locked<'a> {
         }
     }
 
+    /// A poller's thread lies down on the socket's descriptors, to wait for room or only for messages; returns what
+    /// [`end_polling`](Self::end_polling) wants to know.
+    pub(crate) fn begin_polling(&mut self, for_room: bool) -> u64 {
+        self.polling += 1;
+        self.polling_for_room += u32::from(for_room);
+        self.update_attention();
+        self.wakes
+    }
+
+    /// It has come out.
+    pub(crate) fn end_polling(&mut self, for_room: bool, since: u64) {
+        self.polling = self.polling.saturating_sub(1);
+        self.polling_for_room = self.polling_for_room.saturating_sub(u32::from(for_room));
+        self.came_out(since);
+        self.drives = self.drives.wrapping_add(1);
+        self.update_attention();
+        self.ask_for_ticks();
+    }
+
     /// A thread that slept on the socket's descriptors has come out. `since`: what `wakes` was when it lay down.
     pub(crate) fn came_out(&mut self, since: u64) {
         if since < self.called_at {
