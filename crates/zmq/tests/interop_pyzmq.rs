@@ -10,7 +10,6 @@ mod common;
 mod python;
 
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use child::Peer;
 use common::{DRIVERS, PATIENCE, fresh};
@@ -63,9 +62,6 @@ fn secure(options: &mut Options, command: &mut Command, we_serve: bool) {
 }
 
 fn with_security(curve: Option<bool>, ours: SocketType, theirs: &str, role: &str, test: &impl Fn(&Socket)) {
-    // One interpreter at a time: several of them and their threads leave a small machine no time for anything else.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     // An interpreter takes its time to start: each case has its turn with one of the drivers.
     let cases = [("tcp", true), ("ipc", true), ("tcp", false), ("ipc", false)];
     // Encryption does not care for the transport.

@@ -87,6 +87,9 @@ def main():
     if kind == "DEALER":
         socket.routing_id = b"python"
     authenticator = secure(context, socket)
+    # What is sent waits for a connection that is made: else everything may be queued, and the authenticator stopped at the end,
+    # before it was asked whether the peer may come in.
+    socket.immediate = authenticator is not None
     if side == "bind":
         socket.bind(endpoint)
         print("bound", socket.last_endpoint.decode(), flush=True)
