@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
@@ -12,6 +11,7 @@ use prost::Message as _;
 use tamtam_zmq::{Frame, Interest, Message, Poller, Socket, SocketType};
 
 use crate::beacon::{Beacon, Heard, Lan, Neighbours, NodeKey, Schedule, Task, domain_hash};
+use crate::bell::Bell;
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::matching::{Met, meet, reports};
@@ -59,15 +59,15 @@ const SCHEMA: &str = "schema";
 const REPORT: &str = "report";
 
 /// Rings when a publisher's socket has a subscription. Knows nothing of the node: it may ring on any thread, last of all.
-struct Bell {
+struct Ringer {
     has_rung: Arc<AtomicBool>,
-    bell: Arc<OwnedFd>,
+    bell: Arc<Bell>,
 }
 
-impl Wake for Bell {
+impl Wake for Ringer {
     fn wake(self: Arc<Self>) {
         if !self.has_rung.swap(true, Ordering::AcqRel) {
-            let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+            self.bell.ring();
         }
     }
 }
@@ -259,8 +259,9 @@ impl Discovery {
                 Command::Publisher(publisher) => {
                     // As if it had rung: somebody may have come before there was a bell.
                     let has_rung = Arc::new(AtomicBool::new(true));
-                    let bell = Bell { has_rung: Arc::clone(&has_rung), bell: Arc::clone(&self.core.bell) };
-                    publisher.socket.wake_on_subscriptions(Arc::new(bell).into());
+                    let ringer =
+                        Ringer { has_rung: Arc::clone(&has_rung), bell: Arc::clone(&self.core.bell) };
+                    publisher.socket.wake_on_subscriptions(Arc::new(ringer).into());
                     self.publishers.insert(publisher.source, Tended { publisher, has_rung });
                 }
                 Command::Subscriber(subscriber) => {

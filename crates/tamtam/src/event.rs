@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::id::hex;
 use crate::schema::Comparison;
 
 /// Events that wait to be read; the oldest go beyond.
@@ -25,9 +26,7 @@ impl fmt::Display for PublisherId {
         if !self.node.is_empty() {
             write!(f, "{} ", self.node)?;
         }
-        f.write_str("(")?;
-        self.source.iter().try_for_each(|octet| write!(f, "{octet:02x}"))?;
-        f.write_str(")")
+        write!(f, "({})", hex(&self.source))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::id::hex;
 use crate::record::{NodeRecord, QosRecord};
 use crate::registry::Registry;
 use crate::schema::{Schema, SchemaId};
@@ -137,7 +138,7 @@ impl NodeInfo {
             endpoints: service.endpoints.clone(),
         });
         Self {
-            id: record.id.iter().map(|octet| format!("{octet:02x}")).collect(),
+            id: hex(&record.id),
             name: record.name.clone(),
             host: record.host.clone(),
             pid: record.pid,

@@ -30,12 +30,14 @@
 #![forbid(unsafe_code)]
 
 mod beacon;
+mod bell;
 mod discovery;
 mod dynamic;
 mod error;
 mod event;
 mod graph;
 mod header;
+mod id;
 mod matching;
 mod message;
 mod name;

@@ -154,13 +154,6 @@ pub(crate) fn reports(
     publisher: &PublisherRecord,
     told: Vec<(ReportKind, String)>,
 ) -> Vec<Report> {
-    let report = |(kind, text): (ReportKind, String)| Report {
-        source: publisher.source.clone(),
-        node: name.to_owned(),
-        kind: kind.into(),
-        text,
-        from: 0,
-        to: 0,
-    };
+    let report = |(kind, text)| Report::new(&publisher.source, name, kind, text);
     told.into_iter().map(report).collect()
 }

@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, eventfd};
 use tamtam_zmq::{Context, Socket, SocketType};
 
 use crate::beacon::{GROUP, Lan, LanStatistics};
+use crate::bell::Bell;
 use crate::discovery::Discovery;
 use crate::dynamic::{DynamicPublisher, DynamicSubscriberBuilder};
 use crate::error::Error;
@@ -20,7 +19,7 @@ use crate::message::TopicMessage;
 use crate::name::{Naming, check_word};
 use crate::publisher::{PublisherBuilder, PublisherCore, RawPublisher};
 use crate::qos::{Qos, Reach};
-use crate::record::{NodeRecord, RECORD_VERSION, Report, ReportKind};
+use crate::record::{NodeRecord, RECORD_VERSION, Report};
 use crate::registry::{Entry, NodeId, Registry};
 use crate::schema::Schema;
 use crate::service::{Client, Service};
@@ -74,7 +73,7 @@ pub(crate) struct NodeCore {
     lan: Option<Mutex<LanStatistics>>,
     own: Mutex<Own>,
     inbox: Mutex<Vec<Command>>,
-    pub(crate) bell: Arc<OwnedFd>,
+    pub(crate) bell: Arc<Bell>,
     graph: Mutex<Arc<Graph>>,
     changed: Condvar,
 }
@@ -96,13 +95,11 @@ impl NodeCore {
 
     pub(crate) fn submit(&self, command: Command) {
         lock(&self.inbox).push(command);
-        // An eventfd refuses only when 2^64 rings wait.
-        let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+        self.bell.ring();
     }
 
     pub(crate) fn take_commands(&self) -> Vec<Command> {
-        let mut count = [0; 8];
-        let _rung = rustix::io::read(&*self.bell, &mut count);
+        self.bell.silence();
         std::mem::take(&mut *lock(&self.inbox))
     }
 
@@ -158,22 +155,6 @@ impl NodeCore {
 
     pub(crate) fn keep_schema(&self, schema: &Schema) -> Result<(), Error> {
         Ok(self.registry.put_schema(&schema.id().to_string(), schema.descriptor_set())?)
-    }
-
-    pub(crate) fn submit_report(
-        &self,
-        to: Vec<String>,
-        source: SourceId,
-        kind: ReportKind,
-        text: String,
-        (from, until): (u64, u64),
-    ) {
-        if to.is_empty() {
-            return;
-        }
-        let node = self.name.clone();
-        let report = Report { source: source.to_vec(), node, kind: kind.into(), text, from, to: until };
-        self.submit(Command::Report { to, report });
     }
 
     pub(crate) fn set_graph(&self, graph: Graph) {
@@ -367,8 +348,6 @@ impl NodeBuilder {
             release: env!("CARGO_PKG_VERSION").to_owned(),
             ..NodeRecord::default()
         };
-        let bell =
-            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
         let core = Arc::new(NodeCore {
             name: self.name,
             domain: self.domain,
@@ -381,7 +360,7 @@ impl NodeBuilder {
             lan: (!lans.is_empty()).then(Mutex::default),
             own: Mutex::new(Own { record, entry: None }),
             inbox: Mutex::new(Vec::new()),
-            bell: Arc::new(bell),
+            bell: Arc::new(Bell::new()?),
             graph: Mutex::new(Arc::new(Graph::default())),
             changed: Condvar::new(),
         });

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -11,9 +10,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tamtam_zmq::{Frame, Message, PeerId, SendError, Socket, SocketType};
 
+use crate::bell::Bell;
 use crate::error::{BarrierTimeout, Error, NotDrained, PublishError};
 use crate::event::{Events, PublisherEvent};
 use crate::header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, SOURCE_LEN, TopicHeader, now_ns};
+use crate::id;
 use crate::message::TopicMessage;
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
@@ -123,8 +124,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
     pub(crate) fn build(self, schema: Option<Schema>) -> Result<Arc<PublisherCore>, Error> {
         let Self { node, topic, qos, bind, at, dialect, .. } = self;
         let name = node.core.naming.resolve(&topic)?;
-        let mut source = [0; SOURCE_LEN];
-        getrandom::fill(&mut source).map_err(|error| Error::socket("random number", error))?;
+        let source = id::random()?;
         let socket = Socket::new(&node.core.context, SocketType::XPub);
         let is_typed = dialect == Dialect::Typed;
         socket
@@ -143,10 +143,9 @@ impl<'a, T> PublisherBuilder<'a, T> {
             .map_err(|error| Error::socket("publisher", error))?;
         let mut endpoints = Vec::new();
         if is_typed {
-            let id: String = source.iter().map(|octet| format!("{octet:02x}")).collect();
             endpoints.push(match &at {
                 Some(endpoint) => bind_at(&socket, endpoint)?,
-                None => node.bind_local(&socket, &id)?,
+                None => node.bind_local(&socket, &id::hex(&source))?,
             });
             if qos.reach == Reach::Network {
                 endpoints.push(node.bind_network(&socket)?);
@@ -187,7 +186,6 @@ impl<'a, T> PublisherBuilder<'a, T> {
             bell: Arc::clone(&node.core.bell),
             published: AtomicU64::new(0),
             state: Mutex::new(State {
-                seq: 0,
                 latched: VecDeque::new(),
                 informed: HashMap::new(),
                 ended: false,
@@ -239,15 +237,14 @@ pub(crate) struct PublisherCore {
     /// All that there is to tell about its messages was told.
     is_quiet: AtomicBool,
     /// Rings for the node's thread.
-    bell: Arc<OwnedFd>,
-    /// How many messages there were, for those who must not wait for the state.
+    bell: Arc<Bell>,
+    /// How many messages there were: changed by who holds the state, read by everybody.
     published: AtomicU64,
     state: Mutex<State>,
     events: Events<PublisherEvent>,
 }
 
 struct State {
-    seq: u64,
     latched: VecDeque<(TopicHeader, Bytes)>,
     /// Subscribers that understand headers, with the names of their nodes: who is told the present number.
     informed: HashMap<PeerId, String>,
@@ -283,7 +280,8 @@ impl PublisherCore {
         if state.ended {
             return Err(PublishError::Ended);
         }
-        header.seq = state.seq + 1;
+        header.seq = self.count() + 1;
+        let seq = header.seq;
         let kept = (self.qos.latch > 0).then(|| (header.clone(), body.clone()));
         let message = self.message(&header, body);
         let lossless = self.qos.overflow.is_lossless();
@@ -298,8 +296,7 @@ impl PublisherCore {
         self.admit_awaited(&mut state);
         result.map_err(|error| self.refused(&error))?;
         let dropped = if lossless { 0 } else { self.dropped().saturating_sub(before) };
-        state.seq += 1;
-        self.published.store(state.seq, Ordering::Relaxed);
+        self.published.store(seq, Ordering::Relaxed);
         if self.is_quiet.load(Ordering::Acquire) {
             self.stir();
         }
@@ -309,7 +306,7 @@ impl PublisherCore {
             }
             state.latched.push_back(kept);
         }
-        Ok(Sent { seq: state.seq, subscribers: self.socket.subscriber_count(), dropped })
+        Ok(Sent { seq, subscribers: self.socket.subscriber_count(), dropped })
     }
 
     /// Waits for room, and lets in who comes meanwhile: they get this message.
@@ -333,7 +330,11 @@ impl PublisherCore {
     /// There is something to tell in a while: the node's thread is not to sleep through it.
     fn stir(&self) {
         self.is_quiet.store(false, Ordering::Release);
-        let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+        self.bell.ring();
+    }
+
+    fn count(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
     }
 
     fn new_header(&self) -> TopicHeader {
@@ -427,7 +428,7 @@ impl PublisherCore {
         if let Some(node) = node {
             state.informed.insert(peer, node);
             // Without room for it: the next beat tells.
-            let told = self.inform(state, peer);
+            let told = self.inform(peer);
             if told == Some(false) {
                 self.stir();
             }
@@ -438,9 +439,8 @@ impl PublisherCore {
     }
 
     /// Tells a subscriber how many messages there were; `None` if it is gone, `false` if its queue has no room for that now.
-    fn inform(&self, state: &State, peer: PeerId) -> Option<bool> {
-        let header =
-            TopicHeader { seq: state.seq, stamp_ns: now_ns(), flags: FLAG_HEARTBEAT, ..self.header.clone() };
+    fn inform(&self, peer: PeerId) -> Option<bool> {
+        let header = TopicHeader { seq: self.count(), flags: FLAG_HEARTBEAT, ..self.new_header() };
         match self.socket.send_to_subscriber(peer, self.message(&header, Bytes::new())) {
             Ok(()) => Some(true),
             Err(SendError::Full(_)) => Some(false),
@@ -456,8 +456,8 @@ impl PublisherCore {
             return;
         }
         let (count, since) = state.beat;
-        if count != state.seq {
-            state.beat = (state.seq, Instant::now());
+        if count != self.count() {
+            state.beat = (self.count(), Instant::now());
             return;
         }
         if since.elapsed() < HEARTBEAT {
@@ -468,8 +468,7 @@ impl PublisherCore {
         let informed = std::mem::take(&mut state.informed);
         // Who left may have been followed by another one under its number.
         let still = |(peer, node): &(PeerId, String)| {
-            let told =
-                if self.node_of(*peer).as_ref() == Some(node) { self.inform(&state, *peer) } else { None };
+            let told = if self.node_of(*peer).as_ref() == Some(node) { self.inform(*peer) } else { None };
             all_know &= told != Some(false);
             told.is_some()
         };
@@ -502,7 +501,7 @@ impl PublisherCore {
         match &self.dialect {
             Dialect::Plain { end } => Message::new(end.clone()),
             Dialect::Typed => {
-                let header = TopicHeader { seq, stamp_ns: now_ns(), flags: FLAG_END, ..self.header.clone() };
+                let header = TopicHeader { seq, flags: FLAG_END, ..self.new_header() };
                 self.message(&header, Bytes::new())
             }
         }
@@ -512,7 +511,7 @@ impl PublisherCore {
     fn end(&self, patience: Duration) -> Result<u64, NotDrained> {
         let deadline = Instant::now().checked_add(patience);
         let mut state = self.lock();
-        let count = state.seq;
+        let count = self.count();
         if std::mem::replace(&mut state.ended, true) {
             return Ok(count);
         }
@@ -659,7 +658,7 @@ impl RawPublisher {
     /// Returns the number of the last message, which is how many were published.
     #[must_use]
     pub fn published(&self) -> u64 {
-        self.core.published.load(Ordering::Relaxed)
+        self.core.count()
     }
 
     /// Returns how many messages some subscriber did not get because its queue was full.

@@ -159,6 +159,13 @@ pub(crate) struct Report {
     pub(crate) to: u64,
 }
 
+impl Report {
+    /// What a subscriber of the node `node` has to tell the publisher `source`.
+    pub(crate) fn new(source: &[u8], node: &str, kind: ReportKind, text: String) -> Self {
+        Self { source: source.to_vec(), node: node.to_owned(), kind: kind.into(), text, from: 0, to: 0 }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub(crate) enum ReportKind {

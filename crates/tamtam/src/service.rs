@@ -13,6 +13,7 @@ use prost::Message as _;
 use tamtam_zmq::{Frame, Message, Socket, SocketType};
 
 use crate::error::{CallError, Error};
+use crate::id;
 use crate::message::TopicMessage;
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
@@ -99,14 +100,12 @@ impl Service {
         mut handle: impl FnMut(Bytes) -> Result<Bytes, (CallStatus, String)> + Send + 'static,
     ) -> Result<Self, Error> {
         let name = node.core.naming.resolve(name)?;
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(|error| Error::socket("random number", error))?;
+        let id = id::random()?;
         let socket = Socket::new(&node.core.context, SocketType::Router);
         socket
             .configure(|options| _ = options.set_linger(Some(Duration::from_secs(1))))
             .map_err(|error| Error::socket("service", error))?;
-        let text: String = id.iter().map(|octet| format!("{octet:02x}")).collect();
-        let mut endpoints = vec![node.bind_local(&socket, &text)?];
+        let mut endpoints = vec![node.bind_local(&socket, &id::hex(&id))?];
         if reach == Reach::Network {
             endpoints.push(node.bind_network(&socket)?);
         }
@@ -393,8 +392,7 @@ impl<Q, A> fmt::Debug for Client<Q, A> {
 impl<Q: TopicMessage, A: TopicMessage> Client<Q, A> {
     pub(crate) fn begin(node: &Node, name: &str) -> Result<Self, Error> {
         let name = node.core.naming.resolve(name)?;
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(|error| Error::socket("random number", error))?;
+        let id = id::random()?;
         let socket = Socket::new(&node.core.context, SocketType::Dealer);
         socket
             .configure(|options| {

@@ -14,12 +14,13 @@ use tamtam_zmq::{Frame, Message, Socket, SocketType};
 use crate::error::{Error, RecvError};
 use crate::event::{Event, Events, LossReason};
 use crate::header::{FLAG_LATCHED, FLAG_REPLAYED, SOURCE_LEN, TopicHeader, now_ns};
+use crate::id;
 use crate::message::TopicMessage;
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
 use crate::publisher::Dialect;
 use crate::qos::{Overflow, Qos};
-use crate::record::{QosRecord, ReportKind, SubscriberRecord};
+use crate::record::{QosRecord, Report, ReportKind, SubscriberRecord};
 use crate::schema::Schema;
 use crate::source::{Finding, SourceId, Sources, Verdict};
 
@@ -155,8 +156,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
     pub(crate) fn build(self, schema: Option<Schema>) -> Result<Arc<SubscriberCore>, Error> {
         let Self { node, topic, qos, expected, connect, dialect, accept_breaking, .. } = self;
         let name = node.core.naming.resolve(&topic)?;
-        let mut id = [0; SOURCE_LEN];
-        getrandom::fill(&mut id).map_err(|error| Error::socket("random number", error))?;
+        let id = id::random()?;
         let socket = Socket::new(&node.core.context, SocketType::Sub);
         socket
             .configure(|options| {
@@ -457,7 +457,9 @@ impl SubscriberCore {
         for Finding { event, source } in findings {
             match &event {
                 Event::Lost { from, to, reason, .. } => {
-                    self.report(node, source, ReportKind::Lost, reason.to_string(), (*from, *to));
+                    let kind = ReportKind::Lost;
+                    let report = Report::new(&source, &node.core.name, kind, reason.to_string());
+                    self.report(node, source, Report { from: *from, to: *to, ..report });
                 }
                 Event::Ended { .. } | Event::Gone { .. } => {
                     node.core.submit(Command::Leave { subscriber: self.id, source });
@@ -468,16 +470,11 @@ impl SubscriberCore {
         }
     }
 
-    pub(crate) fn report(
-        &self,
-        node: &Node,
-        source: SourceId,
-        kind: ReportKind,
-        text: String,
-        (from, to): (u64, u64),
-    ) {
-        let info = self.sources().known.get(&source).map(|source| source.info.clone()).unwrap_or_default();
-        node.core.submit_report(info, source, kind, text, (from, to));
+    fn report(&self, node: &Node, source: SourceId, report: Report) {
+        let to = self.sources().known.get(&source).map(|source| source.info.clone()).unwrap_or_default();
+        if !to.is_empty() {
+            node.core.submit(Command::Report { to, report });
+        }
     }
 
     /// Calls that wait end.

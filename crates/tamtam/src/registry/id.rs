@@ -15,9 +15,7 @@ impl NodeId {
     ///
     /// When the system gives no random numbers.
     pub(crate) fn random() -> io::Result<Self> {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self(bytes))
+        crate::id::random().map(Self)
     }
 
     /// Returns the bytes, as they go into a message.
