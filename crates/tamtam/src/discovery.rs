@@ -1,20 +1,21 @@
 //! The node's thread: finds others, lets subscribers in, answers questions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
-use tamtam_zmq::{Frame, Interest, Message, Poller, Socket, SocketType};
+use tamtam_zmq::{Frame, Interest, Message, Poller, Socket};
 
-use crate::beacon::{Beacon, Heard, Lan, Neighbours, NodeKey, Schedule, Task, domain_hash};
 use crate::bell::Bell;
+use crate::courier::{Answer, MESSAGE_MAX, REPORT, SCHEMA, TABLE, adopt, ask, courier};
 use crate::error::Error;
 use crate::graph::Graph;
+use crate::lan::Lan;
 use crate::matching::{Met, meet, reports};
+use crate::neighbourhood::LanSide;
 use crate::node::{Command, NodeCore, Who};
 use crate::publisher::PublisherCore;
 use crate::record::{NodeRecord, Report};
@@ -37,8 +38,6 @@ const MOMENT: Duration = Duration::from_millis(1);
 const ASK: Duration = Duration::from_secs(1);
 /// After such a silence it counts as gone.
 const SILENT: Duration = Duration::from_secs(5);
-/// The longest frame that strangers may send to a node, in octets.
-const MESSAGE_MAX: u64 = 8 << 20;
 /// Connections kept open for reports; beyond, the oldest go.
 const COURIERS_MAX: usize = 64;
 /// Schemas that are waited for.
@@ -47,16 +46,6 @@ const ASKED_MAX: usize = 1024;
 const QUESTIONS_AT_ONCE: usize = 64;
 /// Answers that wait for one asker; they are as large as a schema may be.
 const ANSWERS_MAX: u32 = 16;
-
-/// Datagrams that are read before other things get their turn.
-const DATAGRAMS: usize = 64;
-/// How often a node that has nothing to offer asks who is there: once more in case the first is lost.
-const LOOKS: u64 = 2;
-
-/// The first frames of questions and answers.
-const TABLE: &str = "table";
-const SCHEMA: &str = "schema";
-const REPORT: &str = "report";
 
 /// Rings when a publisher's socket has a subscription. Knows nothing of the node: it may ring on any thread, last of all.
 struct Ringer {
@@ -87,28 +76,12 @@ struct Remote {
     record: Option<NodeRecord>,
 }
 
-/// The local network, for nodes that look at it.
-struct LanSide {
-    /// By their keys in the poller.
-    nets: Vec<(usize, Lan)>,
-    /// Where this node answers.
-    port: u16,
-    domain: [u8; 8],
-    schedule: Schedule,
-    beacons: u64,
-    neighbours: Neighbours,
-    /// Connections to neighbours.
-    lines: BTreeMap<usize, (NodeKey, Socket)>,
-    /// When there is something to do.
-    due: Option<Instant>,
-}
-
 /// What the thread works with.
 pub(crate) struct Discovery {
-    core: Arc<NodeCore>,
+    pub(crate) core: Arc<NodeCore>,
     info: Socket,
     watch: Watch,
-    poller: Poller,
+    pub(crate) poller: Poller,
     next_key: usize,
     publishers: HashMap<SourceId, Tended>,
     /// Schemas that were asked for, with the names of their types.
@@ -117,9 +90,9 @@ pub(crate) struct Discovery {
     put_off: Vec<SourceId>,
     subscribers: HashMap<SourceId, Arc<SubscriberCore>>,
     clients: HashMap<SourceId, Arc<ClientCore>>,
-    local: BTreeMap<Vec<u8>, NodeRecord>,
+    pub(crate) local: BTreeMap<Vec<u8>, NodeRecord>,
     remotes: BTreeMap<usize, Remote>,
-    lan: Option<LanSide>,
+    pub(crate) lan: Option<LanSide>,
     couriers: Vec<(String, Socket)>,
     ticked: Instant,
     /// The registry could not be read when it had changed.
@@ -175,25 +148,7 @@ impl Discovery {
         Ok(())
     }
 
-    fn add_net(&mut self, net: Lan, port: u16) -> Result<(), Error> {
-        let key = self.key();
-        self.poller.add_fd(&net, key, Interest::READABLE)?;
-        let now = Instant::now();
-        let lan = self.lan.get_or_insert_with(|| LanSide {
-            nets: Vec::new(),
-            port,
-            domain: domain_hash(&self.core.domain),
-            schedule: Schedule::new(now),
-            beacons: 0,
-            neighbours: Neighbours::default(),
-            lines: BTreeMap::new(),
-            due: Some(now),
-        });
-        lan.nets.push((key, net));
-        Ok(())
-    }
-
-    fn key(&mut self) -> usize {
+    pub(crate) fn key(&mut self) -> usize {
         self.next_key += 1;
         self.next_key - 1
     }
@@ -310,7 +265,7 @@ impl Discovery {
     }
 
     /// Reads the registry, and acts on what is new.
-    fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         self.is_unread = false;
         match self.core.registry.list() {
             Ok(found) => {
@@ -339,7 +294,7 @@ impl Discovery {
     }
 
     /// Brings together what belongs together, and tells who waits for the graph.
-    fn introduce(&mut self) {
+    pub(crate) fn introduce(&mut self) {
         let mut wanted: Vec<(Vec<u8>, SchemaId, String)> = Vec::new();
         let mut to_tell: Vec<(Vec<String>, Report)> = Vec::new();
         let fetch = |name: &str, id: &SchemaId| self.fetch(name, id);
@@ -387,7 +342,7 @@ impl Discovery {
     }
 
     /// Keeps a schema that was asked for, if it is the one; returns whether it is. Others would overwrite what is there.
-    fn keep_schema(&mut self, id: SchemaId, bytes: &[u8]) -> bool {
+    pub(crate) fn keep_schema(&mut self, id: SchemaId, bytes: &[u8]) -> bool {
         let Some(name) = self.asked.get(&id) else { return false };
         let is_it = Schema::new(name, bytes).is_ok_and(|schema| schema.id() == id);
         is_it && {
@@ -463,20 +418,16 @@ impl Discovery {
             return;
         };
         while let Ok(answer) = remote.socket.try_recv() {
-            let frames: Vec<Frame> = answer.into_frames().filter(|frame| !frame.is_empty()).collect();
-            match &frames[..] {
-                [verb, record] if *verb == TABLE => {
+            match Answer::read(answer) {
+                Some(Answer::Table(record)) => {
                     remote.heard = Some(Instant::now());
-                    let Some(mut record) = NodeRecord::from_bytes(record) else { continue };
+                    let Some(mut record) = record else { continue };
                     adopt(&mut record, &remote.endpoint, |_| true);
-                    news |= remote.record.as_ref() != Some(&record);
-                    remote.record = Some(record);
+                    news |= remote.record.as_ref() != Some(&*record);
+                    remote.record = Some(*record);
                 }
-                [verb, id, bytes] if *verb == SCHEMA => {
-                    let id = <[u8; 32]>::try_from(&**id).map(SchemaId::from_bytes);
-                    schemas.extend(id.ok().map(|id| (id, bytes.to_vec())));
-                }
-                _ => {}
+                Some(Answer::Schema(id, bytes)) => schemas.extend(bytes.map(|bytes| (id, bytes))),
+                None => {}
             }
         }
         for (id, bytes) in schemas {
@@ -485,202 +436,6 @@ impl Discovery {
         if news {
             self.introduce();
         }
-    }
-
-    /// A datagram, or an answer of a node that was found by one.
-    fn hear_lan(&mut self, key: usize) {
-        let Some(lan) = &mut self.lan else { return };
-        lan.due = Some(Instant::now());
-        let Some(place) = lan.nets.iter().position(|(net, _)| *net == key) else {
-            self.hear_neighbour(key);
-            return;
-        };
-        let mut news = false;
-        for _ in 0..DATAGRAMS {
-            let datagram = self.lan.as_ref().and_then(|lan| lan.nets.get(place)?.1.receive());
-            match datagram {
-                None => break,
-                Some(None) => self.core.count_lan(|lan| lan.malformed += 1),
-                Some(Some((from, beacon))) => news |= self.hear_beacon(from, &beacon),
-            }
-        }
-        if news {
-            self.introduce();
-        }
-    }
-
-    /// Returns whether a node is gone.
-    fn hear_beacon(&mut self, from: Ipv4Addr, beacon: &Beacon) -> bool {
-        let Some(lan) = &mut self.lan else { return false };
-        if beacon.node == self.core.id.to_bytes() {
-            return false;
-        }
-        if beacon.domain != lan.domain {
-            self.core.count_lan(|lan| lan.foreign += 1);
-            return false;
-        }
-        self.core.count_lan(|lan| lan.heard += 1);
-        let now = Instant::now();
-        if beacon.leaving {
-            let tasks = lan.neighbours.leave(from, beacon);
-            return self.perform(tasks);
-        }
-        if beacon.looking {
-            lan.schedule.greet(now);
-            return false;
-        }
-        if self.local.contains_key(beacon.node.as_slice()) {
-            return false;
-        }
-        if !lan.neighbours.knows(&beacon.node) && lan.neighbours.has_room() {
-            // The beacon of a node on this host may be faster than the registry's news.
-            self.look();
-            if self.local.contains_key(beacon.node.as_slice()) {
-                return false;
-            }
-        }
-        let Some(lan) = &mut self.lan else { return false };
-        match lan.neighbours.hear(now, from, beacon) {
-            Heard::Known => {}
-            Heard::New => lan.schedule.greet(now),
-            Heard::Refused => self.core.count_lan(|lan| lan.refused += 1),
-        }
-        false
-    }
-
-    /// A node that was found by its beacon answers.
-    fn hear_neighbour(&mut self, key: usize) {
-        let mut news = false;
-        while let Some(lan) = &mut self.lan {
-            let Some((node, socket)) = lan.lines.get(&key) else { break };
-            let Ok(answer) = socket.try_recv() else { break };
-            let (node, now) = (*node, Instant::now());
-            let Some(at) = lan.neighbours.at(&node) else { break };
-            let frames: Vec<Frame> = answer.into_frames().filter(|frame| !frame.is_empty()).collect();
-            match &frames[..] {
-                [verb, record] if *verb == TABLE => {
-                    // Another node may have got its port.
-                    let record = NodeRecord::from_bytes(record).filter(|record| record.id == node);
-                    let Some(mut record) = record else { continue };
-                    let host = format!("tcp://{}:", at.ip());
-                    adopt(&mut record, &format!("tcp://{at}"), |endpoint| endpoint.starts_with(&host));
-                    news |= lan.neighbours.told(now, &node, record);
-                }
-                [verb, id, rest @ ..] if *verb == SCHEMA => {
-                    let Ok(id) = <[u8; 32]>::try_from(&**id).map(SchemaId::from_bytes) else { continue };
-                    lan.neighbours.told_schema(now, &node, &id);
-                    // Nothing behind the id: it does not know that one.
-                    if let [bytes] = rest {
-                        news |= self.keep_schema(id, bytes);
-                    }
-                }
-                _ => {}
-            }
-        }
-        if news {
-            self.count_neighbours();
-            self.introduce();
-        }
-    }
-
-    fn count_neighbours(&self) {
-        if let Some(lan) = &self.lan {
-            let nodes = lan.neighbours.records().count();
-            self.core.count_lan(|lan| lan.nodes = nodes);
-        }
-    }
-
-    /// Does what is to be done about neighbours; returns whether one is gone.
-    fn perform(&mut self, tasks: Vec<Task>) -> bool {
-        let mut is_gone = false;
-        for task in tasks {
-            match task {
-                Task::Connect { node, at } => self.connect(&node, at),
-                Task::Ask { key, table, schemas } => {
-                    let line = self.lan.as_ref().and_then(|lan| lan.lines.get(&key));
-                    let Some((_, socket)) = line else { continue };
-                    // What does not go out is not answered, which is seen.
-                    if table {
-                        ask(socket, TABLE, b"");
-                    }
-                    for schema in schemas {
-                        ask(socket, SCHEMA, schema.as_bytes());
-                    }
-                }
-                Task::Close { key } => {
-                    self.poller.remove(key);
-                    if let Some(lan) = &mut self.lan {
-                        lan.lines.remove(&key);
-                    }
-                }
-                Task::Gone => is_gone = true,
-            }
-        }
-        if is_gone {
-            self.count_neighbours();
-        }
-        is_gone
-    }
-
-    fn connect(&mut self, node: &NodeKey, at: SocketAddrV4) {
-        self.core.count_lan(|lan| lan.connections += 1);
-        let key = self.key();
-        let connected = courier_once(&self.core, &format!("tcp://{at}")).and_then(|socket| {
-            self.poller.add(&socket, key, Interest::READABLE)?;
-            Ok(socket)
-        });
-        let Some(lan) = &mut self.lan else { return };
-        match connected {
-            Ok(socket) => {
-                lan.neighbours.connected(Instant::now(), node, key);
-                lan.lines.insert(key, (*node, socket));
-            }
-            Err(error) => tracing::warn!(%at, %error, "cannot connect to a node of the local network"),
-        }
-    }
-
-    /// Does what is due on the local network.
-    fn tend(&mut self) {
-        while let Some(lan) = &mut self.lan {
-            let now = Instant::now();
-            if lan.due.is_none_or(|due| due > now) {
-                return;
-            }
-            if lan.schedule.due() <= now {
-                lan.schedule.sent(now);
-                self.send_beacon(false);
-            }
-            let Some(lan) = &mut self.lan else { return };
-            let (tasks, due) = lan.neighbours.tend(now);
-            let next = lan.schedule.due();
-            // Connections that are made now have questions to ask.
-            let is_connecting = tasks.iter().any(|task| matches!(task, Task::Connect { .. }));
-            lan.due = if is_connecting { Some(now) } else { Some(due.map_or(next, |due| due.min(next))) };
-            if self.perform(tasks) {
-                self.introduce();
-            }
-        }
-    }
-
-    fn send_beacon(&mut self, leaving: bool) {
-        let Some(lan) = &mut self.lan else { return };
-        let generation = self.core.generation();
-        let looking = generation == 0;
-        if looking && (leaving || lan.beacons >= LOOKS) {
-            return;
-        }
-        lan.beacons += 1;
-        let (node, domain, port) = (self.core.id.to_bytes(), lan.domain, lan.port);
-        let datagram = Beacon { node, domain, generation, port, leaving, looking }.encode();
-        for (_, net) in &mut lan.nets {
-            let is_sent = net.send(&datagram);
-            self.core.count_lan(|lan| if is_sent { lan.sent += 1 } else { lan.not_sent += 1 });
-        }
-    }
-
-    /// The node goes, and those on its network need not wait until they miss it.
-    fn take_leave(&mut self) {
-        self.send_beacon(true);
     }
 
     /// Tells a publisher something, at the first of its node's endpoints that takes it.
@@ -740,82 +495,5 @@ fn leave(subscriber: &SubscriberCore, id: &SourceId) {
     drop(sources);
     if !is_shared {
         let _known = subscriber.socket.disconnect(&endpoint);
-    }
-}
-
-/// Makes a socket that asks a node.
-fn courier(core: &NodeCore, endpoint: &str) -> Result<Socket, Error> {
-    courier_with(core, endpoint, |_| ())
-}
-
-/// As [`courier`], without further attempts if the connection fails or breaks: nobody may be there.
-fn courier_once(core: &NodeCore, endpoint: &str) -> Result<Socket, Error> {
-    courier_with(core, endpoint, |options| _ = options.set_reconnect_interval(None))
-}
-
-fn courier_with(
-    core: &NodeCore,
-    endpoint: &str,
-    set: impl FnOnce(&mut tamtam_zmq::Options),
-) -> Result<Socket, Error> {
-    let socket = Socket::new(&core.context, SocketType::Dealer);
-    socket
-        .configure(|options| {
-            options.set_linger(Some(Duration::ZERO)).set_max_message_size(Some(MESSAGE_MAX));
-            options.set_send_hwm(100);
-            set(options);
-        })
-        .map_err(|error| Error::socket("node", error))?;
-    socket.connect(endpoint).map_err(|error| Error::socket(format!("connect {endpoint}"), error))?;
-    Ok(socket)
-}
-
-fn ask(socket: &Socket, verb: &str, argument: &[u8]) -> bool {
-    let frames = [Frame::new(), Frame::from(verb), Frame::copy_from(argument)];
-    Message::from_frames(frames).is_some_and(|question| socket.try_send(question).is_ok())
-}
-
-/// Makes a record that came over the network one that can be used here: with endpoints that are reached from here, and of these
-/// only those that are wanted.
-fn adopt(record: &mut NodeRecord, via: &str, is_wanted: impl Fn(&str) -> bool) {
-    for publisher in &mut record.publishers {
-        reachable(&mut publisher.endpoints, via);
-        publisher.endpoints.retain(|endpoint| is_wanted(endpoint));
-    }
-    for service in &mut record.services {
-        reachable(&mut service.endpoints, via);
-        service.endpoints.retain(|endpoint| is_wanted(endpoint));
-    }
-    record.info = vec![via.to_owned()];
-    record.publishers.retain(|publisher| !publisher.endpoints.is_empty());
-}
-
-/// Keeps the endpoints that can be reached from another host, with the host's address where they say "everywhere".
-fn reachable(endpoints: &mut Vec<String>, via: &str) {
-    let host = via.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).map(|(host, _)| host);
-    let Some(host) = host else { return };
-    endpoints.retain(|endpoint| endpoint.starts_with("tcp://"));
-    for endpoint in endpoints {
-        for everywhere in ["tcp://0.0.0.0:", "tcp://[::]:", "tcp://*:"] {
-            if let Some(port) = endpoint.strip_prefix(everywhere) {
-                *endpoint = format!("tcp://{host}:{port}");
-                break;
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints_are_made_reachable() {
-        let mut endpoints: Vec<String> =
-            ["ipc:///run/x", "tcp://0.0.0.0:5", "tcp://10.0.0.9:6", "tcp://[::]:7"]
-                .map(String::from)
-                .to_vec();
-        reachable(&mut endpoints, "tcp://lab:7400");
-        assert_eq!(endpoints, ["tcp://lab:5", "tcp://10.0.0.9:6", "tcp://lab:7"]);
     }
 }

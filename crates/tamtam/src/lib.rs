@@ -31,6 +31,7 @@
 
 mod beacon;
 mod bell;
+mod courier;
 mod discovery;
 mod dynamic;
 mod error;
@@ -38,21 +39,24 @@ mod event;
 mod graph;
 mod header;
 mod id;
+mod lan;
 mod matching;
 mod message;
 mod name;
+mod neighbourhood;
+mod neighbours;
 mod node;
 mod publisher;
 mod qos;
 mod record;
 mod registry;
+mod schedule;
 pub mod schema;
 mod service;
 mod source;
 mod stream;
 mod subscriber;
 
-pub use beacon::LanStatistics;
 pub use dynamic::{
     DynamicPublisher, DynamicSample, DynamicSubscriber, DynamicSubscriberBuilder, RawPublisherBuilder,
 };
@@ -60,6 +64,7 @@ pub use error::{BarrierTimeout, CallError, Error, NotDrained, PublishError, Recv
 pub use event::{Event, LossReason, PublisherEvent, PublisherId};
 pub use graph::{EndInfo, Graph, NodeInfo, ServiceInfo, TopicInfo};
 pub use header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, FLAG_REPLAYED, SOURCE_LEN, TopicHeader};
+pub use lan::LanStatistics;
 pub use message::{DecodeError, Described, TopicMessage};
 pub use name::{NAME_MAX, Name, NameError, WORD_MAX};
 pub use node::{DEFAULT_DOMAIN, Node, NodeBuilder};

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use tamtam_zmq::{Context, Socket, SocketType};
 
-use crate::beacon::{GROUP, Lan, LanStatistics};
 use crate::bell::Bell;
 use crate::discovery::Discovery;
 use crate::dynamic::{DynamicPublisher, DynamicSubscriberBuilder};
 use crate::error::Error;
 use crate::graph::Graph;
+use crate::lan::{GROUP, Lan, LanStatistics};
 use crate::message::TopicMessage;
 use crate::name::{Naming, check_word};
 use crate::publisher::{PublisherBuilder, PublisherCore, RawPublisher};
