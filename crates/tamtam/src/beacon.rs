@@ -75,6 +75,8 @@ impl Beacon {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     pub(crate) fn beacon(number: u64, generation: u64) -> Beacon {
@@ -119,5 +121,16 @@ pub(crate) mod tests {
         assert_eq!(Beacon::decode(&good[..63]), None);
         assert_eq!(Beacon::decode(&[&good[..], &[0]].concat()), None);
         assert_eq!(Beacon::decode(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_without_harm(octets: Vec<u8>, tail: [u8; 32], extra in 0_usize..40) {
+            Beacon::decode(&octets);
+            let near = [&b"TTM1\x01"[..], &tail, &vec![0; extra]].concat();
+            if let Some(beacon) = Beacon::decode(&near) {
+                prop_assert_eq!(Beacon::decode(&beacon.encode()), Some(beacon));
+            }
+        }
     }
 }
