@@ -40,7 +40,8 @@ impl Run {
     /// Opens a node for this command; its name says so.
     pub(crate) fn node(&self, command: &str) -> Outcome<Node> {
         let mut builder = Node::builder(&format!("tamtam-{command}-{}", std::process::id()));
-        builder = builder.domain(&self.domain());
+        // What only looks is not to be seen.
+        builder = builder.domain(&self.domain()).hidden();
         for peer in &self.global.peer {
             builder = builder.peer(peer);
         }

@@ -23,6 +23,7 @@ use crate::registry::Watch;
 use crate::schema::{Schema, SchemaId};
 use crate::service::ClientCore;
 use crate::source::SourceId;
+use crate::store;
 use crate::subscriber::SubscriberCore;
 
 const BELL: usize = 0;
@@ -352,9 +353,7 @@ impl Discovery {
     }
 
     fn fetch(&self, name: &str, id: &SchemaId) -> Option<Schema> {
-        let bytes = self.core.registry.schema(&id.to_string()).ok()??;
-        // The store is shared: what stands there under a name need not be it.
-        Schema::new(name, &bytes).ok().filter(|schema| schema.id() == *id)
+        store::find(&self.core.registry, name, id).ok().flatten()
     }
 
     fn ask_for(&mut self, node: &[u8], schema: &SchemaId) {

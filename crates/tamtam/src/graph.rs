@@ -8,6 +8,7 @@ use crate::id::hex;
 use crate::record::{NodeRecord, QosRecord};
 use crate::registry::Registry;
 use crate::schema::{Schema, SchemaId};
+use crate::store;
 
 /// All nodes of a domain that are known.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -194,9 +195,7 @@ impl Graph {
         type_name: &str,
         id: &SchemaId,
     ) -> Result<Option<Schema>, Error> {
-        let Some(bytes) = open_registry(domain, base)?.schema(&id.to_string())? else { return Ok(None) };
-        // The store is shared: what stands there under a name need not be it.
-        Ok(Some(Schema::new(type_name, &bytes)?).filter(|schema| schema.id() == *id))
+        store::find(&open_registry(domain, base)?, type_name, id)
     }
 
     /// Returns all topics, by name.

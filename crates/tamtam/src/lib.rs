@@ -54,6 +54,7 @@ mod schedule;
 pub mod schema;
 mod service;
 mod source;
+mod store;
 mod stream;
 mod subscriber;
 

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::lan::{GROUP, Lan, LanStatistics};
 use crate::message::TopicMessage;
-use crate::name::{Naming, check_word};
+use crate::name::{Name, NameError, Naming, check_word};
 use crate::publisher::{PublisherBuilder, PublisherCore, RawPublisher};
 use crate::qos::{Qos, Reach};
 use crate::record::{NodeRecord, RECORD_VERSION, Report};
@@ -24,6 +24,7 @@ use crate::registry::{Entry, NodeId, Registry};
 use crate::schema::Schema;
 use crate::service::{Client, Service};
 use crate::source::SourceId;
+use crate::store;
 use crate::subscriber::{SubscriberBuilder, SubscriberCore};
 
 /// The domain that nodes are in if nothing else is said.
@@ -154,7 +155,7 @@ impl NodeCore {
     }
 
     pub(crate) fn keep_schema(&self, schema: &Schema) -> Result<(), Error> {
-        Ok(self.registry.put_schema(&schema.id().to_string(), schema.descriptor_set())?)
+        store::keep(&self.registry, schema)
     }
 
     pub(crate) fn set_graph(&self, graph: Graph) {
@@ -458,6 +459,15 @@ impl Node {
         self.core.record().info
     }
 
+    /// Returns the full name that this node's code means by `name`: with its namespace, and remapped.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`] for one that will not do.
+    pub fn resolve(&self, name: &str) -> Result<Name, NameError> {
+        self.core.naming.resolve(name)
+    }
+
     /// Publishes messages of type `T`.
     pub fn publisher<T: TopicMessage>(&self, topic: &str) -> PublisherBuilder<'_, T> {
         PublisherBuilder::new(self, topic)
@@ -556,10 +566,7 @@ impl Node {
     ///
     /// [`Error`] when the registry cannot be read, or what stands there is none.
     pub fn schema(&self, type_name: &str, id: &crate::schema::SchemaId) -> Result<Option<Schema>, Error> {
-        match self.core.registry.schema(&id.to_string())? {
-            Some(bytes) => Ok(Some(Schema::new(type_name, &bytes)?)),
-            None => Ok(None),
-        }
+        store::find(&self.core.registry, type_name, id)
     }
 
     pub(crate) fn bind_local(&self, socket: &Socket, purpose: &str) -> Result<String, Error> {

@@ -632,6 +632,13 @@ impl RawSubscriber {
         theirs.or_else(|| self.core.schema.clone())
     }
 
+    /// Returns the name of a publisher's node, if that is known.
+    #[must_use]
+    pub fn publisher_name(&self, source: [u8; SOURCE_LEN]) -> Option<String> {
+        let name = self.core.sources().known.get(&source).map(|source| source.node.clone());
+        name.filter(|name| !name.is_empty())
+    }
+
     /// Returns how many publishers are attached.
     #[must_use]
     pub fn publishers(&self) -> usize {

@@ -8,6 +8,7 @@ use tamtam::schema::{Comparison, Schema};
 
 use super::args::{EchoArgs, Format};
 use super::inbox::Inbox;
+use super::news::publisher_name;
 use super::presence::count;
 use super::printer::{Printer, Shown};
 use crate::codec::Codec;
@@ -109,7 +110,10 @@ impl Echo<'_> {
             seq: info.seq,
             stamp: info.stamp,
             source: info.source,
-            publisher: info.source.map(|source| self.inbox.news.name(source)).unwrap_or_default(),
+            publisher: info
+                .source
+                .map(|source| publisher_name(&self.inbox.subscriber, source))
+                .unwrap_or_default(),
             latched: info.latched,
             type_name: sample.schema.as_ref().map(|schema| schema.name().to_owned()),
             body: &sample.body,

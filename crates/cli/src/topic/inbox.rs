@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tamtam::{DynamicSample, DynamicSubscriber, Node, RecvError};
 
-use super::news::News;
+use super::news::tell_news;
 use super::presence::missing_publisher;
 use crate::exit::{Failure, Outcome};
 use crate::run::Run;
@@ -18,7 +18,6 @@ pub(crate) struct Inbox<'a> {
     pub(crate) run: &'a Run,
     pub(crate) node: Node,
     pub(crate) subscriber: DynamicSubscriber,
-    pub(crate) news: News,
     /// Where else messages may come from.
     pub(crate) endpoints: Vec<String>,
 }
@@ -26,7 +25,7 @@ pub(crate) struct Inbox<'a> {
 impl<'a> Inbox<'a> {
     /// Receives by this subscriber.
     pub(crate) fn new(run: &'a Run, node: Node, subscriber: DynamicSubscriber, endpoints: &[String]) -> Self {
-        Self { run, node, subscriber, news: News::default(), endpoints: endpoints.to_vec() }
+        Self { run, node, subscriber, endpoints: endpoints.to_vec() }
     }
 
     /// Returns the next message; `None` at the topic's end. `idle` is called once before it has to be waited for.
@@ -34,7 +33,7 @@ impl<'a> Inbox<'a> {
     /// # Errors
     ///
     /// Exit 4 when none came in time.
-    pub(crate) fn next(&mut self, idle: impl FnOnce() -> Outcome) -> Outcome<Option<DynamicSample>> {
+    pub(crate) fn next(&self, idle: impl FnOnce() -> Outcome) -> Outcome<Option<DynamicSample>> {
         let begun = Instant::now();
         let mut idle = Some(idle);
         loop {
@@ -42,7 +41,7 @@ impl<'a> Inbox<'a> {
             let left = self.run.timeout().map(|timeout| timeout.saturating_sub(begun.elapsed()));
             let step = if idle.is_some() { Duration::ZERO } else { left.map_or(STEP, |left| left.min(STEP)) };
             let received = self.subscriber.recv(Some(step));
-            self.news.hear(self.run, &self.subscriber)?;
+            tell_news(self.run, &self.subscriber)?;
             match received {
                 Ok(received) => return Ok(received),
                 // Another publisher may come; what has happened was told.

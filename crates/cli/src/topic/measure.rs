@@ -10,7 +10,7 @@ use tamtam::{DynamicSubscriber, Node, Qos, RecvError};
 use super::args::MeasureArgs;
 use super::inbox::STEP;
 use super::meter::{Arrival, Measured, Meter, Quantity};
-use super::news::News;
+use super::news::tell_news;
 use super::presence::{count, missing_publisher};
 use crate::exit::{Failure, Outcome};
 use crate::output::{Format, Output};
@@ -113,13 +113,12 @@ struct Report<'a> {
 impl Report<'_> {
     fn run(&mut self, args: &MeasureArgs, node: &Node) -> Outcome {
         let begun = Instant::now();
-        let mut news: Vec<News> = self.probes.iter().map(|_| News::default()).collect();
         // Counted from the first message on, so that the first line is about a whole interval.
         let mut due: Option<Instant> = None;
         loop {
             self.run.stop.sleep_until(Instant::now() + STEP.min(INTERVAL))?;
-            for (probe, news) in self.probes.iter().zip(&mut news) {
-                news.hear(self.run, &probe.subscriber)?;
+            for probe in self.probes {
+                tell_news(self.run, &probe.subscriber)?;
             }
             let is_heard = self.probes.iter().any(|probe| probe.meter().messages() > 0);
             let is_over = self.probes.iter().all(|probe| probe.has_ended.load(Ordering::Relaxed));

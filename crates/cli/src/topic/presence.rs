@@ -1,6 +1,6 @@
 //! Who is there, in the words of errors.
 
-use tamtam::{Graph, Name, Node};
+use tamtam::{Graph, Node};
 
 use crate::exit::{Failure, Outcome};
 use crate::output::escape;
@@ -69,13 +69,5 @@ pub(crate) fn count(count: impl TryInto<u64> + Copy, one: &str, many: &str) -> S
 
 /// Returns the full name that a node gives to what the command line says.
 pub(crate) fn full_name(node: &Node, name: &str) -> Outcome<String> {
-    let full = match name.strip_prefix('~') {
-        Some(own) => format!("/{}/{}", node.name(), own.trim_start_matches('/')),
-        None if name.starts_with('/') => name.to_owned(),
-        None => format!("/{name}"),
-    };
-    match full.parse::<Name>() {
-        Ok(name) => Ok(name.to_string()),
-        Err(error) => Err(Failure::usage(error.to_string())),
-    }
+    node.resolve(name).map(|name| name.to_string()).map_err(|error| Failure::usage(error.to_string()))
 }
