@@ -625,9 +625,51 @@ static void arrays_of_buffers(void) {
     CHECK_OK(zmq_ctx_term(context));
 }
 
+/* The allocation of a message serves again: not while somebody else holds it, and whatever came before and after. */
+static void receiving_again_leaves_copies_alone(void) {
+    static const size_t sizes[] = {64, 64, 3, 71, 72, 64, 1000, 64, 20000, 41, 40, 64, 0, 64};
+    for (int held = 0; held < 2; held++) {
+        void *context = new_context(), *one = new_socket(context, ZMQ_PAIR), *other = new_socket(context, ZMQ_PAIR);
+        join_up(one, other, "tcp");
+        zmq_msg_t message, copies[COUNT(sizes)];
+        CHECK_OK(zmq_msg_init(&message));
+        for (size_t i = 0; i < COUNT(sizes); i++) {
+            unsigned char body[20000];
+            for (size_t at = 0; at < sizes[i]; at++)
+                body[at] = octet(i, at);
+            CHECK_EQUAL(zmq_send(one, body, sizes[i], 0), (int)sizes[i]);
+            CHECK_EQUAL(zmq_msg_recv(&message, other, 0), (int)sizes[i]);
+            CHECK_EQUAL(zmq_msg_size(&message), sizes[i]);
+            CHECK(memcmp(zmq_msg_data(&message), body, sizes[i]) == 0);
+            CHECK_EQUAL(zmq_msg_get(&message, ZMQ_SHARED), 0);
+            CHECK_OK(zmq_msg_init(&copies[i]));
+            if (held)
+                CHECK_OK(zmq_msg_copy(&copies[i], &message));
+        }
+        for (size_t i = 0; i < COUNT(sizes); i++) {
+            CHECK_EQUAL(zmq_msg_size(&copies[i]), held ? sizes[i] : 0);
+            const unsigned char *data = zmq_msg_data(&copies[i]);
+            for (size_t at = 0; held && at < sizes[i]; at++)
+                CHECK_EQUAL(data[at], octet(i, at));
+            CHECK_OK(zmq_msg_close(&copies[i]));
+        }
+        /* Nothing is there: what is left is a message, and an empty one. */
+        CHECK_EQUAL(zmq_msg_size(&message), 64);
+        CHECK_FAILS(zmq_msg_recv(&message, other, ZMQ_DONTWAIT), EAGAIN);
+        CHECK_EQUAL(zmq_msg_size(&message), 0);
+        CHECK_EQUAL(zmq_msg_more(&message), 0);
+        send_text(one, "again", 0);
+        CHECK_EQUAL(zmq_msg_recv(&message, other, 0), 5);
+        CHECK_OK(zmq_msg_close(&message));
+        CHECK_OK(zmq_close(one));
+        CHECK_OK(zmq_close(other));
+        CHECK_OK(zmq_ctx_term(context));
+    }
+}
+
 TESTS(TEST(closing_frees), TEST(copies_free_once), TEST(moving_frees_what_was_there), TEST(sending_over_tcp_frees),
       TEST(sending_over_ipc_frees), TEST(sending_over_inproc_frees), TEST(what_cannot_be_sent_stays_the_callers),
       TEST(the_end_frees_what_is_queued), TEST(dropping_frees), TEST(many_receivers_free_once),
       TEST(free_functions_may_send_elsewhere), TEST(free_functions_may_send_on_the_same_socket),
       TEST(a_free_function_may_close_the_socket), TEST(a_message_may_be_moved_bit_by_bit), TEST(what_is_written_arrives),
-      TEST(more_and_shared), TEST(properties_of_the_sender), TEST(arrays_of_buffers))
+      TEST(more_and_shared), TEST(properties_of_the_sender), TEST(arrays_of_buffers), TEST(receiving_again_leaves_copies_alone))
