@@ -599,7 +599,8 @@ impl Socket {
 
     /// Has `waker` woken, from whatever thread finds it, whenever a subscription (or the end of one) has come in that the
     /// application is told of; then [`try_recv`](Self::try_recv) has it. For those who look after a publisher beside the thread
-    /// that sends: a descriptor or a poller would be woken for every batch that is written. (XPUB)
+    /// that sends: a descriptor or a poller would be woken for every batch that is written. Of peers over inproc nobody hears
+    /// until the socket is called: there is no thread between the two. (XPUB)
     pub fn wake_on_subscriptions(&self, waker: std::task::Waker) {
         if let Some(mut locked) = self.core.operate() {
             locked.notice_waker = Some(waker);

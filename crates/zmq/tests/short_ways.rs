@@ -1,0 +1,161 @@
+//! Calls that save work: they have to come to the same as the long way.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use common::{PATIENCE, driven_by, eventually, everywhere, fresh, over_the_network};
+use tamtam_zmq::{Context, Message, Pull, Push, RecvError, SendError, Sub, XPub};
+
+/// Around what is held in place, copied and passed by reference.
+const SIZES: [usize; 12] = [0, 1, 63, 64, 65, 71, 72, 255, 256, 511, 8191, 100_000];
+
+#[test]
+fn slices_and_messages_that_are_used_again_are_like_any_others() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let (pull, push) = (
+            Pull::with(&context, driven_by(driver)).unwrap(),
+            Push::with(&context, driven_by(driver)).unwrap(),
+        );
+        push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
+        let body = |size: usize| (0..size).map(|octet| (octet * 7 + size) as u8).collect::<Vec<u8>>();
+        let mut message = Message::from_frames(["what", "was", "before"]).unwrap();
+        for (round, size) in (0..5).flat_map(|round| SIZES.map(|size| (round, size))) {
+            let sent = body(size);
+            push.as_socket().send_slice(&sent, true).unwrap();
+            // Several parts in between: the short way is none for them.
+            push.send(Message::from_frames([sent.clone(), b"more".to_vec()]).unwrap()).unwrap();
+            push.as_socket().send_slice(b"last", true).unwrap();
+            pull.as_socket().recv_into(&mut message).unwrap();
+            assert_eq!(
+                (message.frame_count(), message.as_slice()),
+                (1, &*sent),
+                "{transport} {driver:?} {round}"
+            );
+            assert!(message.peer().is_some());
+            pull.as_socket().recv_into(&mut message).unwrap();
+            assert_eq!(
+                (message.frame_count(), message.as_slice()),
+                (2, &*sent),
+                "{transport} {driver:?} {round}"
+            );
+            pull.as_socket().recv_into(&mut message).unwrap();
+            assert_eq!((message.frame_count(), message.as_slice()), (1, &b"last"[..]));
+        }
+        let counted = pull.statistics().traffic;
+        let octets: usize = SIZES.iter().map(|size| 2 * size + 8).sum();
+        assert_eq!((counted.messages_in, counted.bytes_in), (5 * 3 * 12, 5 * octets as u64), "{transport}");
+    });
+}
+
+#[test]
+fn slices_keep_to_the_mark() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let push = Push::with(&context, |o| _ = o.set_driver(driver).set_send_hwm(3)).unwrap();
+        push.connect(&fresh(transport).replace('*', "1")).unwrap_or(());
+        let socket = push.as_socket();
+        let sent = (0..10).take_while(|_| socket.send_slice(b"x", false).is_ok()).count();
+        // To somebody who is not there as many are queued as the mark says, and no more.
+        assert!(sent <= 3, "{transport} {driver:?}: {sent}");
+        let refused = socket.send_slice(b"refused", false);
+        assert!(
+            matches!(&refused, Err(SendError::Full(back)) if back.as_slice() == b"refused"),
+            "{refused:?}"
+        );
+    });
+}
+
+#[test]
+fn one_subscriber_is_told_something_of_its_own() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let publisher = XPub::with(&context, |o| _ = o.set_driver(driver).set_xpub_verbose(true)).unwrap();
+        let endpoint = publisher.bind(&fresh(transport)).unwrap();
+        let subscribers = ["one", "two"].map(|name| {
+            let subscriber = Sub::with(&context, driven_by(driver)).unwrap();
+            subscriber.subscribe(name);
+            subscriber.subscribe("all");
+            subscriber.connect(&endpoint).unwrap();
+            subscriber
+        });
+        let mut peer_of_one = None;
+        for _ in 0..4 {
+            let notice = publisher.recv_timeout(PATIENCE).unwrap();
+            if notice.as_slice() == b"\x01one" {
+                peer_of_one = notice.peer();
+            }
+        }
+        let peer = peer_of_one.unwrap();
+        // Also what it has not subscribed to, as long as it takes it.
+        publisher.as_socket().send_to_subscriber(peer, "one: for you").unwrap();
+        publisher.send("all: for everybody").unwrap();
+        let [one, two] = subscribers;
+        assert_eq!(one.recv_timeout(PATIENCE).unwrap().as_slice(), b"one: for you", "{transport} {driver:?}");
+        assert_eq!(one.recv_timeout(PATIENCE).unwrap().as_slice(), b"all: for everybody");
+        assert_eq!(two.recv_timeout(PATIENCE).unwrap().as_slice(), b"all: for everybody");
+        drop(one);
+        eventually("it is gone", || {
+            let sent = publisher.as_socket().send_to_subscriber(peer, "one: are you there?");
+            matches!(sent, Err(SendError::Unroutable(_)))
+        });
+        let push = Push::new(&context);
+        let refused = push.as_socket().send_to_subscriber(peer, "x");
+        assert!(matches!(refused, Err(SendError::Unsupported(_))));
+    });
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn subscriptions_wake_who_looks_after_them() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let publisher = XPub::with(&context, driven_by(driver)).unwrap();
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        publisher.as_socket().wake_on_subscriptions(Arc::clone(&count).into());
+        let subscriber = Sub::with(&context, driven_by(driver)).unwrap();
+        subscriber.connect(&publisher.bind(&fresh(transport)).unwrap()).unwrap();
+        subscriber.subscribe("a");
+        eventually("it is woken", || count.0.load(Ordering::Relaxed) == 1);
+        assert_eq!(publisher.try_recv().unwrap().as_slice(), b"\x01a", "{transport} {driver:?}");
+        assert_eq!(publisher.try_recv(), Err(RecvError::WouldBlock));
+        subscriber.unsubscribe("a").unwrap();
+        eventually("it is woken again", || count.0.load(Ordering::Relaxed) == 2);
+    });
+}
+
+/// The reader is away: what is new takes the place of what is old, and what tells of others (its last frame is empty) stays.
+#[test]
+fn the_newest_messages_wait_for_who_is_slow() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let pull = Pull::with(&context, |o| {
+            o.set_driver(driver).set_receive_hwm(2).set_receive_drop_oldest(true);
+        })
+        .unwrap();
+        let push = Push::with(&context, driven_by(driver)).unwrap();
+        push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
+        let control = |text: &str| Message::from_frames([text, ""]).unwrap();
+        push.send(control("began")).unwrap();
+        for number in 0..100_u32 {
+            push.send(number.to_string()).unwrap();
+        }
+        push.send(control("so far")).unwrap();
+        push.send(control("ended")).unwrap();
+        eventually("all but the last have made room", || pull.statistics().traffic.dropped.full == 99);
+        let got: Vec<String> = (0..3)
+            .map(|_| String::from_utf8(pull.recv_timeout(PATIENCE).unwrap().as_slice().to_vec()).unwrap())
+            .collect();
+        assert_eq!(got, ["began", "99", "ended"], "{transport} {driver:?}");
+    });
+}
