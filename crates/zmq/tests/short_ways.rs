@@ -5,6 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
+use std::time::Duration;
 
 use common::{PATIENCE, driven_by, eventually, everywhere, fresh, over_the_network};
 use tamtam_zmq::{Context, Message, Pull, Push, RecvError, SendError, Sub, XPub};
@@ -55,7 +56,10 @@ fn slices_and_messages_that_are_used_again_are_like_any_others() {
 fn slices_keep_to_the_mark() {
     over_the_network(|transport, driver| {
         let context = Context::new();
-        let push = Push::with(&context, |o| _ = o.set_driver(driver).set_send_hwm(3)).unwrap();
+        let push = Push::with(&context, |o| {
+            _ = o.set_driver(driver).set_send_hwm(3).set_linger(Some(Duration::ZERO))
+        })
+        .unwrap();
         push.connect(&fresh(transport).replace('*', "1")).unwrap_or(());
         let socket = push.as_socket();
         let sent = (0..10).take_while(|_| socket.send_slice(b"x", false).is_ok()).count();
