@@ -5,8 +5,8 @@ use crate::bar::Bar;
 use crate::engine::drop_in_library;
 use crate::failure::{Failure, Outcome};
 use crate::metric::Metric;
-use crate::spec::Contestant::{self, DropIn, Libzmq, RawBlocking, RawSpinning, Tamtam};
-use crate::spec::Conversation::{DealerRouter, Pair, ReqRep};
+use crate::spec::Contestant::{self, DropIn, Libzmq, RawBlocking, RawSpinning, Tamtam, Topic};
+use crate::spec::Conversation::{DealerRouter, Pair, PubSub, ReqRep};
 use crate::spec::Transport::{self, Inproc, Ipc, Tcp};
 use crate::spec::{Conversation, Work};
 
@@ -22,6 +22,8 @@ pub(crate) struct Cell {
     pub(crate) contestants: Vec<Contestant>,
     /// A row of the table for each.
     pub(crate) metrics: Vec<(Metric, Option<Bar>)>,
+    /// Whose figures the bars are for.
+    pub(crate) judged: Contestant,
     pub(crate) hwm: Option<u32>,
     pub(crate) spin: bool,
     pub(crate) pinned: bool,
@@ -74,6 +76,7 @@ fn all(quick: bool) -> Vec<Cell> {
     for subscribers in [1, 10] {
         cells.push(textbook(subscribers, if quick { 100_000 } else { 1_000_000 }));
     }
+    topics(&mut cells);
     connections(&mut cells);
     cells
 }
@@ -201,6 +204,28 @@ fn fanout(cells: &mut Vec<Cell>) {
     }
 }
 
+/// What names, headers and accounting cost beside the sockets below them.
+fn topics(cells: &mut Vec<Cell>) {
+    for (transport, subscribers, size) in
+        [(Ipc, 1, 64), (Ipc, 1, KIB), (Ipc, 1, 64 * KIB), (Ipc, 8, 64), (Tcp, 1, 64)]
+    {
+        let name = format!("topic/{transport}/{subscribers}-sub/{}", size_name(size));
+        let mut cell = cell(name, Work::Fanout, transport, size);
+        cell.subscribers = subscribers;
+        cell.contestants = vec![Tamtam, Topic];
+        cell.judged = Topic;
+        cell.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(0.75, Tamtam)))];
+        cell.count = if size > KIB { 2_000 } else { 40_000 / subscribers as u64 };
+        cell.quick = transport == Ipc && subscribers == 1 && size == 64;
+        cells.push(cell);
+    }
+    let mut cell = conversation_cell("topic", PubSub, Ipc, 64, &[], Bar::MostBeyond(2_000.0, Tamtam));
+    cell.contestants = vec![Tamtam, Topic];
+    cell.judged = Topic;
+    cell.quick = true;
+    cells.push(cell);
+}
+
 fn textbook(subscribers: usize, count: u64) -> Cell {
     let mut cell = cell(format!("textbook/ipc/{subscribers}-sub"), Work::Textbook, Ipc, 40);
     cell.subscribers = subscribers;
@@ -250,6 +275,7 @@ fn conversation_cell(
         ReqRep => "req-rep",
         DealerRouter => "dealer-router",
         Pair => "pair",
+        PubSub => "pub-sub",
     };
     let name = format!("{family}/{transport}/{types}/{}", size_name(size));
     let mut cell = cell(name, Work::Latency(conversation), transport, size);
@@ -278,6 +304,7 @@ fn cell(name: String, work: Work, transport: Transport, size: usize) -> Cell {
             vec![Libzmq, Tamtam]
         },
         metrics: Vec::new(),
+        judged: Tamtam,
         hwm: None,
         spin: true,
         pinned: false,

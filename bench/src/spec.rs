@@ -23,6 +23,8 @@ pub(crate) enum Contestant {
     Tamtam,
     /// Tamtam behind libzmq's C interface; takes part where the library was built
     DropIn,
+    /// Tamtam's typed topics: publisher and subscriber by name, header, barrier, accounting
+    Topic,
 }
 
 impl Contestant {
@@ -39,6 +41,7 @@ impl Contestant {
             Self::Libzmq => "libzmq",
             Self::Tamtam => "tamtam",
             Self::DropIn => "drop-in",
+            Self::Topic => "topic",
         }
     }
 }
@@ -81,6 +84,8 @@ pub(crate) enum Conversation {
     DealerRouter,
     /// PAIR and PAIR.
     Pair,
+    /// PUB to SUB, and back from another PUB to another SUB.
+    PubSub,
 }
 
 /// What is measured.

@@ -39,7 +39,9 @@ pub(crate) struct Row {
     pub(crate) ratio: Option<Spread>,
     #[serde(serialize_with = "show")]
     pub(crate) bar: Option<Bar>,
-    /// What is compared with the bar: a ratio, or Tamtam's figure.
+    /// Whose figure has to reach the bar.
+    pub(crate) judged: Contestant,
+    /// What is compared with the bar: how the figure stands beside another's, or the figure.
     pub(crate) bar_value: Option<Spread>,
     pub(crate) verdict: Verdict,
     /// Share of the machine's whole CPU time that others had meanwhile.
@@ -93,9 +95,9 @@ impl Row {
 
     /// Compares with the bar.
     pub(super) fn judge(&mut self) {
-        let tamtam = self.standing(Contestant::Tamtam);
-        self.verdict = match (tamtam, self.bar, self.bar_value) {
-            (Some(tamtam), ..) if !tamtam.failures.is_empty() => Verdict::Failed,
+        let judged = self.standing(self.judged);
+        self.verdict = match (judged, self.bar, self.bar_value) {
+            (Some(judged), ..) if !judged.failures.is_empty() => Verdict::Failed,
             (None, ..) | (_, None, _) => Verdict::None,
             (_, Some(_), None) => Verdict::Unknown,
             (_, Some(bar), Some(value)) if bar.is_met(value.median) => Verdict::Met,

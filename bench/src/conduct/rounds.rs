@@ -60,17 +60,21 @@ pub(super) fn measure(args: &Args, cell: &Cell, tracer: Option<Tracer>, scratch:
             cell: cell.name.clone(),
             metric,
             standings: entries.iter().map(|entry| entry.standing(metric)).collect(),
-            ratio: ratio(&entries, metric, Contestant::Libzmq),
+            ratio: pairs(&entries, metric, (Contestant::Tamtam, Contestant::Libzmq), |ours, theirs| {
+                ours / theirs
+            }),
             bar,
+            judged: cell.judged,
             bar_value: None,
             verdict: Verdict::None,
             others_cpu,
         };
-        row.bar_value = match bar.map(|bar| bar.reference()) {
-            Some(Some(reference)) => ratio(&entries, metric, reference),
-            Some(None) => row.spread(Contestant::Tamtam),
-            None => None,
-        };
+        row.bar_value = bar.and_then(|bar| match bar.reference() {
+            Some(reference) => {
+                pairs(&entries, metric, (cell.judged, reference), |ours, theirs| bar.beside(ours, theirs))
+            }
+            None => row.spread(cell.judged),
+        });
         row.judge();
         row
     });
@@ -122,12 +126,17 @@ impl Entry {
     }
 }
 
-/// Tamtam's figure through another's, round by round.
-fn ratio(entries: &[Entry], metric: Metric, other: Contestant) -> Option<Spread> {
+/// One's figure beside another's, round by round.
+fn pairs(
+    entries: &[Entry],
+    metric: Metric,
+    (one, other): (Contestant, Contestant),
+    beside: impl Fn(f64, f64) -> f64,
+) -> Option<Spread> {
     let find = |contestant| entries.iter().find(|entry| entry.contestant == contestant);
-    let (ours, theirs) = (find(Contestant::Tamtam)?, find(other)?);
-    let pairs = ours.samples.iter().zip(&theirs.samples);
+    let (one, other) = (find(one)?, find(other)?);
+    let pairs = one.samples.iter().zip(&other.samples);
     Spread::of(
-        pairs.filter_map(|(ours, theirs)| Some(metric.of(ours.as_ref()?) / metric.of(theirs.as_ref()?))),
+        pairs.filter_map(|(one, other)| Some(beside(metric.of(one.as_ref()?), metric.of(other.as_ref()?)))),
     )
 }

@@ -4,6 +4,7 @@ mod drop_in;
 #[cfg(feature = "libzmq")]
 mod libzmq;
 mod tamtam;
+mod topic;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub(crate) use drop_in::{DropIn, library as drop_in_library};
 #[cfg(feature = "libzmq")]
 pub(crate) use libzmq::Libzmq;
 pub(crate) use tamtam::Tamtam;
+pub(crate) use topic::Topic;
 
 /// Socket types that the workloads use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

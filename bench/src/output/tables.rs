@@ -46,7 +46,7 @@ pub(super) fn render(report: &Report, markdown: bool) -> String {
 
 fn figures(report: &Report) -> Columns {
     let heading =
-        ["cell", "raw", "libzmq", "tamtam", "drop-in", "drop-in/tamtam", "tamtam/libzmq", "bar", "met?"];
+        ["cell", "raw", "libzmq", "tamtam", "drop-in, topic", "…/tamtam", "tamtam/libzmq", "bar", "met?"];
     let mut table = Columns::new(&heading);
     for row in &report.rows {
         table.push(vec![
@@ -54,8 +54,8 @@ fn figures(report: &Report) -> Columns {
             raw(row),
             figure(row, Contestant::Libzmq),
             figure(row, Contestant::Tamtam),
-            figure(row, Contestant::DropIn),
-            drop_in_ratio(row),
+            figure(row, upper(row)),
+            upper_ratio(row),
             ratio(row),
             bar(row),
             row.verdict.to_string(),
@@ -169,11 +169,16 @@ fn figure(row: &Row, contestant: Contestant) -> String {
     }
 }
 
-/// What the C interface costs: the drop-in library's median through Tamtam's.
-fn drop_in_ratio(row: &Row) -> String {
+/// Who stands on Tamtam's sockets in this row.
+fn upper(row: &Row) -> Contestant {
+    if row.standing(Contestant::Topic).is_some() { Contestant::Topic } else { Contestant::DropIn }
+}
+
+/// What the C interface or a topic costs: its median through Tamtam's.
+fn upper_ratio(row: &Row) -> String {
     let median = |contestant| row.standing(contestant)?.figure.as_ref().map(|figure| figure.median);
-    match (median(Contestant::DropIn), median(Contestant::Tamtam)) {
-        (Some(drop_in), Some(tamtam)) => digits(drop_in / tamtam),
+    match (median(upper(row)), median(Contestant::Tamtam)) {
+        (Some(upper), Some(tamtam)) => digits(upper / tamtam),
         _ => "–".to_owned(),
     }
 }
@@ -187,8 +192,8 @@ fn ratio(row: &Row) -> String {
 
 fn bar(row: &Row) -> String {
     let Some(bar) = row.bar else { return "–".to_owned() };
-    match row.bar_value.filter(|_| bar.reference().is_some()) {
-        Some(value) => format!("{bar} (is {})", digits(value.median)),
+    match row.bar_value.and_then(|value| bar.show(value.median)) {
+        Some(value) => format!("{bar} (is {value})"),
         None => bar.to_string(),
     }
 }

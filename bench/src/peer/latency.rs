@@ -6,7 +6,7 @@ use crate::engine::{Engine, Kind, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
-use crate::spec::{Conversation, Role, Spec};
+use crate::spec::{Conversation, Role, SILENCE, Spec};
 
 pub(super) fn play<E: Engine>(
     context: &E::Context,
@@ -15,6 +15,7 @@ pub(super) fn play<E: Engine>(
     conversation: Conversation,
 ) -> Outcome {
     let (asker, replier) = match conversation {
+        Conversation::PubSub => return play_both_ways::<E>(context, spec, tuning),
         Conversation::ReqRep => (Kind::Req, Kind::Rep),
         Conversation::DealerRouter => (Kind::Dealer, Kind::Router),
         Conversation::Pair => (Kind::Pair, Kind::Pair),
@@ -34,6 +35,52 @@ pub(super) fn play<E: Engine>(
         parts.push(Box::new(move |stage| ask::<E>(stage, &socket, spec)));
     }
     Stage::play(parts);
+    Ok(())
+}
+
+/// Each end publishes to the other, so there are two links.
+fn play_both_ways<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning) -> Outcome {
+    let publisher = E::socket(context, Kind::Publisher, tuning)?;
+    let subscriber = E::socket(context, Kind::Sub, tuning)?;
+    E::subscribe(&subscriber)?;
+    // Only paths can be known before they are bound.
+    let back = |endpoint: &str| format!("{endpoint}-back");
+    let is_binder = spec.role == Role::Binder;
+    if is_binder {
+        let endpoint = E::bind(&publisher, &spec.endpoint)?;
+        E::connect(&subscriber, &back(&endpoint))?;
+        say(&Line::Bound(endpoint))?;
+    } else {
+        E::bind(&publisher, &back(&spec.endpoint))?;
+        E::connect(&subscriber, &spec.endpoint)?;
+    }
+    let talk: Part<'_> = Box::new(move |stage| {
+        E::wait_for_subscribers(&publisher, 1, SILENCE)?;
+        let mut payload = Payload::new(spec.size);
+        let mut slot = E::slot();
+        let mut talk = |numbers: std::ops::Range<u64>| {
+            for number in numbers {
+                if !is_binder {
+                    E::send(&publisher, payload.stamped(number))
+                        .map_err(|failure| explain::<E>(failure, "request", number, spec, &publisher))?;
+                }
+                E::receive(&subscriber, &mut slot)
+                    .and_then(|body| payload::check(body, spec.size, number))
+                    .map_err(|failure| explain::<E>(failure, "reply", number, spec, &subscriber))?;
+                if is_binder {
+                    E::send(&publisher, payload.stamped(number))
+                        .map_err(|failure| explain::<E>(failure, "echo", number, spec, &publisher))?;
+                }
+            }
+            Ok::<_, Failure>(())
+        };
+        talk(0..spec.warm)?;
+        stage.ready()?;
+        let start = now_ns();
+        talk(spec.warm..spec.warm + spec.count)?;
+        stage.done(start, now_ns())
+    });
+    Stage::play(vec![talk]);
     Ok(())
 }
 

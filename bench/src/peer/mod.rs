@@ -49,6 +49,7 @@ fn play(spec: &Spec) -> Outcome {
         Contestant::RawBlocking | Contestant::RawSpinning => raw::play(spec),
         Contestant::Tamtam => play_with::<Tamtam>(spec),
         Contestant::DropIn => play_with::<crate::engine::DropIn>(spec),
+        Contestant::Topic => play_with::<crate::engine::Topic>(spec),
         #[cfg(feature = "libzmq")]
         Contestant::Libzmq => play_with::<crate::engine::Libzmq>(spec),
         #[cfg(not(feature = "libzmq"))]

@@ -5,6 +5,7 @@
 //! are short, it spins; a slow peer makes the average long, and it stops. A one-way reader over
 //! tcp or ipc does not spin, but for the next part of a large message: there is no answer to wait for.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,6 +42,11 @@ impl Default for SpinPolicy {
         // Begin by trying: two sleeping ends never find out that neither would have to.
         Self { average: WORTH / 2, conversation: false, misses: 0, pause: 0 }
     }
+}
+
+thread_local! {
+    /// This thread has sent something since it received last, on whatever socket.
+    static HAS_SENT: Cell<bool> = const { Cell::new(false) };
 }
 
 fn cores() -> usize {
@@ -80,6 +86,7 @@ impl SpinPolicy {
     #[inline]
     pub(crate) fn sent(&mut self) {
         self.conversation = true;
+        HAS_SENT.set(true);
     }
 
     /// Returns how long to stay awake before the next sleep. `inproc`: there are inproc peers only; looking at a flag costs
@@ -89,7 +96,7 @@ impl SpinPolicy {
         let budget = match option {
             Spin::Off => return Duration::ZERO,
             Spin::Always => return BUDGET,
-            Spin::Adaptive if self.conversation && lively => BUDGET,
+            Spin::Adaptive if self.is_conversation() && lively => BUDGET,
             Spin::Adaptive if inproc && lively => INPROC_BUDGET,
             Spin::Adaptive => return Duration::ZERO,
         };
@@ -102,7 +109,7 @@ impl SpinPolicy {
 
     /// Tells whether the application sends and receives in turn.
     pub(crate) fn is_conversation(&self) -> bool {
-        self.conversation
+        self.conversation || HAS_SENT.get()
     }
 
     /// Notes that a spin brought nothing: the peer is slow, or it needs the very core that we kept busy. The next ones are
@@ -120,7 +127,7 @@ impl SpinPolicy {
 
     /// Notes how long the application had to wait for a message.
     pub(crate) fn waited(&mut self, time: Duration) {
-        self.conversation = false;
+        self.found();
         // One very long wait must not hide that the next hundred are short, nor the other way round.
         let sample = time.min(WORTH * 8);
         self.average = (self.average * 7 + sample) / 8;
@@ -130,6 +137,7 @@ impl SpinPolicy {
     #[inline]
     pub(crate) fn found(&mut self) {
         self.conversation = false;
+        HAS_SENT.set(false);
     }
 }
 
@@ -167,6 +175,15 @@ mod tests {
             policy.waited(Duration::from_micros(1));
             assert_eq!(policy.budget(Spin::Adaptive, false), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn an_answer_may_come_over_another_socket() {
+        let (mut sender, mut reader) = (SpinPolicy::default(), SpinPolicy::default());
+        sender.sent();
+        assert_eq!(reader.budget(Spin::Adaptive, false) > Duration::ZERO, has_cores());
+        reader.waited(Duration::from_micros(5));
+        assert_eq!(reader.budget(Spin::Adaptive, false), Duration::ZERO);
     }
 
     #[test]

@@ -7,6 +7,11 @@
 //!   conversation): write now;
 //! - *cork*: the sender sends faster than that: leave it, the background thread looks after it shortly;
 //! - *flush*: a full batch has come together: the sender writes it itself.
+//!
+//! A publisher whose subscriber answers over another socket looks like a sender of a stream: its messages follow each other
+//! as fast as writes, since a write takes as long as the peer that it wakes keeps the core. What tells them apart is what
+//! comes of a cork: messages of a stream join the one that waits. Where none do, corks are left out, the longer the more often
+//! that is so.
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +31,9 @@ pub(crate) enum Decision {
 /// How long corked bytes wait at most before the background thread writes them.
 pub(crate) const CORK_TIME: Duration = Duration::from_micros(100);
 
+/// After many corks in vain, one in two to this power is tried.
+const PAUSE_MAX_LOG: u32 = 9;
+
 /// The memory of one socket's sending.
 #[derive(Debug)]
 pub(crate) struct WritePolicy {
@@ -39,6 +47,12 @@ pub(crate) struct WritePolicy {
     write_cost: Duration,
     /// A message was received since the last one was sent: request and reply, not a stream.
     conversation: bool,
+    /// The last decision with the clock was to cork.
+    corked: bool,
+    /// Corks in a row that no other message joined.
+    misses: u32,
+    /// Corks that are to be left out.
+    pause: u32,
 }
 
 impl Default for WritePolicy {
@@ -49,6 +63,9 @@ impl Default for WritePolicy {
             writing: Duration::ZERO,
             write_cost: Duration::from_micros(2),
             conversation: false,
+            corked: false,
+            misses: 0,
+            pause: 0,
         }
     }
 }
@@ -83,13 +100,30 @@ impl WritePolicy {
     }
 
     fn decide_by_rate(&mut self, now: Instant) -> Decision {
+        if std::mem::take(&mut self.corked) {
+            // This message found the queue empty, so it joined nothing.
+            if self.sent > 1 {
+                (self.misses, self.pause) = (0, 0);
+            } else {
+                self.misses = (self.misses + 1).min(PAUSE_MAX_LOG);
+                self.pause = 1 << self.misses;
+            }
+        }
         let decision = match self.decided {
             None => Decision::Write,
             Some(before) => {
                 // The time between two sends that the application spent on its own.
                 let own =
                     now.saturating_duration_since(before).saturating_sub(self.writing) / self.sent.max(1);
-                if own >= self.write_cost { Decision::Write } else { Decision::Cork }
+                if own >= self.write_cost {
+                    Decision::Write
+                } else if self.pause > 0 {
+                    self.pause -= 1;
+                    Decision::Write
+                } else {
+                    self.corked = true;
+                    Decision::Cork
+                }
             }
         };
         self.decided = Some(now);
@@ -170,6 +204,31 @@ mod tests {
             sender.send(66, Duration::from_nanos(100));
         }
         assert_eq!((sender.writes, sender.corks), (1000, 0));
+    }
+
+    #[test]
+    fn a_conversation_over_two_sockets_is_written_at_once() {
+        let mut sender = Sender::new();
+        for _ in 0..10_000 {
+            // The answer is there as soon as the write is done; a cork is over before anything else is sent.
+            sender.send(66, Duration::from_nanos(500));
+            if sender.queued > 0 {
+                sender.now += CORK_TIME;
+                sender.queued = 0;
+            }
+        }
+        assert!(sender.corks < 30, "{} corks", sender.corks);
+        // It finds out again when a stream begins.
+        sender.writes = 0;
+        for _ in 0..100_000 {
+            sender.send(66, Duration::from_nanos(30));
+        }
+        assert!(sender.writes < 110 + (1 << PAUSE_MAX_LOG), "{} writes for 101 batches", sender.writes);
+        sender.writes = 0;
+        for _ in 0..100_000 {
+            sender.send(66, Duration::from_nanos(30));
+        }
+        assert!(sender.writes < 110, "{} writes for 101 batches", sender.writes);
     }
 
     #[test]

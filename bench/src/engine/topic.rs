@@ -1,0 +1,120 @@
+//! Tamtam's typed topics.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tamtam::{Node, Overflow, Publisher, Qos, Sample, Subscriber};
+
+use super::{Engine, Kind, Tuning};
+use crate::failure::{Failure, Outcome};
+use crate::spec::SILENCE;
+
+/// What is talked about over there: a node also finds its own publishers, so the way back has a name of its own.
+fn topic(endpoint: &str) -> &'static str {
+    if endpoint.ends_with("-back") { "/bench/back" } else { "/bench" }
+}
+
+/// Publishers and subscribers of octets, which lose nothing; they find each other by an endpoint as all others here do.
+pub(crate) struct Topic;
+
+/// One end; a publisher comes to be when it is known where.
+#[derive(Debug)]
+pub(crate) enum End {
+    Publisher(Node, Qos, OnceLock<Publisher<Bytes>>),
+    Subscriber(Node, Qos, OnceLock<Subscriber<Bytes>>),
+}
+
+impl End {
+    fn publisher(&self) -> Outcome<&Publisher<Bytes>> {
+        match self {
+            Self::Publisher(.., made) => made.get().ok_or_else(|| Failure::new("not bound")),
+            Self::Subscriber(..) => Err(Failure::new("a subscriber sends nothing")),
+        }
+    }
+
+    fn subscriber(&self) -> Outcome<&Subscriber<Bytes>> {
+        match self {
+            Self::Subscriber(.., made) => made.get().ok_or_else(|| Failure::new("not connected")),
+            Self::Publisher(..) => Err(Failure::new("a publisher receives nothing")),
+        }
+    }
+}
+
+impl Engine for Topic {
+    type Context = Node;
+    type Socket = End;
+    type Slot = Option<Sample<Bytes>>;
+
+    fn slot() -> Self::Slot {
+        None
+    }
+
+    fn context() -> Outcome<Node> {
+        // Others of this machine, and other runs, are not meant.
+        let domain = format!("bench-{}", std::process::id());
+        Ok(Node::builder("bench").domain(&domain).open()?)
+    }
+
+    fn socket(node: &Node, kind: Kind, tuning: Tuning) -> Outcome<End> {
+        let mut qos = Qos::default().overflow(Overflow::Block(SILENCE));
+        if let Some(hwm) = tuning.hwm {
+            qos = qos.depth(hwm);
+        }
+        match kind {
+            Kind::Publisher => Ok(End::Publisher(node.clone(), qos, OnceLock::new())),
+            Kind::Sub => Ok(End::Subscriber(node.clone(), qos, OnceLock::new())),
+            _ => Err(Failure::new("topics have publishers and subscribers only")),
+        }
+    }
+
+    fn bind(end: &End, endpoint: &str) -> Outcome<String> {
+        let End::Publisher(node, qos, place) = end else { return Err(Failure::new("subscribers connect")) };
+        let made = node.publisher(topic(endpoint)).qos(qos.clone()).at(endpoint).create()?;
+        let bound = made.endpoints().first().cloned();
+        let _first = place.set(made);
+        bound.ok_or_else(|| Failure::new("bound nowhere"))
+    }
+
+    fn connect(end: &End, endpoint: &str) -> Outcome {
+        let End::Subscriber(node, qos, place) = end else { return Err(Failure::new("publishers bind")) };
+        let _first = place.set(node.subscriber(topic(endpoint)).qos(qos.clone()).connect(endpoint).create()?);
+        Ok(())
+    }
+
+    fn subscribe(_: &End) -> Outcome {
+        // That is what a subscriber does.
+        Ok(())
+    }
+
+    fn wait_for_subscribers(end: &End, count: usize, timeout: Duration) -> Outcome {
+        end.publisher()?
+            .wait_for(count, timeout)
+            .map_err(|error| Failure::from(error).while_doing("subscribers"))
+    }
+
+    #[inline]
+    fn send(end: &End, body: &[u8]) -> Outcome {
+        end.publisher()?.send(&Bytes::copy_from_slice(body))?;
+        Ok(())
+    }
+
+    #[inline]
+    fn receive<'a>(end: &End, slot: &'a mut Self::Slot) -> Outcome<&'a [u8]> {
+        match end.subscriber()?.recv_timeout(SILENCE)? {
+            Some(sample) => Ok(slot.insert(sample)),
+            None => Err(Failure::new("the publisher has ended")),
+        }
+    }
+
+    fn echo(_: &End, _: impl FnOnce(&[u8]) -> Outcome) -> Outcome {
+        Err(Failure::new("topics have one direction"))
+    }
+
+    fn describe(end: &End) -> String {
+        match end {
+            End::Publisher(.., made) => format!("published {:?}", made.get().map(|made| made.published())),
+            End::Subscriber(.., made) => format!("{:?}", made.get().map(|made| made.statistics())),
+        }
+    }
+}
