@@ -129,7 +129,7 @@ impl DynamicSubscriber {
         let Some(raw) = self.raw.receive(timeout)? else { return Ok(None) };
         let theirs = self.raw.schema_of(raw.info.source);
         Ok(Some(DynamicSample {
-            body: raw.body,
+            body: raw.body.into_bytes(),
             schema: theirs.or_else(|| self.fallback.clone()),
             info: raw.info,
         }))

@@ -51,15 +51,6 @@ impl TopicHeader {
         self.flags & flag != 0
     }
 
-    pub(crate) fn source_id(&self) -> Option<[u8; SOURCE_LEN]> {
-        self.source.as_slice().try_into().ok()
-    }
-
-    /// Returns when it was published; `None` if that was not said.
-    pub(crate) fn stamp(&self) -> Option<SystemTime> {
-        (self.stamp_ns != 0).then(|| UNIX_EPOCH + Duration::from_nanos(self.stamp_ns))
-    }
-
     pub(crate) fn to_frame(&self) -> Frame {
         let mut place = [0_u8; 64];
         let len = self.encoded_len();
@@ -72,6 +63,131 @@ impl TopicHeader {
     }
 }
 
+const SEQ: u8 = 1 << 3;
+const STAMP: u8 = 2 << 3 | 1;
+const SOURCE: u8 = 3 << 3 | 2;
+const SCHEMA: u8 = 4 << 3 | 1;
+const FLAGS: u8 = 5 << 3;
+
+/// What nearly every header says, and nothing else: read and written without an allocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) seq: u64,
+    pub(crate) stamp_ns: u64,
+    /// `None` if there is none, or one of another length.
+    pub(crate) source: Option<[u8; SOURCE_LEN]>,
+    pub(crate) schema: u64,
+    pub(crate) flags: u32,
+}
+
+impl Head {
+    /// Returns whether a flag is set.
+    pub(crate) const fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Returns when it was published; `None` if that was not said.
+    pub(crate) fn stamp(&self) -> Option<SystemTime> {
+        (self.stamp_ns != 0).then(|| UNIX_EPOCH + Duration::from_nanos(self.stamp_ns))
+    }
+
+    /// Appends the header that says this: the same octets as [`TopicHeader`] gives.
+    #[inline]
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        if self.seq != 0 {
+            out.push(SEQ);
+            put_varint(out, self.seq);
+        }
+        if self.stamp_ns != 0 {
+            out.push(STAMP);
+            out.extend_from_slice(&self.stamp_ns.to_le_bytes());
+        }
+        if let Some(source) = &self.source {
+            out.extend_from_slice(&[SOURCE, SOURCE_LEN as u8]);
+            out.extend_from_slice(source);
+        }
+        if self.schema != 0 {
+            out.push(SCHEMA);
+            out.extend_from_slice(&self.schema.to_le_bytes());
+        }
+        if self.flags != 0 {
+            out.push(FLAGS);
+            put_varint(out, u64::from(self.flags));
+        }
+    }
+
+    /// Reads it out of a header.
+    ///
+    /// # Errors
+    ///
+    /// What Protobuf says if the octets are no header.
+    #[inline]
+    pub(crate) fn read(octets: &[u8]) -> Result<Self, prost::DecodeError> {
+        match Self::read_usual(octets) {
+            Some(head) => Ok(head),
+            None => TopicHeader::decode(octets).map(|header| Self::from(&header)),
+        }
+    }
+
+    /// Reads fields in the order in which they are written; `None` for anything else.
+    #[inline]
+    fn read_usual(octets: &[u8]) -> Option<Self> {
+        let (mut head, mut rest) = (Self::default(), octets);
+        if let [SEQ, after @ ..] = rest {
+            (head.seq, rest) = take_varint(after)?;
+        }
+        if let [STAMP, after @ ..] = rest {
+            let (stamp, after) = after.split_first_chunk()?;
+            (head.stamp_ns, rest) = (u64::from_le_bytes(*stamp), after);
+        }
+        if let [SOURCE, len, after @ ..] = rest {
+            let (source, after) = after.split_first_chunk().filter(|_| usize::from(*len) == SOURCE_LEN)?;
+            (head.source, rest) = (Some(*source), after);
+        }
+        if let [SCHEMA, after @ ..] = rest {
+            let (schema, after) = after.split_first_chunk()?;
+            (head.schema, rest) = (u64::from_le_bytes(*schema), after);
+        }
+        if let [FLAGS, after @ ..] = rest {
+            let (flags, after) = take_varint(after)?;
+            (head.flags, rest) = (u32::try_from(flags).ok()?, after);
+        }
+        rest.is_empty().then_some(head)
+    }
+}
+
+impl From<&TopicHeader> for Head {
+    fn from(header: &TopicHeader) -> Self {
+        let TopicHeader { seq, stamp_ns, ref source, schema, flags, .. } = *header;
+        Self { seq, stamp_ns, source: source.as_slice().try_into().ok(), schema, flags }
+    }
+}
+
+#[inline]
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+#[inline]
+fn take_varint(octets: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (index, &octet) in octets.iter().enumerate().take(10) {
+        // Protobuf cuts off what is beyond 64 bits, or refuses it: not decided here.
+        if index == 9 && octet > 1 {
+            return None;
+        }
+        value |= u64::from(octet & 0x7f) << (7 * index);
+        if octet & 0x80 == 0 {
+            return Some((value, octets.get(index + 1..)?));
+        }
+    }
+    None
+}
+
 /// The present time as headers tell it; 0 if the clock stands before 1970.
 pub(crate) fn now_ns() -> u64 {
     SystemTime::now()
@@ -81,6 +197,8 @@ pub(crate) fn now_ns() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -100,5 +218,37 @@ mod tests {
         assert_eq!(TopicHeader::decode(&*header.to_frame()).unwrap(), header);
         assert_eq!(TopicHeader::decode(&b""[..]).unwrap(), TopicHeader::default());
         assert!(TopicHeader::decode(&b"\xff"[..]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_headers_mostly_say_is_written_and_read_as_protobuf_does(
+            seq: u64, small in 0..300_u64, stamp_ns: u64, source: [u8; SOURCE_LEN], schema: u64, flags in 0..300_u32, given: [bool; 5],
+        ) {
+            let [has_seq, has_stamp, has_source, has_schema, has_flags] = given;
+            let head = Head {
+                seq: if has_seq { seq } else { small },
+                stamp_ns: if has_stamp { stamp_ns } else { 0 },
+                source: has_source.then_some(source),
+                schema: if has_schema { schema } else { 0 },
+                flags: if has_flags { flags } else { 0 },
+            };
+            let mut octets = Vec::new();
+            head.put(&mut octets);
+            let header = TopicHeader::decode(&*octets).unwrap();
+            prop_assert_eq!(Head::from(&header), head);
+            prop_assert_eq!(header.encode_to_vec(), &*octets);
+            prop_assert_eq!(Head::read_usual(&octets), Some(head));
+        }
+
+        #[test]
+        fn other_octets_are_read_as_protobuf_does(
+            octets in prop::collection::vec(prop_oneof![Just(SEQ), Just(STAMP), Just(SOURCE), Just(SCHEMA), Just(FLAGS), Just(8), any::<u8>()], 0..40)
+        ) {
+            match TopicHeader::decode(&*octets) {
+                Ok(header) => prop_assert_eq!(Head::read(&octets), Ok(Head::from(&header))),
+                Err(_) => prop_assert!(Head::read(&octets).is_err()),
+            }
+        }
     }
 }

@@ -77,3 +77,4 @@ pub use subscriber::{
     Info, RawSubscriber, Sample, Subscriber, SubscriberBuilder, SubscriberStatistics, Subscription,
 };
 pub use tamtam_zmq as zmq;
+pub use tamtam_zmq::Frame;

@@ -1,6 +1,7 @@
 //! What a topic's messages are in Rust.
 
 use bytes::Bytes;
+use tamtam_zmq::Frame;
 
 use crate::schema::{Schema, SchemaError};
 
@@ -23,12 +24,23 @@ pub trait TopicMessage: Sized + Send + 'static {
     /// Returns the body.
     fn to_body(&self) -> Bytes;
 
-    /// Reads a body.
+    /// Returns how many octets the body has, if that is known before it is made; then [`put_body`](Self::put_body) is used for
+    /// short ones. Default `None`.
+    fn body_len(&self) -> Option<usize> {
+        None
+    }
+
+    /// Appends the body to `out`, where it is copied from.
+    fn put_body(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_body());
+    }
+
+    /// Reads a body; [`Frame::into_bytes`] has it as [`Bytes`].
     ///
     /// # Errors
     ///
     /// [`DecodeError`] with what is wrong with it.
-    fn from_body(body: Bytes) -> Result<Self, DecodeError>;
+    fn from_body(body: Frame) -> Result<Self, DecodeError>;
 }
 
 /// A Protobuf type together with its descriptors: what the build script adds to the types that prost generates.
@@ -46,8 +58,22 @@ impl<T: prost::Message + prost::Name + Default + Described + 'static> TopicMessa
         self.encode_to_vec().into()
     }
 
-    fn from_body(body: Bytes) -> Result<Self, DecodeError> {
-        Self::decode(body).map_err(|error| DecodeError(error.to_string()))
+    fn body_len(&self) -> Option<usize> {
+        Some(self.encoded_len())
+    }
+
+    fn put_body(&self, out: &mut Vec<u8>) {
+        // There is always room in a vector.
+        let _written = self.encode(out);
+    }
+
+    fn from_body(body: Frame) -> Result<Self, DecodeError> {
+        match body.shared() {
+            // Fields that are `Bytes` share it.
+            Some(shared) => Self::decode(shared.clone()),
+            None => Self::decode(&*body),
+        }
+        .map_err(|error| DecodeError(error.to_string()))
     }
 }
 
@@ -60,8 +86,16 @@ impl TopicMessage for Bytes {
         self.clone()
     }
 
-    fn from_body(body: Bytes) -> Result<Self, DecodeError> {
-        Ok(body)
+    fn body_len(&self) -> Option<usize> {
+        Some(self.len())
+    }
+
+    fn put_body(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+
+    fn from_body(body: Frame) -> Result<Self, DecodeError> {
+        Ok(body.into_bytes())
     }
 }
 

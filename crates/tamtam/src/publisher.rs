@@ -13,7 +13,7 @@ use tamtam_zmq::{Frame, Message, PeerId, SendError, Socket, SocketType};
 use crate::bell::Bell;
 use crate::error::{BarrierTimeout, Error, NotDrained, PublishError};
 use crate::event::{Events, PublisherEvent};
-use crate::header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, SOURCE_LEN, TopicHeader, now_ns};
+use crate::header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, Head, SOURCE_LEN, TopicHeader, now_ns};
 use crate::id;
 use crate::message::TopicMessage;
 use crate::name::Name;
@@ -36,6 +36,8 @@ const SUBSCRIPTION_MAX: u64 = 64 * 1024;
 const ADMITTED_AT_ONCE: usize = 256;
 /// How long `send` waits for room before it lets in who has come meanwhile.
 const SLICE: Duration = Duration::from_millis(20);
+/// Bodies up to here are copied straight to where they are written from, in octets.
+const SHORT_MAX: usize = 4096;
 /// The longest text of a stranger's that is kept, in octets.
 const TEXT_MAX: usize = 1024;
 
@@ -187,6 +189,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
             published: AtomicU64::new(0),
             state: Mutex::new(State {
                 latched: VecDeque::new(),
+                scratch: Vec::new(),
                 informed: HashMap::new(),
                 ended: false,
                 beat: (0, Instant::now()),
@@ -246,6 +249,8 @@ pub(crate) struct PublisherCore {
 
 struct State {
     latched: VecDeque<(TopicHeader, Bytes)>,
+    /// Where header and body of a short message are put together.
+    scratch: Vec<u8>,
     /// Subscribers that understand headers, with the names of their nodes: who is told the present number.
     informed: HashMap<PeerId, String>,
     ended: bool,
@@ -296,10 +301,7 @@ impl PublisherCore {
         self.admit_awaited(&mut state);
         result.map_err(|error| self.refused(&error))?;
         let dropped = if lossless { 0 } else { self.dropped().saturating_sub(before) };
-        self.published.store(seq, Ordering::Relaxed);
-        if self.is_quiet.load(Ordering::Acquire) {
-            self.stir();
-        }
+        self.has_published(seq);
         if let Some(kept) = kept {
             if state.latched.len() >= self.qos.latch as usize {
                 state.latched.pop_front();
@@ -307,6 +309,50 @@ impl PublisherCore {
             state.latched.push_back(kept);
         }
         Ok(Sent { seq, subscribers: self.socket.subscriber_count(), dropped })
+    }
+
+    /// As [`publish`](Self::publish), of `put`'s octets with the header that every message has, without an allocation.
+    fn publish_short(&self, put: impl FnOnce(&mut Vec<u8>)) -> Result<Sent, PublishError> {
+        let mut state = self.lock();
+        self.admit_awaited(&mut state);
+        if state.ended {
+            return Err(PublishError::Ended);
+        }
+        let seq = self.count() + 1;
+        let Self { source, .. } = *self;
+        let head =
+            Head { seq, stamp_ns: now_ns(), source: Some(source), schema: self.header.schema, flags: 0 };
+        let mut scratch = std::mem::take(&mut state.scratch);
+        scratch.clear();
+        head.put(&mut scratch);
+        let header_len = scratch.len();
+        put(&mut scratch);
+        let (header, body) = scratch.split_at(header_len.min(scratch.len()));
+        let published = match (self.socket.publish_slices(&[&self.key, header, body]), self.qos.overflow) {
+            (Err(SendError::Full(message)), Overflow::Block(patience)) => {
+                let sent = self.send_slowly(&mut state, message, patience);
+                sent.map(|()| (self.socket.subscriber_count(), 0))
+            }
+            (done, _) => done.map(|done| (done.subscribers, done.dropped)),
+        };
+        state.scratch = scratch;
+        self.admit_awaited(&mut state);
+        let (subscribers, dropped) = published.map_err(|error| self.refused(&error))?;
+        self.has_published(seq);
+        Ok(Sent { seq, subscribers, dropped })
+    }
+
+    /// Under the lock of the state.
+    fn has_published(&self, seq: u64) {
+        self.published.store(seq, Ordering::Relaxed);
+        if self.is_quiet.load(Ordering::Acquire) {
+            self.stir();
+        }
+    }
+
+    /// Tells whether a body of this length takes the short way.
+    fn is_short(&self, len: usize) -> bool {
+        len <= SHORT_MAX && self.qos.latch == 0 && self.dialect == Dialect::Typed
     }
 
     /// Waits for room, and lets in who comes meanwhile: they get this message.
@@ -567,7 +613,12 @@ impl<T: TopicMessage> Publisher<T> {
     /// [`PublishError::Full`] when a subscriber's queue had no room (with [`Overflow::Block`] for as long as it allows): then
     /// nobody has the message.
     pub fn send(&self, message: &T) -> Result<Sent, PublishError> {
-        self.raw.send(message.to_body())
+        match message.body_len() {
+            Some(len) if self.raw.core.is_short(len) => {
+                self.raw.core.publish_short(|out| message.put_body(out))
+            }
+            _ => self.raw.send(message.to_body()),
+        }
     }
 }
 
@@ -609,7 +660,11 @@ impl RawPublisher {
     ///
     /// As there.
     pub fn send(&self, body: impl Into<Bytes>) -> Result<Sent, PublishError> {
-        self.core.publish(body.into(), self.core.new_header())
+        let body = body.into();
+        if self.core.is_short(body.len()) {
+            return self.core.publish_short(|out| out.extend_from_slice(&body));
+        }
+        self.core.publish(body, self.core.new_header())
     }
 
     /// Publishes a body whose header is changed by `change`: for recorders' players and bridges, which keep what a message

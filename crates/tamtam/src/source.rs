@@ -1,10 +1,11 @@
 //! What a subscriber knows of its publishers, and what follows of each message: gaps, ends, losses.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
 
 use crate::event::{Event, LossReason, PublisherId};
-use crate::header::{FLAG_END, FLAG_HEARTBEAT, SOURCE_LEN, TopicHeader};
+use crate::header::{FLAG_END, FLAG_HEARTBEAT, Head, SOURCE_LEN};
 use crate::schema::Schema;
 
 /// The number of a publisher.
@@ -13,6 +14,27 @@ pub(crate) type SourceId = [u8; SOURCE_LEN];
 /// Publishers without a place in the registry that are remembered; the oldest go beyond. Whoever sends here may invent as
 /// many as he likes.
 const STRANGERS_MAX: usize = 1024;
+
+/// Ids are made up by chance, so they are their own hashes. Whoever makes some up that collide gains little: of strangers there
+/// are few.
+#[derive(Debug, Default)]
+pub(crate) struct ByChance(u64);
+
+impl Hasher for ByChance {
+    fn write(&mut self, octets: &[u8]) {
+        for part in octets.chunks(8) {
+            let mut word = [0; 8];
+            word.iter_mut().zip(part).for_each(|(place, octet)| *place = *octet);
+            self.0 ^= u64::from_ne_bytes(word);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
 
 /// One publisher.
 #[derive(Debug, Default)]
@@ -45,7 +67,7 @@ pub(crate) struct Source {
 /// All publishers of one subscriber.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    pub(crate) known: HashMap<SourceId, Source>,
+    pub(crate) known: HashMap<SourceId, Source, BuildHasherDefault<ByChance>>,
     strangers: usize,
     /// How many have ended and are forgotten.
     finished: usize,
@@ -73,12 +95,12 @@ impl Sources {
     /// Takes a message's header into account. `reason` says why so many messages may be missing, and is asked only if some are.
     pub(crate) fn take(
         &mut self,
-        header: &TopicHeader,
+        header: &Head,
         reason: impl FnOnce(&Source, u64) -> LossReason,
         findings: &mut Vec<Finding>,
     ) -> Verdict {
         // Without a source nothing can be counted: somebody speaks who does not know of headers.
-        let Some(id) = header.source_id() else { return Verdict::Deliver };
+        let Some(id) = header.source else { return Verdict::Deliver };
         if !self.known.contains_key(&id) {
             self.add_stranger(id);
         }
@@ -203,8 +225,8 @@ mod tests {
 
     const A: SourceId = [1; 8];
 
-    fn header(seq: u64, flags: u32) -> TopicHeader {
-        TopicHeader { seq, flags, source: A.to_vec(), ..TopicHeader::default() }
+    fn header(seq: u64, flags: u32) -> Head {
+        Head { seq, flags, source: Some(A), ..Head::default() }
     }
 
     #[derive(Default)]
@@ -289,8 +311,7 @@ mod tests {
     fn strangers_are_bounded() {
         let mut sources = Sources::default();
         for number in 0..5000_u64 {
-            let header =
-                TopicHeader { seq: 1, source: number.to_be_bytes().to_vec(), ..TopicHeader::default() };
+            let header = Head { seq: 1, source: Some(number.to_be_bytes()), ..Head::default() };
             sources.take(&header, |_, _| LossReason::Unknown, &mut Vec::new());
         }
         assert!(sources.known.len() <= STRANGERS_MAX);

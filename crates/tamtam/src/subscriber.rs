@@ -13,7 +13,7 @@ use tamtam_zmq::{Frame, Message, Socket, SocketType};
 
 use crate::error::{Error, RecvError};
 use crate::event::{Event, Events, LossReason};
-use crate::header::{FLAG_LATCHED, FLAG_REPLAYED, SOURCE_LEN, TopicHeader, now_ns};
+use crate::header::{FLAG_LATCHED, FLAG_REPLAYED, Head, SOURCE_LEN, TopicHeader, now_ns};
 use crate::id;
 use crate::message::TopicMessage;
 use crate::name::Name;
@@ -45,8 +45,16 @@ pub struct Info {
     pub replayed: bool,
     /// The length of its body in octets.
     pub size: usize,
-    /// Its header as it came.
-    pub header: TopicHeader,
+    /// As it came; it was looked at then.
+    header: Frame,
+}
+
+impl Info {
+    /// Returns its header with all that came in it, read anew.
+    #[must_use]
+    pub fn header(&self) -> TopicHeader {
+        TopicHeader::decode(&*self.header).unwrap_or_default()
+    }
 }
 
 /// A message with what is known of it. Derefs to the message.
@@ -200,6 +208,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             counts: Counts::default(),
             closed: AtomicBool::new(false),
             events: Events::new(),
+            slot: Mutex::default(),
         });
         node.core.submit(Command::Subscriber(Arc::clone(&core)));
         if is_typed && let Err(error) = node.core.change(|own| own.subscribers.push(record)) {
@@ -257,6 +266,8 @@ pub(crate) struct SubscriberCore {
     counts: Counts,
     closed: AtomicBool,
     pub(crate) events: Events<Event>,
+    /// What messages are received into, so that its memory is used again.
+    slot: Mutex<Message>,
 }
 
 struct Silence {
@@ -279,7 +290,7 @@ fn count(counter: &AtomicU64, by: usize) {
 
 /// A message as it came.
 pub(crate) struct Raw {
-    pub(crate) body: Bytes,
+    pub(crate) body: Frame,
     pub(crate) info: Info,
 }
 
@@ -294,9 +305,14 @@ impl SubscriberCore {
     }
 
     /// Receives; `None` when all publishers have ended.
-    pub(crate) fn receive(&self, node: &Node, deadline: Option<Instant>) -> Result<Option<Raw>, RecvError> {
+    pub(crate) fn receive(&self, node: &Node, timeout: Option<Duration>) -> Result<Option<Raw>, RecvError> {
+        // Another thread may be at it.
+        let (mut kept, mut own) = (self.slot.try_lock().ok(), Message::default());
+        let slot = kept.as_deref_mut().unwrap_or(&mut own);
+        // The clock is looked at only by who has to wait.
+        let mut until = None;
         loop {
-            let message = match self.socket.try_recv() {
+            let received = match self.socket.try_recv_into(slot) {
                 Err(tamtam_zmq::RecvError::WouldBlock) => {
                     if let Some(abandoned) = self.look_around(node) {
                         return Err(abandoned);
@@ -304,19 +320,21 @@ impl SubscriberCore {
                     if self.is_over() {
                         return Ok(None);
                     }
+                    let deadline = *until
+                        .get_or_insert_with(|| timeout.and_then(|time| Instant::now().checked_add(time)));
                     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
                     if left.is_some_and(|left| left.is_zero()) {
                         return Err(RecvError::TimedOut);
                     }
                     match self.socket.recv_timeout(left.map_or(SLICE, |left| left.min(SLICE))) {
                         Err(tamtam_zmq::RecvError::TimedOut) => continue,
-                        other => other,
+                        other => other.map(|message| *slot = message),
                     }
                 }
                 other => other,
             };
-            let message = message.map_err(|error| RecvError::Closed(error.to_string()))?;
-            if let Some(raw) = self.accept(node, message) {
+            received.map_err(|error| RecvError::Closed(error.to_string()))?;
+            if let Some(raw) = self.accept(node, slot) {
                 return Ok(Some(raw));
             }
         }
@@ -363,17 +381,17 @@ impl SubscriberCore {
     }
 
     /// Looks at a message; returns it if it is one for the application.
-    fn accept(&self, node: &Node, mut message: Message) -> Option<Raw> {
+    fn accept(&self, node: &Node, message: &mut Message) -> Option<Raw> {
         if let Dialect::Plain { end } = &self.dialect {
             if message.frame_count() > 2 {
                 return self.malformed("more than a key and a body");
             }
-            let body = message.last().clone().into_bytes();
-            if body == *end {
+            let body = message.last().clone();
+            if *body == **end {
                 self.ended.store(true, Ordering::Relaxed);
                 return None;
             }
-            return self.deliver(TopicHeader::default(), body);
+            return self.deliver(&Head::default(), Frame::new(), body);
         }
         let key = message.first();
         if *key != self.key {
@@ -381,15 +399,16 @@ impl SubscriberCore {
             return None;
         }
         let frames = message.frame_count();
-        let header = message.get(1).filter(|_| frames == 3).map(|frame| TopicHeader::decode(&**frame));
-        let header = match header {
-            Some(Ok(header)) => header,
-            Some(Err(error)) => return self.malformed(format!("the header is none: {error}")),
-            None => return self.malformed(format!("{frames} frames instead of 3")),
+        let (Some(body), Some(header), 3) = (message.pop_back(), message.pop_back(), frames) else {
+            return self.malformed(format!("{frames} frames instead of 3"));
+        };
+        let head = match Head::read(&header) {
+            Ok(head) => head,
+            Err(error) => return self.malformed(format!("the header is none: {error}")),
         };
         let mut findings = Vec::new();
         let mut sources = self.sources();
-        let verdict = sources.take(&header, |source, count| self.why(source.lossless, count), &mut findings);
+        let verdict = sources.take(&head, |source, count| self.why(source.lossless, count), &mut findings);
         drop(sources);
         if !findings.is_empty() {
             self.tell(node, findings);
@@ -397,8 +416,7 @@ impl SubscriberCore {
         if verdict == Verdict::Ignore {
             return None;
         }
-        let body = message.take_rest().pop_back().unwrap_or_default().into_bytes();
-        self.deliver(header, body)
+        self.deliver(&head, header, body)
     }
 
     /// Why so many messages of this publisher are missing.
@@ -417,14 +435,14 @@ impl SubscriberCore {
         }
     }
 
-    fn deliver(&self, header: TopicHeader, body: Bytes) -> Option<Raw> {
+    fn deliver(&self, head: &Head, header: Frame, body: Frame) -> Option<Raw> {
         if self.qos.deadline.is_some() {
             *self.silence.lock().unwrap_or_else(PoisonError::into_inner) =
                 Silence { last: Instant::now(), told: false };
         }
         if let Some(lifespan) = self.qos.lifespan
-            && header.stamp_ns != 0
-            && u128::from(now_ns().saturating_sub(header.stamp_ns)) > lifespan.as_nanos()
+            && head.stamp_ns != 0
+            && u128::from(now_ns().saturating_sub(head.stamp_ns)) > lifespan.as_nanos()
         {
             count(&self.counts.expired, 1);
             return None;
@@ -441,11 +459,11 @@ impl SubscriberCore {
         count(&self.counts.received, 1);
         count(&self.counts.bytes, body.len());
         let info = Info {
-            seq: header.seq,
-            stamp: header.stamp(),
-            source: header.source_id(),
-            latched: header.has(FLAG_LATCHED),
-            replayed: header.has(FLAG_REPLAYED),
+            seq: head.seq,
+            stamp: head.stamp(),
+            source: head.source,
+            latched: head.has(FLAG_LATCHED),
+            replayed: head.has(FLAG_REPLAYED),
             size: body.len(),
             header,
         };
@@ -606,8 +624,7 @@ impl fmt::Debug for RawSubscriber {
 
 impl RawSubscriber {
     pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<Option<Raw>, RecvError> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.core.receive(&self.node, deadline)
+        self.core.receive(&self.node, timeout)
     }
 
     /// Receives a body without decoding it; as [`Subscriber::recv`], or [`Subscriber::recv_timeout`].
@@ -616,7 +633,7 @@ impl RawSubscriber {
     ///
     /// As there.
     pub fn recv_bytes(&self, timeout: Option<Duration>) -> Result<Option<Sample<Bytes>>, RecvError> {
-        Ok(self.receive(timeout)?.map(|raw| Sample { value: raw.body, info: raw.info }))
+        Ok(self.receive(timeout)?.map(|raw| Sample { value: raw.body.into_bytes(), info: raw.info }))
     }
 
     /// Returns the topic's full name.

@@ -94,4 +94,4 @@ pub use crate::security::{
     AllowList, CredentialsTooLong, KeyFileError, KeyFileFault, Security, read_key_file,
 };
 pub use crate::socket::{Readiness, Socket};
-pub use crate::statistics::{Dropped, PeerState, PeerStatistics, SocketStatistics, Traffic};
+pub use crate::statistics::{Dropped, PeerState, PeerStatistics, Published, SocketStatistics, Traffic};

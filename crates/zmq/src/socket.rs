@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::engine::core::{Core, Locked, ReadySet, State, Who};
 use crate::engine::is_group;
 use crate::engine::pattern::Pattern;
+use crate::engine::route::Routed;
 use crate::engine::wait::Patience;
 use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, GroupError, NoSuchPeer, NotSubscribed,
@@ -22,7 +23,7 @@ use crate::error::{
 use crate::monitor::{Monitor, MonitorEvent};
 use crate::options::{OptionError, Options};
 use crate::profile::PeerProfile;
-use crate::statistics::{PeerStatistics, SocketStatistics, Traffic};
+use crate::statistics::{PeerStatistics, Published, SocketStatistics, Traffic};
 
 /// What can be done with a socket now without waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -276,13 +277,35 @@ impl Socket {
     /// As [`send`](Self::send), and [`try_send`](Self::try_send) without waiting.
     #[inline]
     pub fn send_slice(&self, body: &[u8], wait: bool) -> Result<(), SendError> {
-        match self.core.send_slice(body, Patience::None) {
+        self.send_slices(&[body], wait)
+    }
+
+    /// As [`send_slice`](Self::send_slice), of a message of several frames; without any it is one empty frame.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline]
+    pub fn send_slices(&self, frames: &[&[u8]], wait: bool) -> Result<(), SendError> {
+        match self.core.send_slices(frames, Patience::None) {
+            Ok(_) => Ok(()),
             Err(SendError::Full(message)) if wait => {
                 let timeout = self.core.lock().options.send_timeout;
                 self.core.send(message, Patience::within(timeout))
             }
-            other => other,
+            Err(error) => Err(error),
         }
+    }
+
+    /// As [`send_slices`](Self::send_slices) without waiting, and tells what became of the message. (PUB, XPUB)
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline]
+    pub fn publish_slices(&self, frames: &[&[u8]]) -> Result<Published, SendError> {
+        let Routed { subscribers, dropped } = self.core.send_slices(frames, Patience::None)?;
+        Ok(Published { subscribers, dropped })
     }
 
     /// Sends a message, waiting for room without blocking the thread. Works on any executor.
@@ -377,6 +400,16 @@ impl Socket {
     #[inline]
     pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
         self.receive_as_set(true, message, |_, _| ())
+    }
+
+    /// As [`recv_into`](Self::recv_into), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    #[inline]
+    pub fn try_recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
+        self.core.receive_into(Patience::None, message, |_, _| ())
     }
 
     /// Receives a message if one is there.

@@ -148,3 +148,13 @@ pub struct PeerStatistics {
     /// Subscriptions that it holds (PUB, XPUB).
     pub subscriptions: usize,
 }
+
+/// What became of a message that was published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// How many peers hold a subscription, to whatever topic.
+    pub subscribers: usize,
+    /// How many peers wanted it and did not get it because their queue was full.
+    pub dropped: u64,
+}

@@ -143,24 +143,31 @@ impl Connection {
         self.receive_any(input)
     }
 
-    /// Does what [`receive`](Self::receive) does most often, and nothing else: takes a short message of a single frame off
-    /// the front of `input` and puts it in the place of `message`. `false`, and no change, if what comes next is not that,
-    /// or not all there: then `receive` knows.
+    /// Does what [`receive`](Self::receive) does most often, and nothing else: takes a short message of a single frame, or
+    /// one of a few frames of which only the last may be long, off the front of `input` and puts it in the place of `message`,
+    /// whose memory is used again. `false` if what comes next is not that, or not all there: then `receive` knows.
     #[inline]
     pub fn receive_short(&mut self, input: &mut BytesMut, message: &mut Message) -> bool {
-        // Flags of zero: a whole message, of less than 256 octets.
-        if let State::Traffic(traffic) = &self.state
-            && let [0, len, rest @ ..] = &**input
-            && traffic.is_inline_message(*len)
-        {
-            let len = usize::from(*len);
-            if message.set_inline(rest, len) {
+        let State::Traffic(traffic) = &self.state else { return false };
+        match &**input {
+            // Flags of zero: a whole message, of less than 256 octets.
+            [0, len, rest @ ..] if traffic.is_inline_message(*len) => {
+                let len = usize::from(*len);
+                if !message.set_inline(rest, len) {
+                    return false;
+                }
                 input.advance(2 + len);
-                self.wanted = 0;
-                return true;
             }
+            // More frames follow.
+            [1, ..] => {
+                if !traffic.receive_parts(&self.config, input, message) {
+                    return false;
+                }
+            }
+            _ => return false,
         }
-        false
+        self.wanted = 0;
+        true
     }
 
     #[inline(never)]

@@ -59,6 +59,13 @@ impl Message {
         true
     }
 
+    /// Adds a frame of the first `len` octets of `source`, held in place; `false` if they are not there or too many for that.
+    #[inline]
+    pub(crate) fn push_inline(&mut self, source: &[u8], len: usize) -> bool {
+        self.rest.push_back(Frame::new());
+        self.rest.back_mut().is_some_and(|frame| frame.set_inline(source, len))
+    }
+
     /// Makes a message of all frames in turn; `None` if there are none.
     #[must_use]
     pub fn from_frames(frames: impl IntoIterator<Item = impl Into<Frame>>) -> Option<Self> {
@@ -85,6 +92,12 @@ impl Message {
     pub fn pop_front(&mut self) -> Option<Frame> {
         let second = self.rest.pop_front()?;
         Some(mem::replace(&mut self.first, second))
+    }
+
+    /// Takes the last frame off; `None`, and no change, if it is the only one left.
+    #[inline]
+    pub fn pop_back(&mut self) -> Option<Frame> {
+        self.rest.pop_back()
     }
 
     /// Splits into the first frame and the message of the others, if there are any. The latter keeps the peer.

@@ -22,6 +22,11 @@ impl State {
         }
     }
 
+    /// Messages that were dropped because a queue was full, of all peers so far.
+    pub(crate) fn dropped_full(&self) -> u64 {
+        self.retired.dropped.full + self.iter_peers().map(|peer| peer.traffic.dropped.full).sum::<u64>()
+    }
+
     /// Distinct topics: those that peers hold, or that this socket subscribes to (or groups that it has joined).
     pub(crate) fn topics_count(&self) -> usize {
         match &self.pattern {

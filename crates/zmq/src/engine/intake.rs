@@ -114,7 +114,7 @@ impl Locked<'_> {
         }
         slot.set_peer(id);
         peer.traffic.messages_in += 1;
-        peer.traffic.bytes_in += slot.first().len() as u64;
+        peer.traffic.bytes_in += slot.byte_len() as u64;
         (state.takes, state.run) = (takes, run);
         state.gone_sender = None;
         true

@@ -23,7 +23,7 @@ mod profile;
 mod prospect;
 mod redial;
 mod ring;
-mod route;
+pub(crate) mod route;
 mod socks;
 mod spin;
 pub(crate) mod wait;

@@ -170,19 +170,28 @@ impl Outbox {
     #[inline]
     pub(crate) fn append(&mut self, framing: Framing, message: Message, pool: &mut BufferPool) {
         if !message.is_multipart() && message.byte_len() < REFERENCE_MIN {
-            self.append_body(framing, message.as_slice(), pool);
+            let body = message.as_slice();
+            self.append_slices(framing, &[body], body.len(), pool);
         } else {
             self.append_frames(framing, message, pool);
         }
     }
 
-    /// Encodes a message of one frame, whose body is copied, at the end of the queue.
+    /// Encodes a message, whose frames of so many bytes together are copied, at the end of the queue.
     #[inline]
-    pub(crate) fn append_body(&mut self, framing: Framing, body: &[u8], pool: &mut BufferPool) {
-        let buffer = self.tail(body.len() + tamtam_zmtp::FRAME_HEADER_MAX, pool);
+    pub(crate) fn append_slices(
+        &mut self,
+        framing: Framing,
+        frames: &[&[u8]],
+        bytes: usize,
+        pool: &mut BufferPool,
+    ) {
+        let buffer = self.tail(bytes + frames.len() * tamtam_zmtp::FRAME_HEADER_MAX, pool);
         let before = buffer.len();
-        framing.put_header(buffer, body.len(), false);
-        buffer.extend_from_slice(body);
+        for (index, frame) in frames.iter().enumerate() {
+            framing.put_header(buffer, frame.len(), index + 1 < frames.len());
+            buffer.extend_from_slice(frame);
+        }
         let added = buffer.len() - before;
         self.finish_message(added);
     }

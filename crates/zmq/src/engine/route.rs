@@ -20,6 +20,15 @@ enum Offered {
     Gone(Message),
 }
 
+/// Where a message went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Routed {
+    /// Peers that hold subscriptions, if it was published.
+    pub(crate) subscribers: usize,
+    /// Peers that wanted it and were full.
+    pub(crate) dropped: u64,
+}
+
 impl Locked<'_> {
     /// Queues a message by the rules of the socket's pattern, and writes it if the write policy says so.
     #[inline]
@@ -49,35 +58,82 @@ impl Locked<'_> {
         }
     }
 
-    /// Does what [`route`](Self::route) does most often: copies a short message of a single frame into the queue of the peer
-    /// whose turn it is. `false`, and no change, in all other cases.
+    /// Does what [`route`](Self::route) does most often: copies short frames into the queue of the peer whose turn it is, or
+    /// of those that have subscribed to them. `None`, and no change, in all other cases.
     #[inline]
-    pub(crate) fn route_short(&mut self, body: &[u8]) -> bool {
-        let kind = self.core.kind;
-        if !matches!(kind, SocketType::Push | SocketType::Dealer | SocketType::Pair)
-            || body.len() >= REFERENCE_MIN
-        {
-            return false;
+    pub(crate) fn route_short(&mut self, frames: &[&[u8]]) -> Option<Routed> {
+        let bytes = match frames {
+            [only] => only.len(),
+            all => all.iter().map(|frame| frame.len()).sum(),
+        };
+        if bytes >= REFERENCE_MIN || self.options.conflate {
+            return None;
         }
+        match self.core.kind {
+            SocketType::Push | SocketType::Dealer | SocketType::Pair => {
+                let id = self.send_turn.current()?;
+                self.append_short(id, frames, bytes)?;
+                self.send_turn.advance();
+                Some(Routed { subscribers: 0, dropped: 0 })
+            }
+            SocketType::Pub | SocketType::XPub => self.publish_short(frames, bytes),
+            _ => None,
+        }
+    }
+
+    /// Copies frames into one peer's queue; `None`, and no change, if it is full or no queue of bytes.
+    #[inline]
+    fn append_short(&mut self, id: PeerId, frames: &[&[u8]], bytes: usize) -> Option<()> {
         let state = &mut **self;
-        let Some(id) = state.send_turn.current() else { return false };
-        let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return false };
-        let Link::Net(net) = &mut peer.link else { return false };
-        let hwm = u64::from(state.options.send_hwm);
-        if state.options.conflate || hwm != 0 && net.outbox.messages() >= hwm {
-            return false;
+        let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return None };
+        let Link::Net(net) = &mut peer.link else { return None };
+        let (hwm, strict) = (u64::from(state.options.send_hwm), state.options.strict_marks);
+        if hwm != 0 && net.outbox.messages() >= hwm {
+            return None;
         }
-        if state.options.strict_marks {
+        if strict {
+            if state.options.xpub_nodrop && !net.has_room(hwm, strict) {
+                return None;
+            }
             net.burst.queued();
         }
         let before = net.outbox.bytes();
-        net.outbox.append_body(net.framing, body, &mut state.pool);
+        net.outbox.append_slices(net.framing, frames, bytes, &mut state.pool);
         let queued = net.outbox.bytes();
         peer.traffic.messages_out += 1;
-        peer.traffic.bytes_out += body.len() as u64;
-        state.send_turn.advance();
+        peer.traffic.bytes_out += bytes as u64;
         self.queued(id, before, queued);
-        true
+        Some(())
+    }
+
+    /// As [`publish`](Self::publish), of short frames that stand elsewhere.
+    fn publish_short(&mut self, frames: &[&[u8]], bytes: usize) -> Option<Routed> {
+        let topic = *frames.first()?;
+        if self.core.attention.has_news() {
+            return None;
+        }
+        let state = &mut **self;
+        if state.options.xpub_manual_last_value || state.options.invert_matching {
+            return None;
+        }
+        let nodrop = state.options.xpub_nodrop;
+        let Pattern::Publish(publishing) = &mut state.pattern else { return None };
+        let subscribers = publishing.subscriptions.peer_count();
+        let dropped = match publishing.matching(topic) {
+            [] => 0,
+            &[only] => {
+                self.append_short(only, frames, bytes)?;
+                0
+            }
+            _ => {
+                if nodrop && !state.all_matching_have_room(topic) {
+                    return None;
+                }
+                let whole = || Message::from_frames(frames.iter().copied()).unwrap_or_default();
+                self.publish_shared(frames.len(), frames.iter().copied(), whole)
+            }
+        };
+        Some(Routed { subscribers, dropped })
     }
 
     /// Gives the message to the next peer that has room.
@@ -300,7 +356,9 @@ impl Locked<'_> {
             }
             return Ok(());
         }
-        self.publish_shared(&message)
+        let frames = message.frames().map(|frame| &**frame);
+        self.publish_shared(message.frame_count(), frames, || message.clone());
+        Ok(())
     }
 
     fn publish_to(&mut self, id: PeerId, message: Message) {
@@ -314,33 +372,41 @@ impl Locked<'_> {
         }
     }
 
-    /// Several subscribers: the encoded bytes stand once in a chunk, each outbox holds a range of it.
-    fn publish_shared(&mut self, message: &Message) -> Result<(), SendError> {
+    /// Several subscribers: the encoded bytes stand once in a chunk, each outbox holds a range of it. Those that cannot take a
+    /// range get the `whole` message. Returns how many were full.
+    fn publish_shared<'f>(
+        &mut self,
+        count: usize,
+        mut frames: impl Iterator<Item = &'f [u8]>,
+        whole: impl Fn() -> Message,
+    ) -> u64 {
         let state = &mut **self;
-        let Pattern::Publish(publishing) = &mut state.pattern else { return Ok(()) };
+        let Pattern::Publish(publishing) = &mut state.pattern else { return 0 };
         let chunk = match &mut state.open_chunk {
             Some(chunk) => chunk,
             place @ None => place.insert(OpenChunk::new(Vec::new())),
         };
         let start = chunk.bytes.len();
-        let frames = message.frame_count();
-        for (index, frame) in message.frames().enumerate() {
-            tamtam_zmtp::Framing::V2.put_header(&mut chunk.bytes, frame.len(), index + 1 < frames);
+        let (mut bytes, mut dropped) = (0, 0);
+        let topic = frames.next().unwrap_or_default();
+        for (index, frame) in std::iter::once(topic).chain(frames).enumerate() {
+            tamtam_zmtp::Framing::V2.put_header(&mut chunk.bytes, frame.len(), index + 1 < count);
             chunk.bytes.extend_from_slice(frame);
+            bytes += frame.len() as u64;
         }
         let end = chunk.bytes.len();
-        let bytes = message.byte_len() as u64;
         let hwm = u64::from(state.options.send_hwm);
         let strict = state.options.strict_marks;
         let mut first_before = None;
         let mut full_batch = false;
         let mut newly_dirty = false;
-        for &id in publishing.matching(message.as_slice()) {
+        for &id in publishing.matching(topic) {
             let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { continue };
             match &mut peer.link {
                 Link::Net(net) => {
                     if hwm != 0 && net.outbox.messages() >= hwm {
                         peer.traffic.dropped.full += 1;
+                        dropped += 1;
                         continue;
                     }
                     if strict {
@@ -357,7 +423,7 @@ impl Locked<'_> {
                             &mut state.pool,
                         );
                     } else {
-                        net.outbox.append(net.framing, message.clone(), &mut state.pool);
+                        net.outbox.append(net.framing, whole(), &mut state.pool);
                     }
                     first_before.get_or_insert(before);
                     full_batch |= net.outbox.bytes() >= BATCH_BYTES;
@@ -369,9 +435,10 @@ impl Locked<'_> {
                 }
                 Link::Inproc(inproc) => {
                     if inproc.tx.is_abandoned()
-                        || inproc.tx.push(Item::Event(Event::Message(message.clone()))).is_err()
+                        || inproc.tx.push(Item::Event(Event::Message(whole()))).is_err()
                     {
                         peer.traffic.dropped.full += 1;
+                        dropped += 1;
                         continue;
                     }
                     state.after.sockets.extend(inproc.announce());
@@ -384,7 +451,7 @@ impl Locked<'_> {
         let Some(before) = first_before else {
             // Inproc subscribers only: nobody holds a range.
             chunk.bytes.truncate(start);
-            return Ok(());
+            return dropped;
         };
         let queued = if full_batch { BATCH_BYTES } else { end - start };
         match self.policy.decide(before, queued, Instant::now) {
@@ -400,7 +467,7 @@ impl Locked<'_> {
         if self.open_chunk.as_ref().is_some_and(|chunk| chunk.bytes.len() >= 2 * BATCH_BYTES) {
             self.seal_chunk();
         }
-        Ok(())
+        dropped
     }
 
     pub(crate) fn seal_chunk(&mut self) {

@@ -10,6 +10,7 @@ use super::background::Command;
 use super::core::{Core, Life, Locked, Who};
 use super::peer::Link;
 use super::ring::Attention;
+use super::route::Routed;
 use super::spin::{PART_BUDGET, Spinning};
 use crate::error::{RecvError, SendError};
 use crate::options::{Driver, Spin};
@@ -73,7 +74,7 @@ impl Core {
             return Err(locked.refuse_send(message));
         }
         locked.spin.sent();
-        if !message.is_multipart() && locked.route_short(message.as_slice()) {
+        if !message.is_multipart() && locked.route_short(&[message.as_slice()]).is_some() {
             return Ok(());
         }
         match locked.route(message) {
@@ -82,17 +83,37 @@ impl Core {
         }
     }
 
-    /// As [`send`](Self::send), of a message of one frame.
+    /// As [`send`](Self::send), of frames that stand elsewhere; also tells for whom the message was.
     #[inline]
-    pub(crate) fn send_slice(self: &Arc<Self>, body: &[u8], patience: Patience) -> Result<(), SendError> {
+    pub(crate) fn send_slices(
+        self: &Arc<Self>,
+        frames: &[&[u8]],
+        patience: Patience,
+    ) -> Result<Routed, SendError> {
         if !self.is_forked() {
             let mut locked = self.lock();
-            if locked.is_open() && locked.route_short(body) {
+            if locked.is_open()
+                && let Some(routed) = locked.route_short(frames)
+            {
                 locked.spin.sent();
-                return Ok(());
+                return Ok(routed);
             }
         }
-        self.send(Message::new(body), patience)
+        self.send_slices_slowly(frames, patience)
+    }
+
+    #[inline(never)]
+    fn send_slices_slowly(
+        self: &Arc<Self>,
+        frames: &[&[u8]],
+        patience: Patience,
+    ) -> Result<Routed, SendError> {
+        let message = Message::from_frames(frames.iter().copied()).unwrap_or_default();
+        let before = self.lock().dropped_full();
+        self.send(message, patience)?;
+        let locked = self.lock();
+        let dropped = locked.dropped_full().saturating_sub(before);
+        Ok(Routed { subscribers: locked.subscriber_count(), dropped })
     }
 
     #[cold]
@@ -148,7 +169,7 @@ impl Core {
         if self.is_forked() {
             return Err(RecvError::Forked);
         }
-        if slot.first().shared().is_some() || slot.is_multipart() {
+        if slot.frames().any(|frame| frame.shared().is_some()) {
             // What was in it may be the last reference to something of the caller's: not to be let go under the lock.
             *slot = Message::default();
         }

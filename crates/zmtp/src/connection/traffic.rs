@@ -27,6 +27,9 @@ pub const SLICE_MIN: usize = 512;
 
 const _: () = assert!(SLICE_MIN > FRAME_INLINE_MAX);
 
+/// Frames of the longest message that is taken in one go.
+const PARTS_MAX: usize = 4;
+
 //= 15/ZMTP, Publish-Subscribe
 //# A SUB socket sends a subscription message as one byte %x01 followed by the subscription body, and unsubscription
 //# messages as one byte %x00 followed by the subscription body.
@@ -76,6 +79,60 @@ impl Traffic {
     #[inline]
     pub(super) const fn is_inline_message(&self, body_len: u8) -> bool {
         self.direct && body_len <= self.inline_max
+    }
+
+    /// Takes a message of several frames off the front of `input`, if it is all there and all but the last are short; `false`,
+    /// and no change, in all other cases.
+    pub(super) fn receive_parts(&self, config: &Config, input: &mut BytesMut, message: &mut Message) -> bool {
+        if !self.direct {
+            return false;
+        }
+        // Where bodies begin and how long they are.
+        let mut places = [(0, 0); PARTS_MAX];
+        let (mut count, mut at) = (0, 0);
+        loop {
+            let Some(Ok(Some(header))) = input.get(at..).map(|rest| parse_header(Framing::V2, rest)) else {
+                return false;
+            };
+            let Ok(end) = end_within(config.max_message_size, header.body_len, at + header.header_len) else {
+                return false;
+            };
+            let is_short = header.body_len <= u64::from(self.inline_max);
+            if header.command || end > input.len() || header.more && !is_short {
+                return false;
+            }
+            let start = at + header.header_len;
+            let Some(place) = places.get_mut(count) else { return false };
+            *place = (start, end - start);
+            (count, at) = (count + 1, end);
+            if !header.more {
+                break;
+            }
+        }
+        if count > config.limits.frames_max {
+            return false;
+        }
+        let [(start, len), rest @ ..] = &places;
+        let octets = |start: usize| input.get(start..).unwrap_or_default();
+        if !message.set_inline(octets(*start), *len) {
+            return false;
+        }
+        for &(start, len) in rest.iter().take(count - 1) {
+            if len <= FRAME_INLINE_MAX {
+                message.push_inline(octets(start), len);
+                continue;
+            }
+            // The last one.
+            if len < SLICE_MIN {
+                message.push_back(Frame::copy_from(octets(start).get(..len).unwrap_or_default()));
+                break;
+            }
+            input.advance(start);
+            message.push_back(Frame::from_bytes(input.split_to(len).freeze()));
+            return true;
+        }
+        input.advance(at);
+        true
     }
 
     pub(super) fn is_between_messages(&self) -> bool {
