@@ -3,8 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use bytes::Bytes;
-use tamtam::{Node, Overflow, Publisher, Qos, Sample, Subscriber};
+use tamtam::{Frame, Node, Overflow, Publisher, Qos, Sample, Subscriber};
 
 use super::{Engine, Kind, Tuning};
 use crate::failure::{Failure, Outcome};
@@ -21,19 +20,19 @@ pub(crate) struct Topic;
 /// One end; a publisher comes to be when it is known where.
 #[derive(Debug)]
 pub(crate) enum End {
-    Publisher(Node, Qos, OnceLock<Publisher<Bytes>>),
-    Subscriber(Node, Qos, OnceLock<Subscriber<Bytes>>),
+    Publisher(Node, Qos, OnceLock<Publisher<Frame>>),
+    Subscriber(Node, Qos, OnceLock<Subscriber<Frame>>),
 }
 
 impl End {
-    fn publisher(&self) -> Outcome<&Publisher<Bytes>> {
+    fn publisher(&self) -> Outcome<&Publisher<Frame>> {
         match self {
             Self::Publisher(.., made) => made.get().ok_or_else(|| Failure::new("not bound")),
             Self::Subscriber(..) => Err(Failure::new("a subscriber sends nothing")),
         }
     }
 
-    fn subscriber(&self) -> Outcome<&Subscriber<Bytes>> {
+    fn subscriber(&self) -> Outcome<&Subscriber<Frame>> {
         match self {
             Self::Subscriber(.., made) => made.get().ok_or_else(|| Failure::new("not connected")),
             Self::Publisher(..) => Err(Failure::new("a publisher receives nothing")),
@@ -44,7 +43,7 @@ impl End {
 impl Engine for Topic {
     type Context = Node;
     type Socket = End;
-    type Slot = Option<Sample<Bytes>>;
+    type Slot = Option<Sample<Frame>>;
 
     fn slot() -> Self::Slot {
         None
@@ -95,14 +94,14 @@ impl Engine for Topic {
 
     #[inline]
     fn send(end: &End, body: &[u8]) -> Outcome {
-        end.publisher()?.send(&Bytes::copy_from_slice(body))?;
+        end.publisher()?.send(&Frame::copy_from(body))?;
         Ok(())
     }
 
     #[inline]
     fn receive<'a>(end: &End, slot: &'a mut Self::Slot) -> Outcome<&'a [u8]> {
         match end.subscriber()?.recv_timeout(SILENCE)? {
-            Some(sample) => Ok(slot.insert(sample)),
+            Some(sample) => Ok(&**slot.insert(sample)),
             None => Err(Failure::new("the publisher has ended")),
         }
     }

@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::publisher::{Finishing, PublisherBuilder, RawPublisher, Sent};
 use crate::qos::Qos;
 use crate::schema::Schema;
-use crate::subscriber::{Info, RawSubscriber, SubscriberBuilder};
+use crate::subscriber::{Info, RawSubscriber, Sample, SubscriberBuilder};
 
 /// Makes a subscriber to whatever comes; see [`Node::subscriber_dynamic`].
 #[must_use = "a builder does nothing before `create`"]
@@ -126,13 +126,9 @@ impl DynamicSubscriber {
     ///
     /// As [`Subscriber::recv_timeout`](crate::Subscriber::recv_timeout), but a body is decoded later.
     pub fn recv(&self, timeout: Option<Duration>) -> Result<Option<DynamicSample>, RecvError> {
-        let Some(raw) = self.raw.receive(timeout)? else { return Ok(None) };
-        let theirs = self.raw.schema_of(raw.info.source);
-        Ok(Some(DynamicSample {
-            body: raw.body.into_bytes(),
-            schema: theirs.or_else(|| self.fallback.clone()),
-            info: raw.info,
-        }))
+        let Some(Sample { value: body, info, .. }) = self.raw.recv_bytes(timeout)? else { return Ok(None) };
+        let theirs = self.raw.schema_of(info.source);
+        Ok(Some(DynamicSample { body, schema: theirs.or_else(|| self.fallback.clone()), info }))
     }
 }
 

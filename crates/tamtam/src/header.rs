@@ -91,47 +91,34 @@ impl Head {
         (self.stamp_ns != 0).then(|| UNIX_EPOCH + Duration::from_nanos(self.stamp_ns))
     }
 
-    /// Appends the header that says this: the same octets as [`TopicHeader`] gives.
+    /// Writes the header that says this, the same octets as [`TopicHeader`] gives; returns how many they are.
     #[inline]
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+    pub(crate) fn put(&self, place: &mut [u8; HEAD_MAX]) -> usize {
+        let mut out = Cursor { place, len: 0 };
         if self.seq != 0 {
-            out.push(SEQ);
-            put_varint(out, self.seq);
+            out.varint(SEQ, self.seq);
         }
         if self.stamp_ns != 0 {
-            out.push(STAMP);
-            out.extend_from_slice(&self.stamp_ns.to_le_bytes());
+            out.octets([STAMP]);
+            out.octets(self.stamp_ns.to_le_bytes());
         }
-        if let Some(source) = &self.source {
-            out.extend_from_slice(&[SOURCE, SOURCE_LEN as u8]);
-            out.extend_from_slice(source);
+        if let Some(source) = self.source {
+            out.octets([SOURCE, SOURCE_LEN as u8]);
+            out.octets(source);
         }
         if self.schema != 0 {
-            out.push(SCHEMA);
-            out.extend_from_slice(&self.schema.to_le_bytes());
+            out.octets([SCHEMA]);
+            out.octets(self.schema.to_le_bytes());
         }
         if self.flags != 0 {
-            out.push(FLAGS);
-            put_varint(out, u64::from(self.flags));
+            out.varint(FLAGS, u64::from(self.flags));
         }
-    }
-
-    /// Reads it out of a header.
-    ///
-    /// # Errors
-    ///
-    /// What Protobuf says if the octets are no header.
-    #[inline]
-    pub(crate) fn read(octets: &[u8]) -> Result<Self, prost::DecodeError> {
-        match Self::read_usual(octets) {
-            Some(head) => Ok(head),
-            None => TopicHeader::decode(octets).map(|header| Self::from(&header)),
-        }
+        out.len
     }
 
     /// Reads fields in the order in which they are written; `None` for anything else.
     #[inline]
-    fn read_usual(octets: &[u8]) -> Option<Self> {
+    pub(crate) fn read_usual(octets: &[u8]) -> Option<Self> {
         let (mut head, mut rest) = (Self::default(), octets);
         if let [SEQ, after @ ..] = rest {
             (head.seq, rest) = take_varint(after)?;
@@ -163,13 +150,32 @@ impl From<&TopicHeader> for Head {
     }
 }
 
-#[inline]
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+/// Octets of the longest header that says no more than [`Head`]: two long numbers and three fixed fields.
+pub(crate) const HEAD_MAX: usize = 11 + 9 + 10 + 9 + 6;
+
+struct Cursor<'a> {
+    place: &'a mut [u8; HEAD_MAX],
+    len: usize,
+}
+
+impl Cursor<'_> {
+    #[inline]
+    fn octets<const N: usize>(&mut self, octets: [u8; N]) {
+        if let Some(place) = self.place.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = octets;
+            self.len += N;
+        }
     }
-    out.push(value as u8);
+
+    #[inline]
+    fn varint(&mut self, tag: u8, mut value: u64) {
+        self.octets([tag]);
+        while value >= 0x80 {
+            self.octets([value as u8 | 0x80]);
+            value >>= 7;
+        }
+        self.octets([value as u8]);
+    }
 }
 
 #[inline]
@@ -189,10 +195,11 @@ fn take_varint(octets: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// The present time as headers tell it; 0 if the clock stands before 1970.
+#[inline]
 pub(crate) fn now_ns() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let (Ok(seconds), Ok(ns)) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec)) else { return 0 };
+    seconds.saturating_mul(1_000_000_000).saturating_add(ns)
 }
 
 #[cfg(test)]
@@ -233,8 +240,9 @@ mod tests {
                 schema: if has_schema { schema } else { 0 },
                 flags: if has_flags { flags } else { 0 },
             };
-            let mut octets = Vec::new();
-            head.put(&mut octets);
+            let mut place = [0; HEAD_MAX];
+            let len = head.put(&mut place);
+            let octets = place[..len].to_vec();
             let header = TopicHeader::decode(&*octets).unwrap();
             prop_assert_eq!(Head::from(&header), head);
             prop_assert_eq!(header.encode_to_vec(), &*octets);
@@ -246,8 +254,8 @@ mod tests {
             octets in prop::collection::vec(prop_oneof![Just(SEQ), Just(STAMP), Just(SOURCE), Just(SCHEMA), Just(FLAGS), Just(8), any::<u8>()], 0..40)
         ) {
             match TopicHeader::decode(&*octets) {
-                Ok(header) => prop_assert_eq!(Head::read(&octets), Ok(Head::from(&header))),
-                Err(_) => prop_assert!(Head::read(&octets).is_err()),
+                Ok(header) => prop_assert!(Head::read_usual(&octets).is_none_or(|head| head == Head::from(&header))),
+                Err(_) => prop_assert_eq!(Head::read_usual(&octets), None),
             }
         }
     }

@@ -24,6 +24,11 @@ pub trait TopicMessage: Sized + Send + 'static {
     /// Returns the body.
     fn to_body(&self) -> Bytes;
 
+    /// Returns the body, if the message holds it as it is. Default `None`.
+    fn as_body(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Returns how many octets the body has, if that is known before it is made; then [`put_body`](Self::put_body) is used for
     /// short ones. Default `None`.
     fn body_len(&self) -> Option<usize> {
@@ -35,12 +40,12 @@ pub trait TopicMessage: Sized + Send + 'static {
         out.extend_from_slice(&self.to_body());
     }
 
-    /// Reads a body; [`Frame::into_bytes`] has it as [`Bytes`].
+    /// Reads a body.
     ///
     /// # Errors
     ///
     /// [`DecodeError`] with what is wrong with it.
-    fn from_body(body: Frame) -> Result<Self, DecodeError>;
+    fn from_body(body: &Frame) -> Result<Self, DecodeError>;
 }
 
 /// A Protobuf type together with its descriptors: what the build script adds to the types that prost generates.
@@ -67,11 +72,11 @@ impl<T: prost::Message + prost::Name + Default + Described + 'static> TopicMessa
         let _written = self.encode(out);
     }
 
-    fn from_body(body: Frame) -> Result<Self, DecodeError> {
+    fn from_body(body: &Frame) -> Result<Self, DecodeError> {
         match body.shared() {
             // Fields that are `Bytes` share it.
             Some(shared) => Self::decode(shared.clone()),
-            None => Self::decode(&*body),
+            None => Self::decode(&**body),
         }
         .map_err(|error| DecodeError(error.to_string()))
     }
@@ -86,16 +91,31 @@ impl TopicMessage for Bytes {
         self.clone()
     }
 
-    fn body_len(&self) -> Option<usize> {
-        Some(self.len())
+    fn as_body(&self) -> Option<&[u8]> {
+        Some(self)
     }
 
-    fn put_body(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self);
+    fn from_body(body: &Frame) -> Result<Self, DecodeError> {
+        Ok(body.clone().into_bytes())
+    }
+}
+
+/// Octets as [`Bytes`] are, which need no allocation if they are few.
+impl TopicMessage for Frame {
+    fn schema() -> Result<Option<Schema>, SchemaError> {
+        Ok(None)
     }
 
-    fn from_body(body: Frame) -> Result<Self, DecodeError> {
-        Ok(body.into_bytes())
+    fn to_body(&self) -> Bytes {
+        self.clone().into_bytes()
+    }
+
+    fn as_body(&self) -> Option<&[u8]> {
+        Some(self)
+    }
+
+    fn from_body(body: &Frame) -> Result<Self, DecodeError> {
+        Ok(body.clone())
     }
 }
 

@@ -13,7 +13,9 @@ use tamtam_zmq::{Frame, Message, PeerId, SendError, Socket, SocketType};
 use crate::bell::Bell;
 use crate::error::{BarrierTimeout, Error, NotDrained, PublishError};
 use crate::event::{Events, PublisherEvent};
-use crate::header::{FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, Head, SOURCE_LEN, TopicHeader, now_ns};
+use crate::header::{
+    FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, HEAD_MAX, Head, SOURCE_LEN, TopicHeader, now_ns,
+};
 use crate::id;
 use crate::message::TopicMessage;
 use crate::name::Name;
@@ -249,7 +251,7 @@ pub(crate) struct PublisherCore {
 
 struct State {
     latched: VecDeque<(TopicHeader, Bytes)>,
-    /// Where header and body of a short message are put together.
+    /// Where short bodies are made.
     scratch: Vec<u8>,
     /// Subscribers that understand headers, with the names of their nodes: who is told the present number.
     informed: HashMap<PeerId, String>,
@@ -311,10 +313,24 @@ impl PublisherCore {
         Ok(Sent { seq, subscribers: self.socket.subscriber_count(), dropped })
     }
 
-    /// As [`publish`](Self::publish), of `put`'s octets with the header that every message has, without an allocation.
-    fn publish_short(&self, put: impl FnOnce(&mut Vec<u8>)) -> Result<Sent, PublishError> {
+    /// As [`publish_short`](Self::publish_short), of a body that `put` appends to what it is given.
+    fn publish_made(&self, put: impl FnOnce(&mut Vec<u8>)) -> Result<Sent, PublishError> {
         let mut state = self.lock();
-        self.admit_awaited(&mut state);
+        let mut scratch = std::mem::take(&mut state.scratch);
+        scratch.clear();
+        put(&mut scratch);
+        let sent = self.publish_under(&mut state, &scratch);
+        state.scratch = scratch;
+        sent
+    }
+
+    /// As [`publish`](Self::publish), with the header that every message has, without an allocation.
+    fn publish_short(&self, body: &[u8]) -> Result<Sent, PublishError> {
+        self.publish_under(&mut self.lock(), body)
+    }
+
+    fn publish_under(&self, state: &mut State, body: &[u8]) -> Result<Sent, PublishError> {
+        self.admit_awaited(state);
         if state.ended {
             return Err(PublishError::Ended);
         }
@@ -322,21 +338,17 @@ impl PublisherCore {
         let Self { source, .. } = *self;
         let head =
             Head { seq, stamp_ns: now_ns(), source: Some(source), schema: self.header.schema, flags: 0 };
-        let mut scratch = std::mem::take(&mut state.scratch);
-        scratch.clear();
-        head.put(&mut scratch);
-        let header_len = scratch.len();
-        put(&mut scratch);
-        let (header, body) = scratch.split_at(header_len.min(scratch.len()));
+        let mut place = [0; HEAD_MAX];
+        let len = head.put(&mut place);
+        let header = place.get(..len).unwrap_or_default();
         let published = match (self.socket.publish_slices(&[&self.key, header, body]), self.qos.overflow) {
             (Err(SendError::Full(message)), Overflow::Block(patience)) => {
-                let sent = self.send_slowly(&mut state, message, patience);
+                let sent = self.send_slowly(state, message, patience);
                 sent.map(|()| (self.socket.subscriber_count(), 0))
             }
             (done, _) => done.map(|done| (done.subscribers, done.dropped)),
         };
-        state.scratch = scratch;
-        self.admit_awaited(&mut state);
+        self.admit_awaited(state);
         let (subscribers, dropped) = published.map_err(|error| self.refused(&error))?;
         self.has_published(seq);
         Ok(Sent { seq, subscribers, dropped })
@@ -613,11 +625,11 @@ impl<T: TopicMessage> Publisher<T> {
     /// [`PublishError::Full`] when a subscriber's queue had no room (with [`Overflow::Block`] for as long as it allows): then
     /// nobody has the message.
     pub fn send(&self, message: &T) -> Result<Sent, PublishError> {
-        match message.body_len() {
-            Some(len) if self.raw.core.is_short(len) => {
-                self.raw.core.publish_short(|out| message.put_body(out))
-            }
-            _ => self.raw.send(message.to_body()),
+        let core = &self.raw.core;
+        match (message.as_body(), message.body_len()) {
+            (Some(body), _) if core.is_short(body.len()) => core.publish_short(body),
+            (None, Some(len)) if core.is_short(len) => core.publish_made(|out| message.put_body(out)),
+            _ => core.publish(message.to_body(), core.new_header()),
         }
     }
 }
@@ -662,7 +674,7 @@ impl RawPublisher {
     pub fn send(&self, body: impl Into<Bytes>) -> Result<Sent, PublishError> {
         let body = body.into();
         if self.core.is_short(body.len()) {
-            return self.core.publish_short(|out| out.extend_from_slice(&body));
+            return self.core.publish_short(&body);
         }
         self.core.publish(body, self.core.new_header())
     }

@@ -85,7 +85,7 @@ impl Service {
         let types = Types { request: Q::schema()?, reply: A::schema()? };
         Self::begin_raw(node, name, reach, types, move |body| {
             let request =
-                Q::from_body(body.into()).map_err(|error| (CallStatus::Malformed, error.to_string()))?;
+                Q::from_body(&body.into()).map_err(|error| (CallStatus::Malformed, error.to_string()))?;
             // One request that it cannot stand must not end the service for everybody.
             let reply = catch_unwind(AssertUnwindSafe(|| handle(request)));
             let reply = reply.unwrap_or_else(|_| Err("the service has panicked at this request".to_owned()));
@@ -420,7 +420,7 @@ impl<Q: TopicMessage, A: TopicMessage> Client<Q, A> {
     /// [`CallError::NoServer`] when nobody offers the service, [`CallError::TimedOut`] when somebody does and does not answer,
     /// [`CallError::Remote`] with what the server says.
     pub fn call(&self, request: &Q, timeout: Duration) -> Result<A, CallError> {
-        Ok(A::from_body(self.core.call(request.to_body(), timeout)?.into())?)
+        Ok(A::from_body(&self.core.call(request.to_body(), timeout)?.into())?)
     }
 
     /// As [`call`](Self::call), and asks the next server if one does not answer in time; up to `attempts` times, each within
@@ -438,7 +438,7 @@ impl<Q: TopicMessage, A: TopicMessage> Client<Q, A> {
             }
             outcome = self.core.call(body.clone(), timeout);
         }
-        Ok(A::from_body(outcome?.into())?)
+        Ok(A::from_body(&outcome?.into())?)
     }
 
     /// Waits, at most `timeout`, until a server is connected; returns whether one is.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -45,15 +45,30 @@ pub struct Info {
     pub replayed: bool,
     /// The length of its body in octets.
     pub size: usize,
-    /// As it came; it was looked at then.
-    header: Frame,
+    schema: u64,
+    flags: u32,
+    /// As it came, if it says more than these.
+    header: Option<Box<TopicHeader>>,
 }
 
 impl Info {
-    /// Returns its header with all that came in it, read anew.
+    /// Returns its header with all that came in it.
     #[must_use]
     pub fn header(&self) -> TopicHeader {
-        TopicHeader::decode(&*self.header).unwrap_or_default()
+        match &self.header {
+            Some(header) => TopicHeader::clone(header),
+            None => TopicHeader {
+                seq: self.seq,
+                stamp_ns: self
+                    .stamp
+                    .and_then(|stamp| stamp.duration_since(UNIX_EPOCH).ok())
+                    .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+                source: self.source.map_or_else(Vec::new, Vec::from),
+                schema: self.schema,
+                flags: self.flags,
+                ..TopicHeader::default()
+            },
+        }
     }
 }
 
@@ -288,12 +303,6 @@ fn count(counter: &AtomicU64, by: usize) {
     counter.fetch_add(by as u64, Ordering::Relaxed);
 }
 
-/// A message as it came.
-pub(crate) struct Raw {
-    pub(crate) body: Frame,
-    pub(crate) info: Info,
-}
-
 impl SubscriberCore {
     pub(crate) fn sources(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
@@ -304,8 +313,13 @@ impl SubscriberCore {
         self.named.iter().any(|named| named == endpoint)
     }
 
-    /// Receives; `None` when all publishers have ended.
-    pub(crate) fn receive(&self, node: &Node, timeout: Option<Duration>) -> Result<Option<Raw>, RecvError> {
+    /// Receives, and makes something of the body and what is known of it; `None` when all publishers have ended.
+    pub(crate) fn receive<R>(
+        &self,
+        node: &Node,
+        timeout: Option<Duration>,
+        make: impl FnOnce(&Frame, Info) -> R,
+    ) -> Result<Option<R>, RecvError> {
         // Another thread may be at it.
         let (mut kept, mut own) = (self.slot.try_lock().ok(), Message::default());
         let slot = kept.as_deref_mut().unwrap_or(&mut own);
@@ -334,8 +348,13 @@ impl SubscriberCore {
                 other => other,
             };
             received.map_err(|error| RecvError::Closed(error.to_string()))?;
-            if let Some(raw) = self.accept(node, slot) {
-                return Ok(Some(raw));
+            if let Some(info) = self.accept(node, slot) {
+                let made = make(slot.last(), info);
+                // A large body is not kept alive by us.
+                if slot.last().shared().is_some() {
+                    *slot = Message::default();
+                }
+                return Ok(Some(made));
             }
         }
     }
@@ -374,24 +393,24 @@ impl SubscriberCore {
         }
     }
 
-    fn malformed(&self, what: impl Into<String>) -> Option<Raw> {
+    fn malformed(&self, what: impl Into<String>) -> Option<Info> {
         count(&self.counts.malformed, 1);
         self.events.push(Event::Malformed { what: what.into() });
         None
     }
 
-    /// Looks at a message; returns it if it is one for the application.
-    fn accept(&self, node: &Node, message: &mut Message) -> Option<Raw> {
+    /// Looks at a message; returns what is known of it if it is one for the application, as its last frame.
+    fn accept(&self, node: &Node, message: &Message) -> Option<Info> {
         if let Dialect::Plain { end } = &self.dialect {
             if message.frame_count() > 2 {
                 return self.malformed("more than a key and a body");
             }
-            let body = message.last().clone();
-            if *body == **end {
+            let body = message.last();
+            if **body == **end {
                 self.ended.store(true, Ordering::Relaxed);
                 return None;
             }
-            return self.deliver(&Head::default(), Frame::new(), body);
+            return self.deliver(&Head::default(), None, body.len());
         }
         let key = message.first();
         if *key != self.key {
@@ -399,12 +418,15 @@ impl SubscriberCore {
             return None;
         }
         let frames = message.frame_count();
-        let (Some(body), Some(header), 3) = (message.pop_back(), message.pop_back(), frames) else {
+        let (Some(header), 3) = (message.get(1), frames) else {
             return self.malformed(format!("{frames} frames instead of 3"));
         };
-        let head = match Head::read(&header) {
-            Ok(head) => head,
-            Err(error) => return self.malformed(format!("the header is none: {error}")),
+        let (head, header) = match Head::read_usual(header) {
+            Some(head) => (head, None),
+            None => match TopicHeader::decode(&**header) {
+                Ok(header) => (Head::from(&header), Some(Box::new(header))),
+                Err(error) => return self.malformed(format!("the header is none: {error}")),
+            },
         };
         let mut findings = Vec::new();
         let mut sources = self.sources();
@@ -416,7 +438,7 @@ impl SubscriberCore {
         if verdict == Verdict::Ignore {
             return None;
         }
-        self.deliver(&head, header, body)
+        self.deliver(&head, header, message.last().len())
     }
 
     /// Why so many messages of this publisher are missing.
@@ -435,7 +457,7 @@ impl SubscriberCore {
         }
     }
 
-    fn deliver(&self, head: &Head, header: Frame, body: Frame) -> Option<Raw> {
+    fn deliver(&self, head: &Head, header: Option<Box<TopicHeader>>, size: usize) -> Option<Info> {
         if self.qos.deadline.is_some() {
             *self.silence.lock().unwrap_or_else(PoisonError::into_inner) =
                 Silence { last: Instant::now(), told: false };
@@ -457,17 +479,18 @@ impl SubscriberCore {
             *passed = Some(now);
         }
         count(&self.counts.received, 1);
-        count(&self.counts.bytes, body.len());
-        let info = Info {
+        count(&self.counts.bytes, size);
+        Some(Info {
             seq: head.seq,
             stamp: head.stamp(),
             source: head.source,
             latched: head.has(FLAG_LATCHED),
             replayed: head.has(FLAG_REPLAYED),
-            size: body.len(),
+            size,
+            schema: head.schema,
+            flags: head.flags,
             header,
-        };
-        Some(Raw { body, info })
+        })
     }
 
     /// Tells the application what was found out, and the publisher what concerns it.
@@ -544,8 +567,10 @@ impl<T> Deref for Subscriber<T> {
 }
 
 impl<T: TopicMessage> Subscriber<T> {
-    fn decode(raw: Raw) -> Result<Sample<T>, RecvError> {
-        Ok(Sample { value: T::from_body(raw.body)?, info: raw.info })
+    fn receive(&self, timeout: Option<Duration>) -> Result<Option<Sample<T>>, RecvError> {
+        let sample =
+            self.raw.receive(timeout, |body, info| Ok(Sample { value: T::from_body(body)?, info }))?;
+        sample.transpose()
     }
 
     /// Receives a message, however long that takes; `None` when all publishers have ended.
@@ -555,7 +580,7 @@ impl<T: TopicMessage> Subscriber<T> {
     /// [`RecvError::Abandoned`] when the last publisher is gone without having ended, [`RecvError::Decode`] for a message that
     /// is none.
     pub fn recv(&self) -> Result<Option<Sample<T>>, RecvError> {
-        self.raw.receive(None)?.map(Self::decode).transpose()
+        self.receive(None)
     }
 
     /// As [`recv`](Self::recv), waiting at most `timeout`.
@@ -564,7 +589,7 @@ impl<T: TopicMessage> Subscriber<T> {
     ///
     /// As there, and [`RecvError::TimedOut`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Option<Sample<T>>, RecvError> {
-        self.raw.receive(Some(timeout))?.map(Self::decode).transpose()
+        self.receive(Some(timeout))
     }
 
     /// As [`recv`](Self::recv), without waiting.
@@ -584,15 +609,17 @@ impl<T: TopicMessage> Subscriber<T> {
     pub fn latest(&self) -> Result<Option<Sample<T>>, RecvError> {
         let mut last = None;
         loop {
-            match self.raw.receive(Some(Duration::ZERO)) {
-                Ok(Some(raw)) => last = Some(raw),
+            // Only the last one is decoded.
+            match self.raw.receive(Some(Duration::ZERO), |body, info| (body.clone(), info)) {
+                Ok(Some(both)) => last = Some(both),
                 Ok(None) | Err(RecvError::TimedOut) => break,
                 // What has arrived is not withheld because of what follows it.
                 Err(_) if last.is_some() => break,
                 Err(error) => return Err(error),
             }
         }
-        last.map(Self::decode).transpose()
+        let Some((body, info)) = last else { return Ok(None) };
+        Ok(Some(Sample { value: T::from_body(&body)?, info }))
     }
 
     /// Returns the messages in turn, up to the end of the topic.
@@ -623,8 +650,12 @@ impl fmt::Debug for RawSubscriber {
 }
 
 impl RawSubscriber {
-    pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<Option<Raw>, RecvError> {
-        self.core.receive(&self.node, timeout)
+    pub(crate) fn receive<R>(
+        &self,
+        timeout: Option<Duration>,
+        make: impl FnOnce(&Frame, Info) -> R,
+    ) -> Result<Option<R>, RecvError> {
+        self.core.receive(&self.node, timeout, make)
     }
 
     /// Receives a body without decoding it; as [`Subscriber::recv`], or [`Subscriber::recv_timeout`].
@@ -633,7 +664,7 @@ impl RawSubscriber {
     ///
     /// As there.
     pub fn recv_bytes(&self, timeout: Option<Duration>) -> Result<Option<Sample<Bytes>>, RecvError> {
-        Ok(self.receive(timeout)?.map(|raw| Sample { value: raw.body.into_bytes(), info: raw.info }))
+        self.receive(timeout, |body, info| Sample { value: body.clone().into_bytes(), info })
     }
 
     /// Returns the topic's full name.

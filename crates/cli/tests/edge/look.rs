@@ -39,8 +39,8 @@ impl<const N: usize> TopicMessage for Typed<N> {
         self.0.clone()
     }
 
-    fn from_body(body: tamtam::Frame) -> Result<Self, DecodeError> {
-        Ok(Self(body.into_bytes()))
+    fn from_body(body: &tamtam::Frame) -> Result<Self, DecodeError> {
+        Ok(Self(body.clone().into_bytes()))
     }
 }
 

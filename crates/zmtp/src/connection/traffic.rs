@@ -91,21 +91,23 @@ impl Traffic {
         let mut places = [(0, 0); PARTS_MAX];
         let (mut count, mut at) = (0, 0);
         loop {
-            let Some(Ok(Some(header))) = input.get(at..).map(|rest| parse_header(Framing::V2, rest)) else {
-                return false;
+            let rest = input.get(at..).unwrap_or_default();
+            let (start, len, more) = match *rest {
+                [more @ (0 | 1), len, ..] if len <= self.inline_max => (at + 2, usize::from(len), more == 1),
+                // A long one, which has to be the last.
+                _ => match parse_header(Framing::V2, rest) {
+                    Ok(Some(FrameHeader { body_len, more: false, command: false, header_len })) => {
+                        let Ok(end) = end_within(config.max_message_size, body_len, 0) else { return false };
+                        (at + header_len, end, false)
+                    }
+                    _ => return false,
+                },
             };
-            let Ok(end) = end_within(config.max_message_size, header.body_len, at + header.header_len) else {
-                return false;
-            };
-            let is_short = header.body_len <= u64::from(self.inline_max);
-            if header.command || end > input.len() || header.more && !is_short {
-                return false;
-            }
-            let start = at + header.header_len;
+            let Some(end) = start.checked_add(len).filter(|end| *end <= input.len()) else { return false };
             let Some(place) = places.get_mut(count) else { return false };
-            *place = (start, end - start);
+            *place = (start, len);
             (count, at) = (count + 1, end);
-            if !header.more {
+            if !more {
                 break;
             }
         }

@@ -171,17 +171,32 @@ impl Subscriptions {
     }
 
     fn search(&mut self, topic: &[u8]) -> &[PeerId] {
-        let mut prefixes = self.tree.prefixes(topic);
-        let Some(shortest) = prefixes.next() else { return &[] };
-        let Some(longest) = prefixes.last() else {
-            return self.tree.value(shortest).map_or(&[], Holders::as_slice);
+        let found = match self.union.recent.get(topic) {
+            Some(found) => found,
+            None => {
+                let found = self.find(topic);
+                self.union.recent.found(topic, found);
+                found
+            }
         };
+        match found {
+            Found::Nobody => &[],
+            Found::Holders(id) => self.tree.value(id).map_or(&[], Holders::as_slice),
+            Found::Union => &self.union.peers,
+        }
+    }
+
+    fn find(&mut self, topic: &[u8]) -> Found {
+        let mut prefixes = self.tree.prefixes(topic);
+        let Some(shortest) = prefixes.next() else { return Found::Nobody };
+        let Some(longest) = prefixes.last() else { return Found::Holders(shortest) };
         // The longest topic that matches decides which others do: they are its prefixes.
         if self.union.of != Some(longest) {
             self.union.compute(self.tree.values_upwards(longest), self.topics.len());
             self.union.of = Some(longest);
+            self.union.recent = Recent::default();
         }
-        &self.union.peers
+        Found::Union
     }
 
     fn release_all(&mut self, peer: PeerId, mut orphan: impl FnMut(&PrefixTree<Holders>, NodeId)) {
@@ -237,11 +252,52 @@ struct Union {
     /// One bit for each peer, all clear between calls. Setting bits unites the lists, and reading them in order
     /// sorts the result.
     seen: Vec<u64>,
+    recent: Recent,
+}
+
+/// Who wants a message.
+#[derive(Clone, Copy)]
+enum Found {
+    Nobody,
+    /// Those who hold this one topic.
+    Holders(NodeId),
+    /// Those who hold any of several topics, as they were united last.
+    Union,
+}
+
+/// The first frame that was looked up last, and what was found: many publishers send one topic's messages in a row.
+#[derive(Default)]
+struct Recent {
+    topic: Vec<u8>,
+    found: Option<Found>,
+    /// Something that a topic that is met again has in common with itself: only then is it worth to be kept.
+    hint: (usize, u64),
+}
+
+impl Recent {
+    /// Longer ones are bodies rather than topics.
+    const LEN_MAX: usize = 128;
+
+    #[inline]
+    fn get(&self, topic: &[u8]) -> Option<Found> {
+        self.found.filter(|_| self.topic == topic)
+    }
+
+    fn found(&mut self, topic: &[u8], found: Found) {
+        let end = topic.last_chunk().copied().map_or(0, u64::from_ne_bytes);
+        let hint = (topic.len(), end);
+        if std::mem::replace(&mut self.hint, hint) == hint && topic.len() <= Self::LEN_MAX {
+            self.topic.clear();
+            self.topic.extend_from_slice(topic);
+            self.found = Some(found);
+        }
+    }
 }
 
 impl Union {
     fn outdated(&mut self) {
         self.of = None;
+        self.recent.found = None;
     }
 
     fn compute<'h>(&mut self, lists: impl Iterator<Item = &'h Holders>, peers_max: usize) {

@@ -15,6 +15,8 @@ use super::prefix_tree::PrefixTree;
 #[derive(Default)]
 pub struct Topics {
     tree: PrefixTree<NonZeroUsize>,
+    /// The only topic, as long as there is one: what most subscribers have, and quicker compared than looked up.
+    only: Option<Bytes>,
 }
 
 impl Topics {
@@ -34,7 +36,11 @@ impl Topics {
                 *count = count.saturating_add(1);
                 false
             }
-            None => self.tree.insert(topic, NonZeroUsize::MIN).is_some(),
+            None => {
+                let is_new = self.tree.insert(topic, NonZeroUsize::MIN).is_some();
+                self.note_only();
+                is_new
+            }
         }
     }
 
@@ -49,13 +55,21 @@ impl Topics {
             return Some(false);
         }
         self.tree.remove(id, |_, _, _| {});
+        self.note_only();
         Some(true)
+    }
+
+    fn note_only(&mut self) {
+        self.only = (self.tree.len() == 1).then(|| self.iter().next()).flatten();
     }
 
     /// Returns whether a message whose first frame is `body` passes: whether it begins with one of the topics.
     #[inline]
     #[must_use]
     pub fn matches(&self, body: &[u8]) -> bool {
+        if let Some(only) = &self.only {
+            return body.starts_with(only);
+        }
         self.tree.empty_topic().is_some() || self.tree.prefixes(body).next().is_some()
     }
 
