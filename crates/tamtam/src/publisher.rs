@@ -284,8 +284,7 @@ impl PublisherCore {
         let seq = header.seq;
         let kept = (self.qos.latch > 0).then(|| (header.clone(), body.clone()));
         let message = self.message(&header, body);
-        let lossless = self.qos.overflow.is_lossless();
-        let before = if lossless { 0 } else { self.dropped() };
+        let before = if self.qos.overflow.is_lossless() { 0 } else { self.dropped() };
         // The clock is looked at only by who has to wait.
         let result = match (self.qos.overflow, self.socket.try_send(message)) {
             (Overflow::Block(patience), Err(SendError::Full(message))) => {
@@ -293,8 +292,15 @@ impl PublisherCore {
             }
             (_, done) => done,
         };
+        let result = result.map(|()| self.count_in(&mut state, seq, before, kept));
+        // Only now: who comes from here on is told this number.
         self.admit_awaited(&mut state);
-        result.map_err(|error| self.refused(&error))?;
+        result.map_err(|error| self.refused(&error))
+    }
+
+    /// A message is on its way: whoever is let in later comes after it.
+    fn count_in(&self, state: &mut State, seq: u64, before: u64, kept: Option<(TopicHeader, Bytes)>) -> Sent {
+        let lossless = self.qos.overflow.is_lossless();
         let dropped = if lossless { 0 } else { self.dropped().saturating_sub(before) };
         self.published.store(seq, Ordering::Relaxed);
         if self.is_quiet.load(Ordering::Acquire) {
@@ -306,7 +312,7 @@ impl PublisherCore {
             }
             state.latched.push_back(kept);
         }
-        Ok(Sent { seq, subscribers: self.socket.subscriber_count(), dropped })
+        Sent { seq, subscribers: self.socket.subscriber_count(), dropped }
     }
 
     /// Waits for room, and lets in who comes meanwhile: they get this message.
