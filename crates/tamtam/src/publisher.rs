@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tamtam_zmq::{Frame, Message, PeerId, SendError, Socket, SocketType};
+use tamtam_zmq::{Frame, Message, PeerId, PeerStatistics, SendError, Socket, SocketType};
 
 use crate::bell::Bell;
 use crate::error::{BarrierTimeout, Error, NotDrained, PublishError};
@@ -28,14 +28,17 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a publisher that is dropped waits for END to be delivered.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Messages that may wait at the publisher where the subscriber drops the oldest.
+/// Messages and octets that may wait at the publisher where the subscriber drops the oldest.
 const BURST: u32 = 1000;
+const BURST_BYTES: u64 = 16 << 20;
 /// The longest subscription, in octets.
 const SUBSCRIPTION_MAX: u64 = 64 * 1024;
 /// Subscriptions that are looked at in one go.
 const ADMITTED_AT_ONCE: usize = 256;
 /// How long `send` waits for room before it lets in who has come meanwhile.
 const SLICE: Duration = Duration::from_millis(20);
+/// What the protocol adds to a message's three frames at most, in octets.
+const FRAMING: usize = 3 * 9;
 /// The longest text of a stranger's that is kept, in octets.
 const TEXT_MAX: usize = 1024;
 
@@ -130,11 +133,14 @@ impl<'a, T> PublisherBuilder<'a, T> {
         socket
             .configure(|options| {
                 // Where the subscriber's end drops, a burst has to get there.
-                let depth = match qos.overflow {
-                    Overflow::DropOldest => qos.depth.max(BURST),
-                    _ => qos.depth.max(1),
+                let (depth, octets) = match qos.overflow {
+                    Overflow::DropOldest => {
+                        (qos.depth.max(BURST), qos.depth_bytes.map(|octets| octets.max(BURST_BYTES)))
+                    }
+                    _ => (qos.depth.max(1), qos.depth_bytes),
                 };
-                options.set_send_hwm(depth).set_linger(Some(FAREWELL));
+                options.set_send_hwm(depth).set_send_hwm_bytes(octets);
+                options.set_linger(Some(FAREWELL));
                 options.set_max_message_size(Some(SUBSCRIPTION_MAX));
                 options.set_xpub_manual(true).set_xpub_verboser(true);
                 options.set_xpub_nodrop(qos.overflow.is_lossless());
@@ -360,9 +366,10 @@ impl PublisherCore {
 
     /// The names of the nodes of those whose queues are full.
     fn slow(&self) -> Vec<String> {
-        let mark = u64::from(self.qos.depth.max(1));
+        let (mark, octets) = (u64::from(self.qos.depth.max(1)), self.qos.depth_bytes.unwrap_or(u64::MAX));
         let peers = self.socket.peers();
-        peers.iter().filter(|peer| peer.queued_out >= mark).map(|peer| self.name_of(peer.peer)).collect()
+        let is_full = |peer: &&PeerStatistics| peer.queued_out >= mark || peer.queued_out_bytes >= octets;
+        peers.iter().filter(is_full).map(|peer| self.name_of(peer.peer)).collect()
     }
 
     fn name_of(&self, peer: PeerId) -> String {
@@ -421,11 +428,8 @@ impl PublisherCore {
 
     fn let_in(&self, state: &mut State, peer: PeerId, topic: &[u8]) {
         let node = self.node_of(peer).filter(|_| self.dialect == Dialect::Typed);
-        // More than its queue holds would leave it with the oldest.
-        let skipped = state.latched.len().saturating_sub(self.qos.depth.max(1) as usize);
-        for (header, body) in state.latched.iter().skip(skipped) {
-            let header = TopicHeader { flags: header.flags | FLAG_LATCHED, ..header.clone() };
-            if self.socket.send_to_subscriber(peer, self.message(&header, body.clone())).is_err() {
+        for message in self.latched_for_one(state) {
+            if self.socket.send_to_subscriber(peer, message).is_err() {
                 break;
             }
         }
@@ -442,6 +446,23 @@ impl PublisherCore {
         if self.socket.subscribe_last(topic).is_ok() {
             self.events.push(PublisherEvent::Attached { subscribers: self.socket.subscriber_count() });
         }
+    }
+
+    /// The latched messages, as many as one subscriber's queue holds: more would leave it with the oldest.
+    fn latched_for_one(&self, state: &State) -> Vec<Message> {
+        let (mut octets, most) = (0, self.qos.depth_bytes.unwrap_or(u64::MAX));
+        let mut messages = Vec::new();
+        for (header, body) in state.latched.iter().rev().take(self.qos.depth.max(1) as usize) {
+            let header = TopicHeader { flags: header.flags | FLAG_LATCHED, ..header.clone() };
+            let message = self.message(&header, body.clone());
+            octets += (message.byte_len() + FRAMING) as u64;
+            messages.push(message);
+            if octets >= most {
+                break;
+            }
+        }
+        messages.reverse();
+        messages
     }
 
     /// Tells a subscriber how many messages there were; `None` if it is gone, `false` if its queue has no room for that now.
