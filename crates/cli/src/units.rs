@@ -27,6 +27,11 @@ pub(crate) fn rate(text: &str) -> Result<Duration, String> {
 
 /// Reads a size in bytes such as `64`, `4kB` (1000) or `4KiB` (1024).
 pub(crate) fn size(text: &str) -> Result<u32, String> {
+    let size = u32::try_from(any_size(text)?).ok().filter(|size| *size <= SIZE_MAX);
+    size.ok_or_else(|| "at most 64MiB".to_owned())
+}
+
+fn any_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split_unit(text);
     let factor = match unit {
         "" | "B" => 1,
@@ -34,11 +39,28 @@ pub(crate) fn size(text: &str) -> Result<u32, String> {
         "KiB" => 1 << 10,
         "MB" => 1_000_000,
         "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
         _ => return Err(format!("unknown unit {unit:?} (try 64, 4kB or 1MiB)")),
     };
     let number =
-        number.parse::<u32>().map_err(|_| "not a whole number of bytes (try 64, 4kB or 1MiB)".to_owned())?;
-    number.checked_mul(factor).filter(|size| *size <= SIZE_MAX).ok_or_else(|| "at most 64MiB".to_owned())
+        number.parse::<u64>().map_err(|_| "not a whole number of bytes (try 64, 4kB or 1MiB)".to_owned())?;
+    Ok(number.saturating_mul(factor))
+}
+
+/// A bound in bytes; `None`: there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bound(pub(crate) Option<u64>);
+
+/// Reads a bound in bytes such as `8MiB`, or `none`.
+pub(crate) fn bound(text: &str) -> Result<Bound, String> {
+    if text == "none" {
+        return Ok(Bound(None));
+    }
+    match any_size(text)? {
+        0 => Err("nothing at all could wait (try 8MiB, or none for no bound)".to_owned()),
+        size => Ok(Bound(Some(size))),
+    }
 }
 
 /// The largest size that [`size`] accepts.
@@ -95,6 +117,9 @@ mod tests {
         assert_eq!(size("4kB"), Ok(4_000));
         assert_eq!(size("4 KiB"), Ok(4_096));
         assert_eq!(size("64MiB"), Ok(SIZE_MAX));
+        assert_eq!(bound("8MiB"), Ok(Bound(Some(8 << 20))));
+        assert_eq!((bound("2GiB"), bound("none")), (Ok(Bound(Some(2 << 30))), Ok(Bound(None))));
+        assert!(bound("0").is_err() && bound("no").is_err());
         for wrong in ["", "-1", "65MiB", "4096MiB", "1.5kB", "3kb"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tamtam_zmq::{Frame, Message, PeerId, SendError, Socket, SocketType};
+use tamtam_zmq::{Frame, Message, PeerId, PeerStatistics, SendError, Socket, SocketType};
 
 use crate::bell::Bell;
 use crate::error::{BarrierTimeout, Error, NotDrained, PublishError};
@@ -30,8 +30,9 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a publisher that is dropped waits for END to be delivered.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Messages that may wait at the publisher where the subscriber drops the oldest.
+/// Messages and octets that may wait at the publisher where the subscriber drops the oldest.
 const BURST: u32 = 1000;
+const BURST_BYTES: u64 = 16 << 20;
 /// The longest subscription, in octets.
 const SUBSCRIPTION_MAX: u64 = 64 * 1024;
 /// Subscriptions that are looked at in one go.
@@ -40,6 +41,8 @@ const ADMITTED_AT_ONCE: usize = 256;
 const SLICE: Duration = Duration::from_millis(20);
 /// Bodies up to here are copied straight to where they are written from, in octets.
 const SHORT_MAX: usize = 4096;
+/// What the protocol adds to a message's three frames at most, in octets.
+const FRAMING: usize = 3 * 9;
 /// The longest text of a stranger's that is kept, in octets.
 const TEXT_MAX: usize = 1024;
 
@@ -134,11 +137,14 @@ impl<'a, T> PublisherBuilder<'a, T> {
         socket
             .configure(|options| {
                 // Where the subscriber's end drops, a burst has to get there.
-                let depth = match qos.overflow {
-                    Overflow::DropOldest => qos.depth.max(BURST),
-                    _ => qos.depth.max(1),
+                let (depth, octets) = match qos.overflow {
+                    Overflow::DropOldest => {
+                        (qos.depth.max(BURST), qos.depth_bytes.map(|octets| octets.max(BURST_BYTES)))
+                    }
+                    _ => (qos.depth.max(1), qos.depth_bytes),
                 };
-                options.set_send_hwm(depth).set_linger(Some(FAREWELL));
+                options.set_send_hwm(depth).set_send_hwm_bytes(octets);
+                options.set_linger(Some(FAREWELL));
                 options.set_max_message_size(Some(SUBSCRIPTION_MAX));
                 options.set_xpub_manual(true).set_xpub_verboser(true);
                 options.set_xpub_nodrop(qos.overflow.is_lossless());
@@ -291,8 +297,7 @@ impl PublisherCore {
         let seq = header.seq;
         let kept = (self.qos.latch > 0).then(|| (header.clone(), body.clone()));
         let message = self.message(&header, body);
-        let lossless = self.qos.overflow.is_lossless();
-        let before = if lossless { 0 } else { self.dropped() };
+        let before = if self.qos.overflow.is_lossless() { 0 } else { self.dropped() };
         // The clock is looked at only by who has to wait.
         let result = match (self.qos.overflow, self.socket.try_send(message)) {
             (Overflow::Block(patience), Err(SendError::Full(message))) => {
@@ -300,8 +305,15 @@ impl PublisherCore {
             }
             (_, done) => done,
         };
+        let result = result.map(|()| self.count_in(&mut state, seq, before, kept));
+        // Only now: who comes from here on is told this number.
         self.admit_awaited(&mut state);
-        result.map_err(|error| self.refused(&error))?;
+        result.map_err(|error| self.refused(&error))
+    }
+
+    /// A message is on its way: whoever is let in later comes after it.
+    fn count_in(&self, state: &mut State, seq: u64, before: u64, kept: Option<(TopicHeader, Bytes)>) -> Sent {
+        let lossless = self.qos.overflow.is_lossless();
         let dropped = if lossless { 0 } else { self.dropped().saturating_sub(before) };
         self.has_published(seq);
         if let Some(kept) = kept {
@@ -310,7 +322,7 @@ impl PublisherCore {
             }
             state.latched.push_back(kept);
         }
-        Ok(Sent { seq, subscribers: self.socket.subscriber_count(), dropped })
+        Sent { seq, subscribers: self.socket.subscriber_count(), dropped }
     }
 
     /// As [`publish_short`](Self::publish_short), of a body that `put` appends to what it is given.
@@ -348,9 +360,12 @@ impl PublisherCore {
             }
             (done, _) => done.map(|done| (done.subscribers, done.dropped)),
         };
+        if published.is_ok() {
+            self.has_published(seq);
+        }
+        // Only now: who comes from here on is told this number.
         self.admit_awaited(state);
         let (subscribers, dropped) = published.map_err(|error| self.refused(&error))?;
-        self.has_published(seq);
         Ok(Sent { seq, subscribers, dropped })
     }
 
@@ -412,9 +427,10 @@ impl PublisherCore {
 
     /// The names of the nodes of those whose queues are full.
     fn slow(&self) -> Vec<String> {
-        let mark = u64::from(self.qos.depth.max(1));
+        let (mark, octets) = (u64::from(self.qos.depth.max(1)), self.qos.depth_bytes.unwrap_or(u64::MAX));
         let peers = self.socket.peers();
-        peers.iter().filter(|peer| peer.queued_out >= mark).map(|peer| self.name_of(peer.peer)).collect()
+        let is_full = |peer: &&PeerStatistics| peer.queued_out >= mark || peer.queued_out_bytes >= octets;
+        peers.iter().filter(is_full).map(|peer| self.name_of(peer.peer)).collect()
     }
 
     fn name_of(&self, peer: PeerId) -> String {
@@ -473,11 +489,8 @@ impl PublisherCore {
 
     fn let_in(&self, state: &mut State, peer: PeerId, topic: &[u8]) {
         let node = self.node_of(peer).filter(|_| self.dialect == Dialect::Typed);
-        // More than its queue holds would leave it with the oldest.
-        let skipped = state.latched.len().saturating_sub(self.qos.depth.max(1) as usize);
-        for (header, body) in state.latched.iter().skip(skipped) {
-            let header = TopicHeader { flags: header.flags | FLAG_LATCHED, ..header.clone() };
-            if self.socket.send_to_subscriber(peer, self.message(&header, body.clone())).is_err() {
+        for message in self.latched_for_one(state) {
+            if self.socket.send_to_subscriber(peer, message).is_err() {
                 break;
             }
         }
@@ -494,6 +507,23 @@ impl PublisherCore {
         if self.socket.subscribe_last(topic).is_ok() {
             self.events.push(PublisherEvent::Attached { subscribers: self.socket.subscriber_count() });
         }
+    }
+
+    /// The latched messages, as many as one subscriber's queue holds: more would leave it with the oldest.
+    fn latched_for_one(&self, state: &State) -> Vec<Message> {
+        let (mut octets, most) = (0, self.qos.depth_bytes.unwrap_or(u64::MAX));
+        let mut messages = Vec::new();
+        for (header, body) in state.latched.iter().rev().take(self.qos.depth.max(1) as usize) {
+            let header = TopicHeader { flags: header.flags | FLAG_LATCHED, ..header.clone() };
+            let message = self.message(&header, body.clone());
+            octets += (message.byte_len() + FRAMING) as u64;
+            messages.push(message);
+            if octets >= most {
+                break;
+            }
+        }
+        messages.reverse();
+        messages
     }
 
     /// Tells a subscriber how many messages there were; `None` if it is gone, `false` if its queue has no room for that now.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Octets that wait for one subscriber if nothing else is said.
+const DEPTH_BYTES: u64 = 64 << 20;
+
 /// What happens when a subscriber's queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
@@ -9,8 +12,9 @@ pub enum Overflow {
     Block(Duration),
     /// `send` fails at once; nobody gets the message.
     Error,
-    /// The subscriber loses its oldest messages, those that wait at its end. A process that is stopped altogether drops
-    /// nothing: what the publisher cannot queue for it then is dropped there, the newest first.
+    /// The subscriber loses its oldest messages, those that wait at its end. For a burst to get there, up to 1000 messages and
+    /// 16 MiB may wait at the publisher, also if less is asked for. A process that is stopped altogether drops nothing: what the
+    /// publisher cannot queue for it then is dropped there, the newest first.
     DropOldest,
     /// The subscriber does not get the message.
     DropNewest,
@@ -63,6 +67,10 @@ pub enum Reach {
 pub struct Qos {
     /// Messages that wait for one subscriber, at each end; at least 1. Default 1000.
     pub depth: u32,
+    /// Octets that wait for one subscriber, at each end, beside [`depth`](Self::depth): a message is taken as long as less than
+    /// that waits, so that one larger than the bound still gets through. `None`: messages alone count. Default 64 MiB, since a
+    /// thousand messages are no bound on memory where one may be an image.
+    pub depth_bytes: Option<u64>,
     /// What happens beyond. Default [`Overflow::Block`] for one second. What a subscriber asks for counts only as far as
     /// dropping the oldest goes; the rest is the publisher's decision.
     pub overflow: Overflow,
@@ -79,10 +87,11 @@ pub struct Qos {
 }
 
 impl Default for Qos {
-    /// Nothing is lost: `send` waits up to a second for the slowest subscriber, then fails.
+    /// Nothing is lost, in a thousand messages and 64 MiB: `send` waits up to a second for the slowest subscriber, then fails.
     fn default() -> Self {
         Self {
             depth: 1000,
+            depth_bytes: Some(DEPTH_BYTES),
             overflow: Overflow::Block(Duration::from_secs(1)),
             latch: 0,
             deadline: None,
@@ -106,7 +115,7 @@ impl Qos {
         Self { depth: 10_000, overflow: Overflow::DropNewest, ..Self::default() }
     }
 
-    /// Keeps the last `depth` messages for a slow subscriber.
+    /// Keeps the last `depth` messages for a slow subscriber, as far as 64 MiB go.
     #[must_use]
     pub fn keep_last(depth: u32) -> Self {
         Self { depth: depth.max(1), overflow: Overflow::DropOldest, ..Self::default() }
@@ -116,6 +125,13 @@ impl Qos {
     #[must_use]
     pub fn depth(mut self, depth: u32) -> Self {
         self.depth = depth.max(1);
+        self
+    }
+
+    /// Sets [`depth_bytes`](Self::depth_bytes), at least 1.
+    #[must_use]
+    pub fn depth_bytes(mut self, octets: u64) -> Self {
+        self.depth_bytes = Some(octets.max(1));
         self
     }
 

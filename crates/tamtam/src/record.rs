@@ -51,6 +51,9 @@ pub(crate) struct QosRecord {
     pub(crate) overflow: u32,
     #[prost(uint32, tag = "3")]
     pub(crate) latch: u32,
+    /// 0: no bound.
+    #[prost(uint64, tag = "4")]
+    pub(crate) depth_bytes: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -120,7 +123,12 @@ impl NodeRecord {
 
 impl QosRecord {
     pub(crate) fn of(qos: &Qos) -> Self {
-        Self { depth: qos.depth, overflow: qos.overflow.number(), latch: qos.latch }
+        Self {
+            depth: qos.depth,
+            overflow: qos.overflow.number(),
+            latch: qos.latch,
+            depth_bytes: qos.depth_bytes.unwrap_or(0),
+        }
     }
 
     pub(crate) fn is_lossless(&self) -> bool {
@@ -135,6 +143,12 @@ impl QosRecord {
 impl fmt::Display for QosRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", Overflow::word(self.overflow), self.depth)?;
+        match self.depth_bytes {
+            0 => {}
+            octets if octets % (1 << 20) == 0 => write!(f, " or {} MiB", octets >> 20)?,
+            octets if octets % (1 << 10) == 0 => write!(f, " or {} KiB", octets >> 10)?,
+            octets => write!(f, " or {octets} B")?,
+        }
         if self.latch > 0 { write!(f, ", latch {}", self.latch) } else { Ok(()) }
     }
 }
@@ -199,12 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn qualities_of_service_have_words() {
+        let words = |qos: Qos| QosRecord::of(&qos).to_string();
+        assert_eq!(words(Qos::default()), "block 1000 or 64 MiB");
+        assert_eq!(words(Qos::keep_last(3).depth_bytes(5 << 10).latch(2)), "drop-oldest 3 or 5 KiB, latch 2");
+        assert_eq!(words(Qos::log().depth_bytes(0)), "drop-newest 10000 or 1 B");
+        let mut unbounded = Qos::default().overflow(Overflow::Error);
+        unbounded.depth_bytes = None;
+        assert_eq!(words(unbounded), "error 1000");
+    }
+
+    #[test]
     fn the_records_are_those_of_the_document() {
         let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
         let set = protox::compile([documents.join("tamtam.proto")], [&documents]).unwrap();
         let pool = DescriptorPool::from_file_descriptor_set(set).unwrap();
         let (text, octets, texts) = ("x".to_owned(), vec![1], vec!["y".to_owned()]);
-        let qos = QosRecord { depth: 1, overflow: 2, latch: 3 };
+        let qos = QosRecord { depth: 1, overflow: 2, latch: 3, depth_bytes: 4 };
         let publisher = PublisherRecord {
             topic: text.clone(),
             type_name: text.clone(),

@@ -183,7 +183,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
         let socket = Socket::new(&node.core.context, SocketType::Sub);
         socket
             .configure(|options| {
-                options.set_receive_hwm(qos.depth.max(1));
+                options.set_receive_hwm(qos.depth.max(1)).set_receive_hwm_bytes(qos.depth_bytes);
                 options.set_receive_drop_oldest(qos.overflow == Overflow::DropOldest);
                 options.add_metadata("X-Tamtam-Node", node.core.name.clone().into_bytes());
             })

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -200,4 +201,40 @@ fn what_a_slow_subscriber_misses_is_told_at_both_ends() {
     assert_eq!((received + lost, told), (sent, lost));
     assert!(lost <= dropped && lost > 0, "{lost} {dropped}");
     assert!(reader.join().unwrap() as u64 + (dropped - lost) == sent);
+}
+
+/// Whoever comes while a message is being sent gets it, or is told that it came after it; it is not told of a gap.
+#[test]
+fn those_who_come_in_the_middle_of_a_message_miss_nothing() {
+    const NEWCOMERS: usize = 100;
+    let place = Place::new();
+    let driver = place.node("driver");
+    // Full all the time: who comes finds it in the middle of a message.
+    let qos = Qos::default().depth(1).latch(1).overflow(Overflow::Block(PATIENCE));
+    let publisher = driver.publisher::<Bytes>("/t").qos(qos).create().unwrap();
+    let node = place.node("readers");
+    let first = node.subscriber::<Bytes>("/t").create().unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let large = Bytes::from(vec![1; 100_000]);
+            while !is_over.load(Ordering::Relaxed) {
+                publisher.send(&large).unwrap();
+            }
+            publisher.finish().drain(PATIENCE).unwrap();
+        });
+        let first = scope.spawn(move || (first.iter().filter(Result::is_ok).count(), first.statistics()));
+        let newcomers: Vec<_> = (0..NEWCOMERS)
+            .map(|_| {
+                let subscriber = node.subscriber::<Bytes>("/t").create().unwrap();
+                let got: Vec<_> = (0..3).map(|_| subscriber.recv_timeout(PATIENCE)).collect();
+                (got.iter().all(Result::is_ok), subscriber.statistics().lost)
+            })
+            .collect();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(newcomers, [(true, 0); NEWCOMERS]);
+        let (count, counted) = first.join().unwrap();
+        assert_eq!((count as u64, counted.lost), (counted.received, 0));
+    });
 }

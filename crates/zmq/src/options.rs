@@ -93,6 +93,19 @@ options! {
     /// Sets how many received messages may wait for the application, per peer; 0 means no bound. Default 1000, live
     /// (for inproc peers: later).
     receive_hwm, set_receive_hwm: u32 = 1000;
+    /// Sets how many octets may wait to be sent to one peer, beside [`send_hwm`](Self::set_send_hwm); `None` (the default) means
+    /// no bound. Live.
+    ///
+    /// A message is taken as long as less than that waits (with its framing; over inproc without), whatever its own length: no
+    /// more waits than the mark and one message, and one that is larger than the mark alone finds its way once less than that
+    /// waits. What is encrypted already, 64 KiB and a message at most, does not count any more. 0 counts as 1.
+    send_hwm_bytes, set_send_hwm_bytes: Option<u64> = None;
+    /// Sets how many octets of received messages may wait for the application, per peer, beside
+    /// [`receive_hwm`](Self::set_receive_hwm); `None` (the default) means no bound. Live (for inproc peers: later).
+    ///
+    /// The peer is read as long as less than that waits. Over inproc the queue of both sides holds the sum of both marks, or as
+    /// much as the only one says. 0 counts as 1.
+    receive_hwm_bytes, set_receive_hwm_bytes: Option<u64> = None;
     /// Sets how long messages that were not sent yet are kept after `close`, and after `disconnect` and
     /// `unbind`; `None` is for ever. Default 5 s, live.
     linger, set_linger: Option<Duration> = Some(Duration::from_secs(5));
@@ -175,7 +188,7 @@ options! {
     /// Sets whether a PUB, XPUB or RADIO waits (or refuses) instead of dropping when a subscriber's queue is full. Datagrams
     /// are dropped all the same. Default false, live.
     xpub_nodrop, set_xpub_nodrop: bool = false;
-    /// Sets whether the oldest message received from a peer makes room for a new one when the receive queue is at its mark,
+    /// Sets whether the oldest messages received from a peer make room for a new one when the receive queue is at a mark,
     /// instead of the peer's being read no further: for readers who want what is new and may be slow. What is dropped counts
     /// as [`full`](crate::Dropped::full). Messages of several frames whose last one is empty say something about others: they make
     /// none of those go, and of two in a row the later one stays. Default false, live.

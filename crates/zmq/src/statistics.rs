@@ -143,7 +143,7 @@ pub struct PeerStatistics {
     pub queued_in: u64,
     /// Messages waiting to be sent to it.
     pub queued_out: u64,
-    /// Bytes waiting to be sent to it, with framing.
+    /// Bytes waiting to be sent to it, with framing; over inproc, without.
     pub queued_out_bytes: u64,
     /// Subscriptions that it holds (PUB, XPUB).
     pub subscriptions: usize,

@@ -11,6 +11,7 @@ use super::field::FieldPath;
 use super::filter::Filter;
 use super::types::TypePair;
 use crate::codec::TypeName;
+use crate::units::Bound;
 use crate::{help, units};
 
 /// The commands.
@@ -158,6 +159,9 @@ pub(crate) struct PubArgs {
     /// How many messages may wait for a subscriber
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) depth: u32,
+    /// How many bytes may wait for a subscriber, or none for no bound
+    #[arg(long, value_name = "SIZE", value_parser = units::bound, default_value = "64MiB", hide_short_help = true)]
+    pub(crate) depth_bytes: Bound,
     /// Bind this endpoint, too (repeatable)
     #[arg(long, value_name = "ENDPOINT")]
     pub(crate) bind: Vec<String>,

@@ -82,7 +82,8 @@ fn create(args: &PubArgs, node: &Node, codec: Option<&Codec>) -> Outcome<RawPubl
         Slow::DropNewest => Overflow::DropNewest,
     };
     let schema = codec.map(Codec::schema).transpose()?;
-    let qos = Qos::default().depth(args.depth).overflow(overflow).latch(args.latch);
+    let mut qos = Qos::default().depth(args.depth).overflow(overflow).latch(args.latch);
+    qos.depth_bytes = args.depth_bytes.0;
     let mut builder = node.publisher_raw(&args.topic, schema).qos(qos);
     for endpoint in &args.bind {
         builder = builder.bind(endpoint);

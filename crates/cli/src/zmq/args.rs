@@ -10,6 +10,7 @@ use tamtam_zmq::SocketType;
 use super::security::SecurityArgs;
 use crate::codec::TypeName;
 use crate::output::Format;
+use crate::units::Bound;
 use crate::{help, units};
 
 /// The socket types and tools.
@@ -75,6 +76,10 @@ pub(crate) struct LinkArgs {
     /// High-water mark of both directions in messages a peer; 0 is no bound [default: 1000]
     #[arg(long, value_name = "N")]
     pub(crate) hwm: Option<u32>,
+    /// High-water mark of both directions in bytes a peer, or none [default: none]
+    #[arg(long, value_name = "SIZE", value_parser = units::bound, default_value = "none", hide_short_help = true,
+          hide_default_value = true)]
+    pub(crate) hwm_bytes: Bound,
     /// Print the socket's statistics on standard error at the end
     #[arg(long)]
     pub(crate) stats: bool,
@@ -298,6 +303,10 @@ pub(crate) struct ProxyArgs {
     /// High-water mark of both directions in messages a peer; 0 is no bound [default: 1000]
     #[arg(long, value_name = "N")]
     pub(crate) hwm: Option<u32>,
+    /// High-water mark of both directions in bytes a peer, or none [default: none]
+    #[arg(long, value_name = "SIZE", value_parser = units::bound, default_value = "none", hide_short_help = true,
+          hide_default_value = true)]
+    pub(crate) hwm_bytes: Bound,
     /// Print the sockets' statistics on standard error at the end
     #[arg(long)]
     pub(crate) stats: bool,

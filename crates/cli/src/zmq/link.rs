@@ -42,6 +42,7 @@ impl<'a> Link<'a> {
                     options.set_send_hwm(hwm);
                     options.set_receive_hwm(hwm);
                 }
+                options.set_send_hwm_bytes(args.hwm_bytes.0).set_receive_hwm_bytes(args.hwm_bytes.0);
                 if let Some(identity) = &args.identity {
                     options.set_routing_id(identity.clone());
                 }

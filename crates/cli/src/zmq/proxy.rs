@@ -33,14 +33,14 @@ pub(crate) fn forward(run: &Run, args: &ProxyArgs) -> Outcome {
 
 fn open(run: &Run, kind: SocketType, args: &ProxyArgs, endpoint: &str, connects: bool) -> Outcome<Socket> {
     let socket = Socket::new(&run.context, kind);
-    if let Some(hwm) = args.hwm {
-        socket
-            .configure(|options| {
-                options.set_send_hwm(hwm);
-                options.set_receive_hwm(hwm);
-            })
-            .map_err(|error| Failure::usage(error.to_string()))?;
-    }
+    socket
+        .configure(|options| {
+            if let Some(hwm) = args.hwm {
+                options.set_send_hwm(hwm).set_receive_hwm(hwm);
+            }
+            options.set_send_hwm_bytes(args.hwm_bytes.0).set_receive_hwm_bytes(args.hwm_bytes.0);
+        })
+        .map_err(|error| Failure::usage(error.to_string()))?;
     if connects {
         connect(&socket, endpoint)?;
     } else {

@@ -89,6 +89,17 @@ fn the_count_repeats_messages_at_the_rate() {
     assert_eq!(statistics["dropped"]["full"], 0);
 }
 
+/// Nobody is there: what waits is bounded by its octets, too.
+#[test]
+fn a_mark_in_octets_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = format!("ipc://{}/nobody", folder.path().display());
+    let args =
+        ["zmq", "push", "--connect", &endpoint, "-m", "a", "-m", "b", "--linger", "0s", "--timeout", "200ms"];
+    tamtam([&args[..], &["--hwm-bytes", "1B"]].concat()).says(4, &["no peer could take the message"]);
+    tamtam([&args[..], &["--hwm-bytes", "1KiB"]].concat()).says(6, &[]);
+}
+
 #[test]
 fn a_slow_subscriber_is_waited_for() {
     // Far more than the queues and the system's buffers hold, to a subscriber that cannot print.

@@ -287,6 +287,25 @@ fn a_subscriber_that_takes_nothing_is_named() {
 }
 
 #[test]
+fn what_waits_can_be_bounded_in_octets() {
+    let place = Place::new();
+    let node = place.node("lazy");
+    let _lazy = node.subscriber::<Bytes>("/big").qos(Qos::default().depth(1)).create().unwrap();
+    let body = "x".repeat(100_000);
+    let args =
+        ["pub", "/big", "bytes", &body, "--forever", "--depth", "1000000", "--wait", "1", "--qos", "error"];
+    let refused = place.run(&[&args[..], &["--depth-bytes", "1MB"]].concat());
+    refused.says(1, &["no room in the queue of lazy"]);
+    place.run(&[&args[..], &["--depth-bytes", "0"]].concat()).says(2, &["none for no bound"]);
+    let staying =
+        place.start(&["pub", "/kept", "bytes", "x", "--depth-bytes", "none", "--depth", "7", "--stay"]);
+    node.wait_for_graph(PATIENCE, |graph| graph.topics().contains_key("/kept")).unwrap();
+    let graph = node.graph();
+    assert_eq!(graph.topics()["/kept"].publishers[0].1.qos, "block 7");
+    drop(staying);
+}
+
+#[test]
 fn waiting_for_a_message_ends_with_it() {
     let place = Place::new();
     let node = place.node("driver");

@@ -13,6 +13,8 @@ use tamtam_zmtp::{Message, PeerId, Rotation, SocketType};
 
 use super::attachment::Attachment;
 use super::background::Command;
+use super::inbox::Inbox;
+use super::marks::Marks;
 use super::outbox::{BufferPool, OpenChunk};
 use super::pattern::Pattern;
 use super::peer::{Link, Peer};
@@ -113,6 +115,9 @@ impl std::fmt::Debug for Core {
 /// Everything that changes, under the socket's lock.
 pub(crate) struct State {
     pub(crate) options: Arc<Options>,
+    /// What the options say of queues.
+    pub(crate) send_marks: Marks,
+    pub(crate) receive_marks: Marks,
     pub(crate) pattern: Pattern,
     pub(crate) peers: Vec<Option<Box<Peer>>>,
     pub(crate) free: Vec<u32>,
@@ -239,6 +244,7 @@ impl Core {
 
     fn make(context: Arc<ContextCore>, id: u32, kind: SocketType, is_the_backgrounds: bool) -> Arc<Self> {
         let now = Instant::now();
+        let options = Options::default();
         Arc::new(Self {
             id,
             kind,
@@ -247,7 +253,9 @@ impl Core {
             followers: Condvar::new(),
             attention: Attention::new(),
             state: Mutex::new(State {
-                options: Arc::new(Options::default()),
+                send_marks: Marks::sending(&options),
+                receive_marks: Marks::receiving(&options),
+                options: Arc::new(options),
                 pattern: Pattern::new(kind, id),
                 peers: Vec::new(),
                 free: Vec::new(),
@@ -598,7 +606,7 @@ impl State {
             endpoint,
             attachment,
             link,
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
             traffic: Traffic::default(),
             attached: false,
             since: None,

@@ -304,10 +304,7 @@ impl Locked<'_> {
     pub(crate) fn read_datagrams(&mut self, id: PeerId) -> bool {
         let kind = self.core.kind;
         let state = &mut **self;
-        let mark = match state.options.receive_hwm {
-            0 => usize::MAX,
-            hwm => hwm as usize,
-        };
+        let marks = state.receive_marks;
         let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return false };
         let Link::Datagrams(datagrams) = &peer.link else { return false };
         let Some(fd) = &datagrams.fd else { return false };
@@ -315,7 +312,7 @@ impl Locked<'_> {
         let mut buffer = [0; DATAGRAM_MAX + 1];
         let mut any = false;
         for _ in 0..READ_TURN {
-            if peer.inbox.len() >= mark {
+            if !peer.inbox.has_room(marks) {
                 break;
             }
             let (datagram, source) = match udp::receive_from(fd.as_fd(), &mut buffer) {
@@ -359,9 +356,8 @@ impl Locked<'_> {
     /// At the receive mark datagrams are left to the kernel, which drops them when its buffer is full.
     pub(crate) fn update_datagrams_interest(&mut self, id: PeerId) {
         let state = &mut **self;
-        let mark = state.options.receive_hwm as usize;
         let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return };
-        let paused = mark > 0 && peer.inbox.len() >= mark;
+        let paused = !peer.inbox.has_room(state.receive_marks);
         let Link::Datagrams(datagrams) = &mut peer.link else { return };
         let wanted = if paused { Interest::NONE } else { Interest::READ };
         if datagrams.target.is_some() || datagrams.interest == wanted {

@@ -8,6 +8,7 @@ use tamtam_zmtp::{PeerId, PeerInfo, SocketType, Version};
 
 use super::attachment::Attachment;
 use super::core::{Core, Locked};
+use super::marks::Marks;
 use super::pattern::Pattern;
 use super::peer::{Inproc, Item, Latest, Link, Other};
 use super::ring::{Consumer, Producer, ring};
@@ -28,7 +29,7 @@ pub(crate) struct PipeEnd {
     pub(crate) latest_out: Latest,
     pub(crate) latest_in: Latest,
     /// The connecting socket's marks, for the bounds: sending, receiving.
-    pub(crate) marks: (u32, u32),
+    pub(crate) marks: (Marks, Marks),
     /// It does not mind what type the taker is of.
     pub(crate) any_types: bool,
 }
@@ -63,16 +64,6 @@ pub(crate) enum Lookup {
     Pending {
         given_up: Vec<PipeEnd>,
     },
-}
-
-/// The bound of one direction: the sum of both sides' marks, none if either has none.
-pub(super) fn bound(send: u32, receive: u32) -> u64 {
-    if send == 0 || receive == 0 { u64::MAX } else { u64::from(send) + u64::from(receive) }
-}
-
-/// The bound of what is sent to a name that nobody has bound yet.
-pub(super) fn bound_alone(send: u32) -> u64 {
-    if send == 0 { u64::MAX } else { u64::from(send) }
 }
 
 fn info(kind: SocketType, options: &Options) -> Box<PeerInfo> {
@@ -124,12 +115,12 @@ impl Locked<'_> {
             return;
         }
         let ours = info(kind, &self.options);
-        let marks = (self.options.send_hwm, self.options.receive_hwm);
+        let marks = (self.send_marks, self.receive_marks);
         let _ = end.taker.set(Other { core: Arc::clone(self.core), info: ours, marks });
         // Now both marks are known.
         let (their_send, their_receive) = end.marks;
-        end.tx.set_bound(bound(self.options.send_hwm, their_receive));
-        end.rx.set_bound(bound(their_send, self.options.receive_hwm));
+        end.tx.set_bound(Marks::joined(self.send_marks, their_receive));
+        end.rx.set_bound(Marks::joined(their_send, self.receive_marks));
         let from = Arc::clone(&end.from);
         let their_info = end.info.clone();
         let id = self.add_peer(Arc::clone(endpoint), attachment, end.into_link());
@@ -152,9 +143,9 @@ impl Locked<'_> {
         let kind = core.kind;
         let endpoint: Arc<str> = text.into();
         // Until the name is bound, only our own marks are known.
-        let (send, receive) = (self.options.send_hwm, self.options.receive_hwm);
-        let (tx, their_rx) = ring(bound_alone(send));
-        let (their_tx, rx) = ring(bound(send, receive));
+        let (send, receive) = (self.send_marks, self.receive_marks);
+        let (tx, their_rx) = ring(send);
+        let (their_tx, rx) = ring(Marks::joined(send, receive));
         let taker = Arc::new(OnceLock::new());
         let (latest_out, latest_in) = (Latest::default(), Latest::default());
         let end = PipeEnd {
@@ -234,7 +225,7 @@ impl Locked<'_> {
                 match inproc.other.get() {
                     Some(other) => {
                         // Our mark may have been changed since we connected.
-                        inproc.tx.set_bound(bound(state.options.send_hwm, other.marks.1));
+                        inproc.tx.set_bound(Marks::joined(state.send_marks, other.marks.1));
                         met.push((id, other.info.clone()));
                     }
                     None => state.has_unmet_peers = true,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tamtam_zmtp::PeerId;
 
 use super::core::{Locked, State};
-use super::inproc::{bound, bound_alone};
+use super::marks::Marks;
 use super::pattern::Pattern;
 use super::peer::{Link, Peer};
 use super::wait::{Ended, Patience};
@@ -80,17 +80,15 @@ impl Locked<'_> {
             turn.set_relaxed(options.req_relaxed);
             turn.set_correlate(options.req_correlate);
         }
-        let marks_changed =
-            options.send_hwm != self.options.send_hwm || options.receive_hwm != self.options.receive_hwm;
+        let (sending, receiving) = (Marks::sending(&options), Marks::receiving(&options));
+        let marks_changed = (sending, receiving) != (self.send_marks, self.receive_marks);
         self.options = Arc::new(options);
+        (self.send_marks, self.receive_marks) = (sending, receiving);
         if marks_changed {
             for id in self.peer_ids() {
-                let send_hwm = self.options.send_hwm;
                 if let Some(Link::Inproc(inproc)) = self.peer_mut(id).map(|peer| &mut peer.link) {
                     let other = inproc.other.get();
-                    inproc.tx.set_bound(
-                        other.map_or_else(|| bound_alone(send_hwm), |other| bound(send_hwm, other.marks.1)),
-                    );
+                    inproc.tx.set_bound(other.map_or(sending, |other| Marks::joined(sending, other.marks.1)));
                 }
                 self.update_interest(id);
                 // All that lie inactive are looked at anew, and those that are full fall out again.

@@ -6,7 +6,7 @@ use tamtam_zmtp::{Assigned, Event, Frame, Message, PeerId, PeerInfo, SocketType,
 use super::background::{Command, Timer};
 use super::core::Locked;
 use super::pattern::Pattern;
-use super::peer::{Item, Link, Peer, Phase};
+use super::peer::{Item, Link, Phase};
 use crate::error::RecvError;
 
 /// Notices of subscriptions that an XPUB keeps for its application; beyond, they are dropped and counted.
@@ -16,26 +16,6 @@ const LOOK_EVERY: u32 = 64;
 /// How many messages are taken until networked peers are looked at of which nothing was there; the first time after one
 /// full turn of those that had something.
 const LOOK_AROUND_EVERY: u32 = 32;
-
-/// `receive_drop_oldest`: the queue is at its mark, and `next` wants in.
-///
-/// What says something about others stays, but for what a later one says again: the one at the front, which tells where the
-/// reader comes in, and one between any two messages. So there is at most one of them more than there are messages.
-fn make_room(peer: &mut Peer, next: &Message) {
-    let is_control = |message: &Message| message.is_multipart() && message.last().is_empty();
-    if is_control(next) {
-        if peer.inbox.len() > 1 && peer.inbox.back().is_some_and(is_control) {
-            peer.inbox.pop_back();
-        }
-    } else if let Some(oldest) = peer.inbox.iter().position(|message| !is_control(message)) {
-        peer.inbox.remove(oldest);
-        peer.traffic.dropped.full += 1;
-        // Those that stood before and behind it now stand together.
-        if oldest > 1 {
-            peer.inbox.drain(1..oldest);
-        }
-    }
-}
 
 impl Locked<'_> {
     /// Takes the next message for the application into `slot`, and counts it.
@@ -298,7 +278,7 @@ impl Locked<'_> {
             let state = &mut **self;
             let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return false };
             if let Some(message) = peer.inbox.pop_front() {
-                if peer.inbox.len() as u64 <= u64::from(state.options.receive_hwm) / 2 {
+                if peer.inbox.has_half(state.receive_marks) {
                     self.resume_reading(id);
                 }
                 *slot = message;
@@ -527,16 +507,14 @@ impl Locked<'_> {
 
     /// Parses what arrived from one peer into its inbox, up to the receive mark.
     pub(crate) fn read_ahead(&mut self, id: PeerId) {
-        let hwm = match self.options.receive_hwm {
-            0 => usize::MAX,
-            hwm => hwm as usize,
-        };
+        let marks = self.receive_marks;
         let receives = self.core.kind.can_receive();
         let mut message = Message::default();
         loop {
             let Some(peer) = self.peer(id) else { return };
             let discards = !receives || peer.leaving;
-            if !discards && peer.inbox.len() >= hwm && !self.options.receive_drop_oldest {
+            let has_room = peer.inbox.has_room(marks);
+            if !discards && !has_room && !self.options.receive_drop_oldest {
                 self.pause_reading(id);
                 break;
             }
@@ -549,8 +527,8 @@ impl Locked<'_> {
                 continue;
             }
             if let Some(peer) = self.peer_mut(id) {
-                if peer.inbox.len() >= hwm {
-                    make_room(peer, &message);
+                if !has_room {
+                    peer.traffic.dropped.full += peer.inbox.make_room(marks, &message);
                 }
                 peer.inbox.push_back(std::mem::take(&mut message));
             }

@@ -253,11 +253,8 @@ impl Locked<'_> {
         let core = Arc::clone(self.core);
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
-        let paused = match state.options.receive_hwm {
-            0 => false,
-            _ if state.options.receive_drop_oldest => false,
-            hwm => peer.inbox.len() >= hwm as usize && !peer.leaving,
-        };
+        let paused =
+            !state.options.receive_drop_oldest && !peer.leaving && !peer.inbox.has_room(state.receive_marks);
         if let Link::Datagrams(_) = peer.link {
             self.update_datagrams_interest(id);
             return;
@@ -384,7 +381,7 @@ impl Locked<'_> {
             let len = conn.input.len().min(RAW_BYTES);
             parts.push(conn.input.split_to(len).freeze());
         }
-        peer.inbox.extend(parts.into_iter().map(|part| Message::new(Frame::from_bytes(part))));
+        parts.into_iter().for_each(|part| peer.inbox.push_back(Message::new(Frame::from_bytes(part))));
         if self.recv_turn.contains(id) {
             self.recv_turn.activate(id);
         }
@@ -541,8 +538,8 @@ impl Locked<'_> {
             // Somebody who waits for something else than messages comes by: what was read before must not pile up. At the
             // mark this stops watching the connection.
             self.read_ahead(id);
-            let hwm = self.options.receive_hwm as usize;
-            let is_full = hwm > 0 && self.peer(id).is_some_and(|peer| peer.inbox.len() >= hwm);
+            let marks = self.receive_marks;
+            let is_full = self.peer(id).is_some_and(|peer| !peer.inbox.has_room(marks));
             if is_full && !self.options.receive_drop_oldest {
                 return true;
             }

@@ -1,6 +1,5 @@
 //! One peer of a socket: its link, its queues, its counters.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,8 +11,10 @@ use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 use super::core::Core;
 use super::datagrams::Datagrams;
 use super::gate::Gate;
+use super::inbox::Inbox;
+use super::marks::Marks;
 use super::outbox::Outbox;
-use super::ring::{Consumer, Producer};
+use super::ring::{Consumer, Producer, Weigh};
 use super::socks::Socks;
 use crate::profile::PeerProfile;
 use crate::statistics::{PeerState, Traffic};
@@ -27,7 +28,7 @@ pub(crate) struct Peer {
     pub(crate) attachment: u32,
     pub(crate) link: Link,
     /// Messages read ahead by the background thread.
-    pub(crate) inbox: VecDeque<Message>,
+    pub(crate) inbox: Inbox,
     pub(crate) traffic: Traffic,
     /// It takes part in the socket's pattern.
     pub(crate) attached: bool,
@@ -80,10 +81,15 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// Tells whether the queue is below the mark; strictly, with what was queued lately counted as if it were not written.
-    pub(crate) fn has_room(&mut self, mark: u64, strict: bool) -> bool {
-        let waiting = self.outbox.messages();
-        waiting < mark && !(strict && self.burst.is_full(mark, waiting))
+    /// Tells whether the queue is below the marks.
+    #[inline]
+    pub(crate) fn is_below(&self, marks: Marks) -> bool {
+        marks.have_room(self.outbox.messages(), self.outbox.bytes() as u64)
+    }
+
+    /// As [`is_below`](Self::is_below); strictly, with what was queued lately counted as if it were not written.
+    pub(crate) fn has_room(&mut self, marks: Marks, strict: bool) -> bool {
+        self.is_below(marks) && !(strict && self.burst.is_full(marks.messages, self.outbox.messages()))
     }
 }
 
@@ -223,12 +229,23 @@ pub(crate) enum Item {
     Latest,
 }
 
+impl Weigh for Item {
+    /// The octets that it has for the application.
+    #[inline]
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Event(Event::Message(message)) => message.byte_len() as u64,
+            _ => 0,
+        }
+    }
+}
+
 /// The other end of a pipe.
 #[derive(Debug)]
 pub(crate) struct Other {
     pub(crate) core: Arc<Core>,
     /// Its marks when the pipe was made: sending, receiving.
-    pub(crate) marks: (u32, u32),
+    pub(crate) marks: (Marks, Marks),
     pub(crate) info: Box<PeerInfo>,
 }
 
@@ -296,7 +313,8 @@ impl Peer {
     pub(crate) fn queued_out_bytes(&self) -> u64 {
         match &self.link {
             Link::Net(net) => net.outbox.bytes() as u64,
-            _ => 0,
+            Link::Inproc(inproc) => inproc.tx.weight(),
+            Link::Datagrams(_) | Link::Gone => 0,
         }
     }
 

@@ -95,13 +95,12 @@ impl Locked<'_> {
 
     /// Whether one peer that was addressed would take a message.
     fn prospect_of(&mut self, id: PeerId) -> Prospect {
-        let hwm = u64::from(self.options.send_hwm);
-        let strict = self.options.strict_marks;
+        let (marks, strict) = (self.send_marks, self.options.strict_marks);
         let Some(peer) = self.peer_mut(id).filter(|peer| peer.can_be_routed()) else {
             return Prospect::Unroutable;
         };
         let has_room = match &mut peer.link {
-            Link::Net(net) => hwm == 0 || net.has_room(hwm, strict),
+            Link::Net(net) => net.has_room(marks, strict),
             Link::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
             Link::Datagrams(_) | Link::Gone => return Prospect::Unroutable,
         };

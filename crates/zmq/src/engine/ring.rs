@@ -16,6 +16,8 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use super::marks::Marks;
+
 use self::sync::{Arc, AtomicBool, AtomicPtr, AtomicU64, Ordering, UnsafeCell, fence};
 
 /// The atomics and cells; loom's when the model checker runs.
@@ -80,9 +82,15 @@ impl<T> Block<T> {
 #[repr(align(128))]
 struct Apart<T>(T);
 
+/// What was ever taken out.
+struct Taken {
+    count: AtomicU64,
+    weight: AtomicU64,
+}
+
 struct Shared<T> {
     tail: Apart<AtomicU64>,
-    head: Apart<AtomicU64>,
+    head: Apart<Taken>,
     /// The consumer's block and the count of the items before it: where the last end begins to tidy up.
     first_block: AtomicPtr<Block<T>>,
     first_count: AtomicU64,
@@ -90,6 +98,8 @@ struct Shared<T> {
     spare: AtomicPtr<Block<T>>,
     /// The most items that may be queued.
     bound: AtomicU64,
+    /// The weight at which no more is queued.
+    heavy: AtomicU64,
     /// The producer found the ring full and wants to be told when there is room.
     wants_room: AtomicBool,
     producer_gone: AtomicBool,
@@ -102,6 +112,13 @@ unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above; `&Shared` gives access to atomics only, slots are reached through the ends' own pointers.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
+impl<T> Shared<T> {
+    fn set_bound(&self, marks: Marks) {
+        self.bound.store(marks.messages, Ordering::Relaxed);
+        self.heavy.store(marks.bytes, Ordering::Relaxed);
+    }
+}
+
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
         let spare = self.spare.load(Ordering::Relaxed);
@@ -109,7 +126,8 @@ impl<T> Drop for Shared<T> {
             // SAFETY: the spare block was made by `Block::allocate`, holds no items, and nobody else is left.
             drop(unsafe { Box::from_raw(spare) });
         }
-        let (mut position, tail) = (self.head.0.load(Ordering::Relaxed), self.tail.0.load(Ordering::Relaxed));
+        let (mut position, tail) =
+            (self.head.0.count.load(Ordering::Relaxed), self.tail.0.load(Ordering::Relaxed));
         let mut block_start = self.first_count.load(Ordering::Relaxed);
         let mut block = self.first_block.load(Ordering::Relaxed);
         while !block.is_null() {
@@ -136,6 +154,9 @@ pub(crate) struct Producer<T> {
     slot: usize,
     tail: u64,
     head_seen: u64,
+    /// The weight of all that was ever put in, and what is known of the weight that was taken out.
+    weight: u64,
+    weight_seen: u64,
 }
 
 /// The reading end.
@@ -146,6 +167,9 @@ pub(crate) struct Consumer<T> {
     head: u64,
     head_published: u64,
     tail_seen: u64,
+    /// The weight of all that was ever taken out, and how much of it was told.
+    weight: u64,
+    weight_published: u64,
 }
 
 // SAFETY: an end owns its position in the chain; moving it to another thread moves that ownership with it.
@@ -153,27 +177,50 @@ unsafe impl<T: Send> Send for Producer<T> {}
 // SAFETY: as for `Producer`.
 unsafe impl<T: Send> Send for Consumer<T> {}
 
-/// Makes a ring that holds at most `bound` items (`u64::MAX`: no bound).
-pub(crate) fn ring<T>(bound: u64) -> (Producer<T>, Consumer<T>) {
+/// What an item counts for, beside its being one. It must not change while the item is in the ring.
+pub(crate) trait Weigh {
+    fn weight(&self) -> u64;
+}
+
+/// Makes a ring that takes items as long as fewer wait, and they weigh less, than the marks say.
+pub(crate) fn ring<T>(marks: Marks) -> (Producer<T>, Consumer<T>) {
     let block = Block::allocate();
     let shared = Arc::new(Shared {
         tail: Apart(AtomicU64::new(0)),
-        head: Apart(AtomicU64::new(0)),
+        head: Apart(Taken { count: AtomicU64::new(0), weight: AtomicU64::new(0) }),
         first_block: AtomicPtr::new(block),
         first_count: AtomicU64::new(0),
         spare: AtomicPtr::new(ptr::null_mut()),
-        bound: AtomicU64::new(bound),
+        bound: AtomicU64::new(marks.messages),
+        heavy: AtomicU64::new(marks.bytes),
         wants_room: AtomicBool::new(false),
         producer_gone: AtomicBool::new(false),
         consumer_gone: AtomicBool::new(false),
     });
     (
-        Producer { shared: Arc::clone(&shared), block, slot: 0, tail: 0, head_seen: 0 },
-        Consumer { shared, block, slot: 0, head: 0, head_published: 0, tail_seen: 0 },
+        Producer {
+            shared: Arc::clone(&shared),
+            block,
+            slot: 0,
+            tail: 0,
+            head_seen: 0,
+            weight: 0,
+            weight_seen: 0,
+        },
+        Consumer {
+            shared,
+            block,
+            slot: 0,
+            head: 0,
+            head_published: 0,
+            tail_seen: 0,
+            weight: 0,
+            weight_published: 0,
+        },
     )
 }
 
-impl<T> Producer<T> {
+impl<T: Weigh> Producer<T> {
     /// Appends an item, or gives it back when the ring is full.
     #[inline]
     pub(crate) fn push(&mut self, item: T) -> Result<(), T> {
@@ -190,6 +237,7 @@ impl<T> Producer<T> {
         if self.slot == BLOCK_SLOTS {
             self.next_block();
         }
+        self.weight += item.weight();
         // SAFETY: `block` is the chain's last block, which the consumer frees only after it has followed `next`, and
         // `next` is set by this producer only. `slot < BLOCK_SLOTS` was not written before: positions only grow.
         unsafe {
@@ -201,16 +249,24 @@ impl<T> Producer<T> {
         self.tail += 1;
         self.shared.tail.0.store(self.tail, Ordering::Release);
     }
+}
 
-    /// Tells whether one more item fits.
+impl<T> Producer<T> {
+    /// Tells whether one more item is taken.
     #[inline]
     pub(crate) fn has_room(&mut self) -> bool {
-        let bound = self.shared.bound.load(Ordering::Relaxed);
-        if self.tail - self.head_seen < bound {
+        let (bound, heavy) =
+            (self.shared.bound.load(Ordering::Relaxed), self.shared.heavy.load(Ordering::Relaxed));
+        let is_below = |producer: &Self| {
+            producer.tail - producer.head_seen < bound && producer.weight - producer.weight_seen < heavy
+        };
+        if is_below(self) {
             return true;
         }
-        self.head_seen = self.shared.head.0.load(Ordering::Acquire);
-        self.tail - self.head_seen < bound
+        self.head_seen = self.shared.head.0.count.load(Ordering::Acquire);
+        // At least what had been taken out when that was stored.
+        self.weight_seen = self.shared.head.0.weight.load(Ordering::Relaxed);
+        is_below(self)
     }
 
     /// Asks the consumer to tell when there is room, and looks once more, so that nothing is missed in between.
@@ -220,14 +276,19 @@ impl<T> Producer<T> {
         self.has_room()
     }
 
-    /// Changes the bound.
-    pub(crate) fn set_bound(&self, bound: u64) {
-        self.shared.bound.store(bound, Ordering::Relaxed);
+    /// Changes the marks.
+    pub(crate) fn set_bound(&self, marks: Marks) {
+        self.shared.set_bound(marks);
+    }
+
+    /// Returns what all items that wait weigh.
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight - self.shared.head.0.weight.load(Ordering::Relaxed)
     }
 
     /// Returns how many items wait.
     pub(crate) fn len(&self) -> u64 {
-        self.tail.saturating_sub(self.shared.head.0.load(Ordering::Acquire))
+        self.tail.saturating_sub(self.shared.head.0.count.load(Ordering::Acquire))
     }
 
     /// Tells whether the reading end is gone.
@@ -258,7 +319,7 @@ impl<T> Drop for Producer<T> {
     }
 }
 
-impl<T> Consumer<T> {
+impl<T: Weigh> Consumer<T> {
     /// Takes the oldest item.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
@@ -277,27 +338,33 @@ impl<T> Consumer<T> {
             unsafe { (*self.block).slots.get_unchecked(self.slot).with(|slot| (*slot).assume_init_read()) };
         self.slot += 1;
         self.head += 1;
+        self.weight += item.weight();
         Some(item)
     }
+}
 
+impl<T> Consumer<T> {
     /// Tells the producer's side how far we are, when enough was taken; returns whether the producer must be woken.
     #[inline]
     pub(crate) fn publish(&mut self) -> bool {
         let taken = self.head - self.head_published;
         let bound = self.shared.bound.load(Ordering::Relaxed);
         let batch = PUBLISH_EVERY.min(bound.div_ceil(2));
+        let heavy = self.shared.heavy.load(Ordering::Relaxed).div_ceil(2);
         // At once when the ring is empty, so that the counts of a quiet pipe are exact; but not where the bound is so small
         // that a message looked at ahead would make a difference to it: there it is half the bound, as libzmq's marks work.
         let is_at_rest = self.head == self.tail_seen && bound > 2 * PUBLISH_EVERY;
-        if taken == 0 || (taken < batch && !is_at_rest) {
+        let is_enough = taken >= batch || self.weight - self.weight_published >= heavy;
+        if taken == 0 || (!is_enough && !is_at_rest) {
             return false;
         }
         self.publish_now()
     }
 
     fn publish_now(&mut self) -> bool {
-        self.head_published = self.head;
-        self.shared.head.0.store(self.head, Ordering::Release);
+        (self.head_published, self.weight_published) = (self.head, self.weight);
+        self.shared.head.0.weight.store(self.weight, Ordering::Relaxed);
+        self.shared.head.0.count.store(self.head, Ordering::Release);
         fence(Ordering::SeqCst);
         // Half the bound, as libzmq's marks work: a producer woken for each place that becomes free would sleep again at once.
         self.shared.wants_room.load(Ordering::Relaxed)
@@ -305,9 +372,9 @@ impl<T> Consumer<T> {
             && self.shared.wants_room.swap(false, Ordering::AcqRel)
     }
 
-    /// Changes the bound.
-    pub(crate) fn set_bound(&self, bound: u64) {
-        self.shared.bound.store(bound, Ordering::Relaxed);
+    /// Changes the marks.
+    pub(crate) fn set_bound(&self, marks: Marks) {
+        self.shared.set_bound(marks);
     }
 
     /// Tells whether nothing is there.
@@ -415,14 +482,43 @@ impl Attention {
     }
 }
 
+#[cfg(test)]
+const NO_MARKS: Marks = items(u64::MAX);
+
+#[cfg(test)]
+const fn items(bound: u64) -> Marks {
+    Marks { messages: bound, bytes: u64::MAX }
+}
+
+/// In tests a number weighs what it says.
+#[cfg(test)]
+impl Weigh for u64 {
+    fn weight(&self) -> u64 {
+        *self
+    }
+}
+
+#[cfg(test)]
+impl<T: Weigh> Weigh for Box<T> {
+    fn weight(&self) -> u64 {
+        (**self).weight()
+    }
+}
+
 #[cfg(all(test, not(tamtam_loom)))]
 mod tests {
     use super::*;
 
+    impl Weigh for Arc<()> {
+        fn weight(&self) -> u64 {
+            1
+        }
+    }
+
     #[test]
     fn items_come_out_in_order_across_blocks() {
-        let (mut producer, mut consumer) = ring(u64::MAX);
-        for round in 0..5u32 {
+        let (mut producer, mut consumer) = ring(NO_MARKS);
+        for round in 0..5u64 {
             for i in 0..100 {
                 producer.push(Box::new(round * 100 + i)).unwrap();
             }
@@ -437,7 +533,7 @@ mod tests {
 
     #[test]
     fn a_full_ring_gives_the_item_back_until_room_is_published() {
-        let (mut producer, mut consumer) = ring(2);
+        let (mut producer, mut consumer) = ring(items(2));
         producer.push(1).unwrap();
         producer.push(2).unwrap();
         assert_eq!(producer.push(3), Err(3));
@@ -454,12 +550,38 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_that_is_heavy_enough_is_full() {
+        let (mut producer, mut consumer) = ring(Marks { messages: 100, bytes: 10 });
+        producer.push(50).unwrap();
+        assert_eq!(
+            (producer.push(1), producer.weight()),
+            (Err(1), 50),
+            "the one that is larger is let through alone"
+        );
+        assert!(!producer.wants_room());
+        assert_eq!(consumer.pop(), Some(50));
+        assert!(consumer.publish(), "the producer asked to be told");
+        for _ in 0..3 {
+            producer.push(4).unwrap();
+        }
+        assert_eq!(producer.push(4), Err(4), "12 of 10");
+        assert!(!producer.wants_room());
+        assert_eq!(consumer.pop(), Some(4));
+        assert!(!consumer.publish(), "not for each of them");
+        assert_eq!(consumer.pop(), Some(4));
+        assert!(consumer.publish(), "half of it is free, with another one behind");
+        assert_eq!(producer.weight(), 4);
+        producer.set_bound(Marks { messages: 100, bytes: 4 });
+        assert_eq!(producer.push(0), Err(0));
+    }
+
+    #[test]
     fn every_item_is_dropped_once_wherever_the_ends_stop() {
         for pushed in 0..40usize {
             for popped in 0..=pushed {
                 for producer_first in [false, true] {
                     let item = Arc::new(());
-                    let (mut producer, mut consumer) = ring(u64::MAX);
+                    let (mut producer, mut consumer) = ring(NO_MARKS);
                     for _ in 0..pushed {
                         producer.push(Arc::clone(&item)).unwrap();
                     }
@@ -484,7 +606,7 @@ mod tests {
 
     #[test]
     fn two_threads_pass_everything_through_a_small_bound() {
-        let (mut producer, mut consumer) = ring(7);
+        let (mut producer, mut consumer) = ring(items(7));
         let writer = std::thread::spawn(move || {
             for i in 0..20_000u64 {
                 let mut item = i;
@@ -518,13 +640,13 @@ mod loom_models {
     #[test]
     fn loom_ring_passes_every_item_once_and_in_order() {
         loom::model(|| {
-            let (mut producer, mut consumer) = ring(u64::MAX);
+            let (mut producer, mut consumer) = ring(NO_MARKS);
             let writer = thread::spawn(move || {
-                for i in 0..3 {
+                for i in 0..3u64 {
                     producer.push(Box::new(i)).unwrap();
                 }
             });
-            let mut expected = 0;
+            let mut expected = 0u64;
             for _ in 0..3 {
                 if let Some(item) = consumer.pop() {
                     assert_eq!(*item, expected);
@@ -540,7 +662,7 @@ mod loom_models {
     #[test]
     fn loom_bound_holds_and_the_producer_is_told_of_room() {
         loom::model(|| {
-            let (mut producer, mut consumer) = ring(1);
+            let (mut producer, mut consumer) = ring(items(1));
             let told = Arc::new(AtomicBool::new(false));
             let tell = Arc::clone(&told);
             producer.push(1).unwrap();
@@ -562,9 +684,31 @@ mod loom_models {
     }
 
     #[test]
+    fn loom_the_producer_is_told_that_the_ring_is_lighter() {
+        loom::model(|| {
+            let (mut producer, mut consumer) = ring(Marks { messages: 1000, bytes: 5 });
+            let told = Arc::new(AtomicBool::new(false));
+            let tell = Arc::clone(&told);
+            producer.push(5).unwrap();
+            producer.push_unbounded(0);
+            let reader = thread::spawn(move || {
+                assert_eq!(consumer.pop(), Some(5));
+                if consumer.publish() {
+                    tell.store(true, Ordering::Release);
+                }
+                consumer
+            });
+            let room = producer.wants_room();
+            let consumer = reader.join().unwrap();
+            assert!(room || told.load(Ordering::Acquire), "neither seen nor told");
+            drop(consumer);
+        });
+    }
+
+    #[test]
     fn loom_a_sleeper_is_always_woken() {
         loom::model(|| {
-            let (mut producer, mut consumer) = ring(u64::MAX);
+            let (mut producer, mut consumer) = ring(NO_MARKS);
             let attention = Arc::new(Attention::new());
             let state = Arc::new((Mutex::new(()), Condvar::new()));
             let (asked, shared) = (Arc::clone(&attention), Arc::clone(&state));
@@ -597,7 +741,7 @@ mod loom_models {
     #[test]
     fn loom_news_are_never_missed() {
         loom::model(|| {
-            let (mut producer, mut consumer) = ring(u64::MAX);
+            let (mut producer, mut consumer) = ring(NO_MARKS);
             let attention = Arc::new(Attention::new());
             // Left over from an item that was taken before.
             attention.raise();

@@ -5,6 +5,7 @@ use std::time::Instant;
 use tamtam_zmtp::{Event, GROUP_LEN_MAX, Message, PeerId, Reply, SocketType};
 
 use super::core::{Locked, State};
+use super::marks::Marks;
 use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
 use super::pattern::Pattern;
 use super::peer::{Item, Link, Peer, Phase};
@@ -87,12 +88,12 @@ impl Locked<'_> {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return None };
         let Link::Net(net) = &mut peer.link else { return None };
-        let (hwm, strict) = (u64::from(state.options.send_hwm), state.options.strict_marks);
-        if hwm != 0 && net.outbox.messages() >= hwm {
+        let (marks, strict) = (state.send_marks, state.options.strict_marks);
+        if !net.is_below(marks) {
             return None;
         }
         if strict {
-            if state.options.xpub_nodrop && !net.has_room(hwm, strict) {
+            if state.options.xpub_nodrop && !net.has_room(marks, strict) {
                 return None;
             }
             net.burst.queued();
@@ -193,7 +194,7 @@ impl Locked<'_> {
     #[inline]
     fn offer(&mut self, id: PeerId, message: Message) -> Offered {
         let state = &mut **self;
-        let hwm = u64::from(state.options.send_hwm);
+        let marks = state.send_marks;
         let conflate = state.options.conflate;
         let strict = state.options.strict_marks;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return Offered::Gone(message) };
@@ -203,7 +204,7 @@ impl Locked<'_> {
                 if conflate {
                     let old = net.outbox.clear_waiting();
                     peer.traffic.dropped.conflated += old;
-                } else if hwm != 0 && net.outbox.messages() >= hwm {
+                } else if !net.is_below(marks) {
                     return Offered::Full(message);
                 }
                 if strict {
@@ -395,7 +396,7 @@ impl Locked<'_> {
             bytes += frame.len() as u64;
         }
         let end = chunk.bytes.len();
-        let hwm = u64::from(state.options.send_hwm);
+        let marks = state.send_marks;
         let strict = state.options.strict_marks;
         let mut first_before = None;
         let mut full_batch = false;
@@ -404,7 +405,7 @@ impl Locked<'_> {
             let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { continue };
             match &mut peer.link {
                 Link::Net(net) => {
-                    if hwm != 0 && net.outbox.messages() >= hwm {
+                    if !net.is_below(marks) {
                         peer.traffic.dropped.full += 1;
                         dropped += 1;
                         continue;
@@ -585,10 +586,9 @@ impl Locked<'_> {
             return Ok(());
         };
         if mandatory && self.options.strict_marks {
-            let hwm = u64::from(self.options.send_hwm);
+            let marks = self.send_marks;
             if let Some(net) = self.peer_mut(peer).and_then(Peer::net_mut)
-                && hwm != 0
-                && !net.has_room(hwm, true)
+                && !net.has_room(marks, true)
             {
                 return Err(SendError::Full(message));
             }
@@ -668,7 +668,7 @@ impl Locked<'_> {
         let Some(id) = identities.find(message.as_slice()).filter(|_| message.frame_count() == 2) else {
             return Err(SendError::Unroutable(message));
         };
-        let hwm = u64::from(self.options.send_hwm);
+        let marks = self.send_marks;
         // To a peer whose address was chosen before there is a connection, bytes may be sent at once.
         let addressed = self.peer(id).is_some_and(|peer| peer.addressed);
         let Some(net) =
@@ -676,7 +676,7 @@ impl Locked<'_> {
         else {
             return Err(SendError::Unroutable(message));
         };
-        if hwm != 0 && net.outbox.messages() >= hwm {
+        if !net.is_below(marks) {
             return Err(SendError::Full(message));
         }
         let Some(body) = message.into_frames().next_back() else { return Ok(()) };
@@ -735,9 +735,9 @@ pub(crate) fn is_group(group: &[u8]) -> bool {
 
 impl Link {
     /// Tells whether its queue has room; has an inproc peer tell when it has if not.
-    fn has_room(&mut self, hwm: u64, strict: bool) -> bool {
+    fn has_room(&mut self, marks: Marks, strict: bool) -> bool {
         match self {
-            Self::Net(net) => hwm == 0 || net.has_room(hwm, strict),
+            Self::Net(net) => net.has_room(marks, strict),
             Self::Inproc(inproc) => inproc.tx.has_room() || inproc.tx.wants_room(),
             Self::Datagrams(_) => true,
             Self::Gone => false,
@@ -747,13 +747,12 @@ impl Link {
 
 impl State {
     pub(crate) fn all_matching_have_room(&mut self, topic: &[u8]) -> bool {
-        let hwm = u64::from(self.options.send_hwm);
-        let strict = self.options.strict_marks;
+        let (marks, strict) = (self.send_marks, self.options.strict_marks);
         let Pattern::Publish(publishing) = &mut self.pattern else { return true };
         publishing.matching(topic).iter().all(|id| {
             let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) else { return true };
             match &mut peer.link {
-                Link::Net(net) => hwm == 0 || net.has_room(hwm, strict),
+                Link::Net(net) => net.has_room(marks, strict),
                 Link::Inproc(inproc) => {
                     inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
                 }
@@ -798,10 +797,10 @@ impl State {
                     && matches!(&self.pattern, Pattern::Reply(turn) if turn.may_send().is_ok())
             }
             SocketType::Pub | SocketType::XPub | SocketType::Radio if self.options.xpub_nodrop => {
-                let hwm = u64::from(self.options.send_hwm);
+                let marks = self.send_marks;
                 self.peers.iter_mut().flatten().filter(|peer| !peer.leaving).all(|peer| {
                     match &mut peer.link {
-                        Link::Net(net) => hwm == 0 || net.outbox.messages() < hwm,
+                        Link::Net(net) => net.is_below(marks),
                         Link::Inproc(inproc) => {
                             inproc.tx.is_abandoned() || inproc.tx.has_room() || inproc.tx.wants_room()
                         }
@@ -810,8 +809,8 @@ impl State {
                 })
             }
             SocketType::Router if self.options.router_mandatory => {
-                let hwm = u64::from(self.options.send_hwm);
-                self.peers.iter_mut().flatten().any(|peer| peer.attached && peer.link.has_room(hwm, false))
+                let marks = self.send_marks;
+                self.peers.iter_mut().flatten().any(|peer| peer.attached && peer.link.has_room(marks, false))
             }
             SocketType::Dgram => self.iter_peers().any(|peer| matches!(peer.link, Link::Datagrams(_))),
             _ => kind.can_send(),
@@ -820,17 +819,17 @@ impl State {
 
     /// Tells whether a message would be taken for this peer now.
     pub(crate) fn peer_has_room(&mut self, id: PeerId) -> bool {
-        let (hwm, strict) = (u64::from(self.options.send_hwm), self.options.strict_marks);
-        self.peer_mut(id).is_some_and(|peer| peer.attached && peer.link.has_room(hwm, strict))
+        let (marks, strict) = (self.send_marks, self.options.strict_marks);
+        self.peer_mut(id).is_some_and(|peer| peer.attached && peer.link.has_room(marks, strict))
     }
 
     fn turn_has_room(&mut self) -> bool {
-        let hwm = u64::from(self.options.send_hwm);
+        let marks = self.send_marks;
         let conflate = self.options.conflate;
         while let Some(id) = self.send_turn.current() {
             let has_room =
                 match self.peers.get_mut(id.0 as usize).and_then(Option::as_mut).map(|peer| &mut peer.link) {
-                    Some(Link::Net(net)) => hwm == 0 || conflate || net.outbox.messages() < hwm,
+                    Some(Link::Net(net)) => conflate || net.is_below(marks),
                     Some(Link::Inproc(inproc)) => conflate || inproc.tx.has_room() || inproc.tx.wants_room(),
                     _ => false,
                 };
@@ -859,14 +858,18 @@ impl State {
     /// After something was written to a peer: it can take messages again. With `stalled` the kernel takes no more for now:
     /// then any room counts, for nobody knows when there will be more.
     pub(crate) fn made_room(&mut self, id: PeerId, stalled: bool) -> bool {
-        let hwm = u64::from(self.options.send_hwm);
+        let marks = self.send_marks;
         let has_room = self.peer(id).is_some_and(|peer| match &peer.link {
             Link::Net(net) => {
                 let usable = net.dialed && !self.options.immediate
                     || net.conn.as_ref().is_some_and(|conn| conn.phase == Phase::Ready);
-                // Half the mark, as libzmq does: a sender woken for each message would wake a thousand times.
-                let enough = if stalled { hwm.saturating_sub(1) } else { hwm / 2 };
-                usable && (hwm == 0 || net.outbox.messages() <= enough)
+                let (messages, bytes) = (net.outbox.messages(), net.outbox.bytes() as u64);
+                usable
+                    && if stalled {
+                        marks.have_room(messages, bytes)
+                    } else {
+                        marks.have_half(messages, bytes)
+                    }
             }
             _ => false,
         });
