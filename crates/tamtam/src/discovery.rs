@@ -164,6 +164,7 @@ impl Discovery {
             // Here, so that what any of the rest has brought up is seen to before the next sleep.
             self.tend();
             let is_busy = self.is_unread
+                || self.core.is_untold()
                 || !self.remotes.is_empty()
                 || self.publishers.values().any(|tended| !tended.publisher.is_quiet());
             let timeout = if self.put_off.is_empty() {
@@ -464,6 +465,7 @@ impl Discovery {
         if self.is_unread {
             self.look();
         }
+        self.core.tell();
         let mut lost = false;
         for remote in self.remotes.values_mut() {
             if remote.asked.is_none_or(|asked| asked.elapsed() >= ASK) {

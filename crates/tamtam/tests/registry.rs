@@ -1,10 +1,12 @@
-//! A registry that is crowded, full of rubbish, on a full disk, or not to be written to.
+//! A registry that is crowded, full of rubbish, on a full disk, or not to be written to. The latter two need a file system of their own:
+//! a namespace in which this user may mount one.
 
 mod common;
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,7 @@ use common::child::{Process, role};
 use common::{PATIENCE, Place, body, eventually, text};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tamtam::{Graph, Node, Publisher, Subscriber};
 
 /// The directory of the tests' domain.
 fn directory(place: &Path) -> PathBuf {
@@ -136,4 +139,133 @@ fn a_crowded_registry_is_as_good_as_an_empty_one() {
     println!("mourned after {:?}", began.elapsed());
     eventually("the dead are cleared away", || !left(1, LIVING));
     assert!(meeting(&place, "/empty") < Duration::from_secs(2));
+}
+
+/// The options of a small file system of this test's own.
+const SMALL: &str = "size=512k,nr_inodes=64,mode=700";
+
+/// Runs a command in a mount namespace that has a small file system at the place; returns whether it succeeded.
+fn run_apart(place: &Path, command: &mut Command) -> bool {
+    let script = format!("mount -t tmpfs -o {SMALL} tamtam \"$0\" && exec \"$@\"");
+    let mut apart = Command::new("unshare");
+    apart.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).arg(place);
+    apart.arg(command.get_program()).args(command.get_args());
+    apart.status().is_ok_and(|status| status.success())
+}
+
+/// Runs this test again on a file system of its own, in a role; not where that cannot be had.
+fn repeat_apart(test: &str, role: &str) {
+    let place = Place::new();
+    if !run_apart(place.path(), Command::new("true").stderr(Stdio::null())) {
+        eprintln!("SKIPPED: no mount namespaces here");
+        return;
+    }
+    let mut again = Command::new("env");
+    again.arg(format!("{}={role}", common::child::ROLE));
+    again.arg(format!("{}={}", common::child::PLACE, place.path().display()));
+    again.arg(std::env::current_exe().unwrap());
+    again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    assert!(run_apart(place.path(), &mut again));
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Sends a few messages there and back again.
+fn talk(publisher: &Publisher<Bytes>, subscriber: &Subscriber<Bytes>) {
+    for number in 0..10 {
+        publisher.send(&body(number)).unwrap();
+        assert_eq!(text(&subscriber.recv_timeout(PATIENCE).unwrap().unwrap()), number.to_string());
+    }
+}
+
+/// Whoever is there goes on; what is new is an error that says why, and leaves nothing behind. What could not be told is told when
+/// there is room again.
+#[test]
+fn a_full_disk_is_an_error_for_what_is_new_and_for_nothing_else() {
+    const SELF: &str = "a_full_disk_is_an_error_for_what_is_new_and_for_nothing_else";
+    let Some((_, path)) = role() else { return repeat_apart(SELF, "full") };
+    let open = |name: &str| Node::builder(name).domain("test").directory(&path).open();
+    let (driver, reader) = (open("driver").unwrap(), open("reader").unwrap());
+    let publisher = driver.publisher::<Bytes>("/before").create().unwrap();
+    let subscriber = reader.subscriber::<Bytes>("/before").create().unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    talk(&publisher, &subscriber);
+    let before = names(&directory(&path));
+
+    // Once without room for octets, once without room for files.
+    for by_files in [false, true] {
+        let ballast: Vec<PathBuf> = (0..100).map(|number| path.join(format!("ballast{number}"))).collect();
+        if by_files {
+            assert!(ballast.iter().any(|path| File::create(path).is_err()));
+        } else {
+            fs::write(&ballast[0], vec![1; 1 << 20]).unwrap_err();
+        }
+        let errors = [
+            open("late").err(),
+            driver.publisher::<Bytes>("/new").create().err(),
+            reader.subscriber::<Bytes>("/new").create().err(),
+            driver.service("/new", Ok::<Bytes, String>).err(),
+            Node::builder("elsewhere").domain("other").directory(&path).open().err(),
+        ];
+        for (number, error) in errors.into_iter().enumerate() {
+            let error = error.map(|error| error.to_string()).unwrap_or_default();
+            let is_clear =
+                error.contains("No space left on device") && error.contains(&*path.to_string_lossy());
+            assert!(is_clear, "{number} by files {by_files}: {error:?}");
+        }
+        assert_eq!(names(&directory(&path)), before, "nothing is left of what failed");
+        talk(&publisher, &subscriber);
+        ballast.iter().for_each(|path| _ = fs::remove_file(path));
+    }
+
+    // It ends while nobody can be told, and that is told later.
+    fs::write(path.join("ballast"), vec![1; 1 << 20]).unwrap_err();
+    publisher.finish().drain(PATIENCE).unwrap();
+    assert_eq!(subscriber.recv_timeout(PATIENCE), Ok(None));
+    assert!(reader.graph().topics()["/before"].publishers.len() == 1, "nobody could be told");
+    fs::remove_file(path.join("ballast")).unwrap();
+    reader.wait_for_graph(PATIENCE, |graph| graph.topics()["/before"].publishers.is_empty()).unwrap();
+    let publisher = driver.publisher::<Bytes>("/after").create().unwrap();
+    let subscriber = reader.subscriber::<Bytes>("/after").create().unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    talk(&publisher, &subscriber);
+}
+
+/// A registry that is seen through a mount that is read-only: one can look, and not take part; those at its other end go on.
+#[test]
+fn a_registry_that_cannot_be_written_to_is_an_error_and_can_be_looked_at() {
+    const SELF: &str = "a_registry_that_cannot_be_written_to_is_an_error_and_can_be_looked_at";
+    let Some((_, path)) = role() else { return repeat_apart(SELF, "read-only") };
+    let (real, seen) = (path.join("real"), path.join("seen"));
+    fs::create_dir(&seen).unwrap();
+    let open = |name: &str, base: &Path| Node::builder(name).domain("test").directory(base).open();
+    let (driver, reader) = (open("driver", &real).unwrap(), open("reader", &real).unwrap());
+    let publisher = driver.publisher::<Bytes>("/t").create().unwrap();
+    let subscriber = reader.subscriber::<Bytes>("/t").create().unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    // What a dead one left stays: it cannot be cleared away from there.
+    fs::write(file(&directory(&real), 1, "lock"), "").unwrap();
+    fs::write(file(&directory(&real), 1, "node"), "").unwrap();
+    for options in [&["--bind"][..], &["-o", "remount,bind,ro"]] {
+        assert!(Command::new("mount").args(options).arg(&real).arg(&seen).status().unwrap().success());
+    }
+
+    for error in [open("guest", &seen).unwrap_err(), open("guest", &seen.join("below")).unwrap_err()] {
+        let error = error.to_string();
+        let is_clear = error.contains("Read-only file system") && error.contains(&*seen.to_string_lossy());
+        assert!(is_clear, "{error}");
+    }
+    let graph = Graph::read("test", Some(&seen)).unwrap();
+    let names: Vec<&str> = graph.nodes.iter().map(|node| &*node.name).collect();
+    assert_eq!(names, ["driver", "reader"]);
+    assert!(graph.topics().contains_key("/t"));
+    talk(&publisher, &subscriber);
+    publisher.finish().drain(PATIENCE).unwrap();
+    assert_eq!(subscriber.recv_timeout(PATIENCE), Ok(None));
 }
