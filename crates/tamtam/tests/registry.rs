@@ -6,7 +6,7 @@ mod common;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -145,7 +145,7 @@ fn a_crowded_registry_is_as_good_as_an_empty_one() {
 const SMALL: &str = "size=512k,nr_inodes=64,mode=700";
 
 /// Runs a command in a mount namespace that has a small file system at the place; returns whether it succeeded.
-fn run_apart(place: &Path, command: &mut Command) -> bool {
+fn run_apart(place: &Path, command: &Command) -> bool {
     let script = format!("mount -t tmpfs -o {SMALL} tamtam \"$0\" && exec \"$@\"");
     let mut apart = Command::new("unshare");
     apart.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).arg(place);
@@ -156,7 +156,7 @@ fn run_apart(place: &Path, command: &mut Command) -> bool {
 /// Runs this test again on a file system of its own, in a role; not where that cannot be had.
 fn repeat_apart(test: &str, role: &str) {
     let place = Place::new();
-    if !run_apart(place.path(), Command::new("true").stderr(Stdio::null())) {
+    if !run_apart(place.path(), &Command::new("true")) {
         eprintln!("SKIPPED: no mount namespaces here");
         return;
     }
@@ -165,7 +165,7 @@ fn repeat_apart(test: &str, role: &str) {
     again.arg(format!("{}={}", common::child::PLACE, place.path().display()));
     again.arg(std::env::current_exe().unwrap());
     again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    assert!(run_apart(place.path(), &mut again));
+    assert!(run_apart(place.path(), &again));
 }
 
 fn names(directory: &Path) -> Vec<String> {
