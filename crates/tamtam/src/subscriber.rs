@@ -526,7 +526,10 @@ impl<T> Deref for Subscriber<T> {
 }
 
 impl<T: TopicMessage> Subscriber<T> {
-    fn decode(raw: Raw) -> Result<Sample<T>, RecvError> {
+    fn decode(&self, raw: Raw) -> Result<Sample<T>, RecvError> {
+        if self.raw.core.schema.is_some() {
+            raw.info.header.check_encoding()?;
+        }
         Ok(Sample { value: T::from_body(raw.body)?, info: raw.info })
     }
 
@@ -537,7 +540,7 @@ impl<T: TopicMessage> Subscriber<T> {
     /// [`RecvError::Abandoned`] when the last publisher is gone without having ended, [`RecvError::Decode`] for a message that
     /// is none.
     pub fn recv(&self) -> Result<Option<Sample<T>>, RecvError> {
-        self.raw.receive(None)?.map(Self::decode).transpose()
+        self.raw.receive(None)?.map(|raw| self.decode(raw)).transpose()
     }
 
     /// As [`recv`](Self::recv), waiting at most `timeout`.
@@ -546,7 +549,7 @@ impl<T: TopicMessage> Subscriber<T> {
     ///
     /// As there, and [`RecvError::TimedOut`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Option<Sample<T>>, RecvError> {
-        self.raw.receive(Some(timeout))?.map(Self::decode).transpose()
+        self.raw.receive(Some(timeout))?.map(|raw| self.decode(raw)).transpose()
     }
 
     /// As [`recv`](Self::recv), without waiting.
@@ -574,7 +577,7 @@ impl<T: TopicMessage> Subscriber<T> {
                 Err(error) => return Err(error),
             }
         }
-        last.map(Self::decode).transpose()
+        last.map(|raw| self.decode(raw)).transpose()
     }
 
     /// Returns the messages in turn, up to the end of the topic.
