@@ -21,7 +21,7 @@ use crate::publisher::PublisherCore;
 use crate::record::{NodeRecord, Report};
 use crate::registry::Watch;
 use crate::schema::{Schema, SchemaId};
-use crate::service::ClientCore;
+use crate::service::{ClientCore, Wanted};
 use crate::source::SourceId;
 use crate::store;
 use crate::subscriber::SubscriberCore;
@@ -164,6 +164,7 @@ impl Discovery {
             // Here, so that what any of the rest has brought up is seen to before the next sleep.
             self.tend();
             let is_busy = self.is_unread
+                || self.core.is_untold()
                 || !self.remotes.is_empty()
                 || self.publishers.values().any(|tended| !tended.publisher.is_quiet());
             let timeout = if self.put_off.is_empty() {
@@ -296,7 +297,7 @@ impl Discovery {
 
     /// Brings together what belongs together, and tells who waits for the graph.
     pub(crate) fn introduce(&mut self) {
-        let mut wanted: Vec<(Vec<u8>, SchemaId, String)> = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
         let mut to_tell: Vec<(Vec<String>, Report)> = Vec::new();
         let fetch = |name: &str, id: &SchemaId| self.fetch(name, id);
         for subscriber in self.subscribers.values() {
@@ -326,8 +327,10 @@ impl Discovery {
             }
         }
         for client in self.clients.values() {
-            let servers = self.records().flat_map(|(node, _)| &node.services);
-            client.meet(servers.filter(|service| service.name == client.name.as_str()));
+            let servers =
+                self.records().flat_map(|(node, _)| node.services.iter().map(move |own| (node, own)));
+            let servers = servers.filter(|(_, service)| service.name == client.name.as_str());
+            wanted.extend(client.meet(servers, fetch));
         }
         self.core.set_graph(Graph::of(self.records()));
         for (to, report) in to_tell {
@@ -464,6 +467,7 @@ impl Discovery {
         if self.is_unread {
             self.look();
         }
+        self.core.tell();
         let mut lost = false;
         for remote in self.remotes.values_mut() {
             if remote.asked.is_none_or(|asked| asked.elapsed() >= ASK) {

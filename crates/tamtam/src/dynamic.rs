@@ -112,6 +112,7 @@ impl DynamicSample {
     /// [`DecodeError`] when it is not what its schema says.
     pub fn decode(&self) -> Result<Option<DynamicMessage>, DecodeError> {
         let Some(schema) = &self.schema else { return Ok(None) };
+        self.info.check_encoding()?;
         DynamicMessage::decode(schema.message().clone(), self.body.clone())
             .map(Some)
             .map_err(|error| DecodeError(error.to_string()))

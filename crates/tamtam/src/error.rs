@@ -128,6 +128,14 @@ pub enum CallError {
     /// There is a server, but it did not answer in time.
     #[error("no answer from {0} within the time allowed")]
     TimedOut(String),
+    /// Those who offer it have types that would be misread: nobody was asked.
+    #[error("{service} has other types: {what}")]
+    SchemaDiffers {
+        /// The service's name.
+        service: String,
+        /// How the types of one server differ, in words.
+        what: String,
+    },
     /// The server says no.
     #[error("{0}")]
     Remote(String),

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prost::Message as _;
 use tamtam_zmq::Frame;
 
+use crate::message::DecodeError;
+
 /// The publisher has ended: `seq` is one more than that of its last message, the body is empty.
 pub const FLAG_END: u32 = 1;
 /// The message was published before the subscriber came.
@@ -36,7 +38,8 @@ pub struct TopicHeader {
     /// [`FLAG_END`] and the others.
     #[prost(uint32, tag = "5")]
     pub flags: u32,
-    /// How the body is encoded; empty means Protobuf, or bytes where the topic has no type.
+    /// How the body is encoded; empty means Protobuf, or bytes where the topic has no type. What is neither empty nor `protobuf` is
+    /// not decoded as one.
     #[prost(string, tag = "6")]
     pub encoding: String,
     /// Whatever else goes along, for recorders and bridges.
@@ -49,6 +52,16 @@ impl TopicHeader {
     #[must_use]
     pub const fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Fails if the body of a message that has a type is not Protobuf.
+    pub(crate) fn check_encoding(&self) -> Result<(), DecodeError> {
+        match &*self.encoding {
+            "" | "protobuf" => Ok(()),
+            other => {
+                Err(DecodeError(format!("it is encoded as {:?}, and not as Protobuf", shortened(other))))
+            }
+        }
     }
 
     pub(crate) fn to_frame(&self) -> Frame {
@@ -192,6 +205,11 @@ fn take_varint(octets: &[u8]) -> Option<(u64, &[u8])> {
         }
     }
     None
+}
+
+/// As much of a stranger's word as a person reads.
+fn shortened(word: &str) -> String {
+    word.chars().take(40).collect()
 }
 
 /// The present time as headers tell it; 0 if the clock stands before 1970.

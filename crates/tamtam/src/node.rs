@@ -82,6 +82,8 @@ pub(crate) struct NodeCore {
 struct Own {
     record: NodeRecord,
     entry: Option<Entry>,
+    /// The registry has another record: it could not be told.
+    is_untold: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -109,26 +111,47 @@ impl NodeCore {
         let mut own = lock(&self.own);
         let mut record = own.record.clone();
         change(&mut record);
+        if record == own.record && !own.is_untold {
+            return Ok(());
+        }
         record.generation += 1;
         if let Some(entry) = &own.entry {
             entry.publish(&record.to_bytes())?;
         }
         own.record = record;
+        own.is_untold = false;
         drop(own);
         self.tell_lan();
         Ok(())
     }
 
-    /// As [`change`](Self::change) for what goes, which goes also if that cannot be told now.
+    /// As [`change`](Self::change) for what goes, which goes also if that cannot be told now. The registry hears of it as soon as
+    /// that is possible.
     pub(crate) fn withdraw(&self, change: impl Fn(&mut NodeRecord)) {
         if let Err(error) = self.change(&change) {
             tracing::warn!(%error, "what a node does not offer any more is still in the registry");
             let mut own = lock(&self.own);
             change(&mut own.record);
-            // The registry has not heard of it; the network is to.
+            // The network is to hear of it at once.
             own.record.generation += 1;
+            own.is_untold = true;
             drop(own);
             self.tell_lan();
+            self.bell.ring();
+        }
+    }
+
+    /// Whether the registry has not heard of everything yet.
+    pub(crate) fn is_untold(&self) -> bool {
+        lock(&self.own).is_untold
+    }
+
+    /// Tells the registry what it has not heard of, if that is possible now.
+    pub(crate) fn tell(&self) {
+        if self.is_untold()
+            && let Err(error) = self.change(|_| ())
+        {
+            tracing::debug!(%error, "the registry cannot be told yet");
         }
     }
 
@@ -359,7 +382,7 @@ impl NodeBuilder {
             registry,
             peers: self.peers,
             lan: (!lans.is_empty()).then(Mutex::default),
-            own: Mutex::new(Own { record, entry: None }),
+            own: Mutex::new(Own { record, entry: None, is_untold: false }),
             inbox: Mutex::new(Vec::new()),
             bell: Arc::new(Bell::new()?),
             graph: Mutex::new(Arc::new(Graph::default())),

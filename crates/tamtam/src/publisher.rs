@@ -430,12 +430,14 @@ impl PublisherCore {
         let (mark, octets) = (u64::from(self.qos.depth.max(1)), self.qos.depth_bytes.unwrap_or(u64::MAX));
         let peers = self.socket.peers();
         let is_full = |peer: &&PeerStatistics| peer.queued_out >= mark || peer.queued_out_bytes >= octets;
-        peers.iter().filter(is_full).map(|peer| self.name_of(peer.peer)).collect()
+        peers.iter().filter(is_full).filter_map(|peer| self.name_of(peer.peer)).collect()
     }
 
-    fn name_of(&self, peer: PeerId) -> String {
-        let name = self.node_of(peer);
-        name.unwrap_or_else(|| "a subscriber without a name".to_owned())
+    /// What a subscriber is called; `None` if it is gone.
+    fn name_of(&self, peer: PeerId) -> Option<String> {
+        let info = self.socket.peer_info(peer)?;
+        let name = info.property("X-Tamtam-Node").map(|name| String::from_utf8_lossy(name).into_owned());
+        Some(name.unwrap_or_else(|| "a subscriber without a name".to_owned()))
     }
 
     fn node_of(&self, peer: PeerId) -> Option<String> {
@@ -445,7 +447,8 @@ impl PublisherCore {
 
     fn who(&self) -> Vec<String> {
         let peers = self.socket.peers();
-        peers.iter().filter(|peer| peer.subscriptions > 0).map(|peer| self.name_of(peer.peer)).collect()
+        let subscribers = peers.iter().filter(|peer| peer.subscriptions > 0);
+        subscribers.filter_map(|peer| self.name_of(peer.peer)).collect()
     }
 
     /// Subscriptions that have come: lets those in that mean this topic, after what they are to get first. `false`: there are
@@ -802,7 +805,7 @@ impl RawPublisher {
     fn end(&self, patience: Duration) -> Result<u64, NotDrained> {
         let source = self.core.source;
         // Who looks from here on finds a publisher that has ended, and not one that goes away.
-        let _told = self.node.core.change(|own| {
+        self.node.core.withdraw(|own| {
             own.publishers.iter_mut().filter(|own| own.source == source).for_each(|own| own.ended = true);
         });
         self.core.end(patience)

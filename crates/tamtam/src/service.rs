@@ -18,8 +18,8 @@ use crate::message::TopicMessage;
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
 use crate::qos::Reach;
-use crate::record::ServiceRecord;
-use crate::schema::Schema;
+use crate::record::{NodeRecord, ServiceRecord};
+use crate::schema::{Comparison, Schema, SchemaId};
 use crate::source::SourceId;
 
 /// The longest slice of a wait after which a caller looks whether a reply has come to another one.
@@ -242,10 +242,23 @@ pub(crate) struct ClientCore {
     pub(crate) name: Name,
     pub(crate) id: SourceId,
     socket: Socket,
-    servers: Mutex<HashMap<Vec<u8>, String>>,
+    types: Types,
+    servers: Mutex<Servers>,
     calls: Mutex<Calls>,
     came: Condvar,
 }
+
+/// Who offers the service, by its number.
+#[derive(Default)]
+struct Servers {
+    /// Where those are that are connected to.
+    present: HashMap<Vec<u8>, String>,
+    /// What they and this client would misread of each other.
+    refused: HashMap<Vec<u8>, String>,
+}
+
+/// A schema that has to be fetched from a node: its number, the schema's id, the type's name.
+pub(crate) type Wanted = (Vec<u8>, SchemaId, String);
 
 #[derive(Default)]
 struct Calls {
@@ -261,28 +274,85 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ClientCore {
-    /// These are the servers now.
-    pub(crate) fn meet<'a>(&self, found: impl Iterator<Item = &'a ServiceRecord>) {
+    /// These are the servers now; returns the schemas that are needed to judge them.
+    pub(crate) fn meet<'a>(
+        &self,
+        found: impl Iterator<Item = (&'a NodeRecord, &'a ServiceRecord)>,
+        fetch: impl Fn(&str, &SchemaId) -> Option<Schema>,
+    ) -> Vec<Wanted> {
         let mut servers = lock(&self.servers);
-        let mut present = HashMap::new();
-        for service in found {
+        let (mut now, mut wanted) = (Servers::default(), Vec::new());
+        for (node, service) in found {
             let Some(endpoint) = service.endpoints.first() else { continue };
-            if !servers.contains_key(&service.source)
-                && let Err(error) = self.socket.connect(endpoint)
-            {
-                tracing::warn!(%endpoint, %error, "cannot connect to a service");
+            if let Some(what) = servers.refused.get(&service.source) {
+                now.refused.insert(service.source.clone(), what.clone());
                 continue;
             }
-            present.insert(service.source.clone(), endpoint.clone());
+            if !servers.present.contains_key(&service.source) {
+                match self.judge(service, &fetch) {
+                    Ok(None) => {}
+                    Ok(Some(what)) => {
+                        tracing::warn!(service = %self.name, node = %node.name, %what, "a server has other types");
+                        now.refused.insert(service.source.clone(), what);
+                        continue;
+                    }
+                    Err((schema, name)) => {
+                        wanted.push((node.id.clone(), schema, name));
+                        continue;
+                    }
+                }
+                if let Err(error) = self.socket.connect(endpoint) {
+                    tracing::warn!(%endpoint, %error, "cannot connect to a service");
+                    continue;
+                }
+            }
+            now.present.insert(service.source.clone(), endpoint.clone());
         }
-        for (_, endpoint) in servers.iter().filter(|(source, _)| !present.contains_key(*source)) {
+        for (_, endpoint) in servers.present.iter().filter(|(source, _)| !now.present.contains_key(*source)) {
             let _known = self.socket.disconnect(endpoint);
         }
-        *servers = present;
+        *servers = now;
+        wanted
+    }
+
+    /// Returns what a server and this client would misread of each other, or which schema has to be fetched to tell.
+    fn judge(
+        &self,
+        service: &ServiceRecord,
+        fetch: impl Fn(&str, &SchemaId) -> Option<Schema>,
+    ) -> Result<Option<String>, (SchemaId, String)> {
+        let theirs = |own: &Option<Schema>, name: &str, id: &[u8]| {
+            let (Some(own), Ok(id)) = (own, <[u8; 32]>::try_from(id)) else { return Ok(None) };
+            let id = SchemaId::from_bytes(id);
+            if own.id() == id {
+                return Ok(None);
+            }
+            let theirs = fetch(name, &id).ok_or_else(|| (id, name.to_owned()))?;
+            Ok(Some((own.clone(), theirs)))
+        };
+        let mut differences = Vec::new();
+        let request = theirs(&self.types.request, &service.request_type, &service.request_schema)?;
+        let reply = theirs(&self.types.reply, &service.reply_type, &service.reply_schema)?;
+        // Each is read by the other side.
+        let request = request.map(|(own, theirs)| ("request", Schema::compare(&own, &theirs)));
+        let reply = reply.map(|(own, theirs)| ("reply", Schema::compare(&theirs, &own)));
+        for (which, comparison) in request.into_iter().chain(reply) {
+            if let Comparison::Breaking { what } = comparison {
+                differences.push(format!("{which}: {}", what.join("; ")));
+            }
+        }
+        Ok((!differences.is_empty()).then(|| differences.join("; ")))
     }
 
     fn has_servers(&self) -> bool {
-        !lock(&self.servers).is_empty()
+        !lock(&self.servers).present.is_empty()
+    }
+
+    /// Why nobody can be asked, if somebody is there.
+    fn refusal(&self) -> Option<CallError> {
+        let servers = lock(&self.servers);
+        let what = servers.refused.values().next().filter(|_| servers.present.is_empty())?;
+        Some(CallError::SchemaDiffers { service: self.name.to_string(), what: what.clone() })
     }
 
     /// Sends a request and waits for its reply.
@@ -296,7 +366,7 @@ impl ClientCore {
             calls.waiting.insert(seq, None);
             seq
         };
-        let outcome = self.send(seq, body, timeout).and_then(|()| self.await_reply(seq, &left));
+        let outcome = self.send(seq, body, &left).and_then(|()| self.await_reply(seq, &left));
         lock(&self.calls).waiting.remove(&seq);
         let (header, body) = outcome?;
         match CallStatus::try_from(header.status) {
@@ -311,7 +381,7 @@ impl ClientCore {
         if self.has_servers() { CallError::TimedOut(name) } else { CallError::NoServer(name) }
     }
 
-    fn send(&self, seq: u64, body: Bytes, timeout: Duration) -> Result<(), CallError> {
+    fn send(&self, seq: u64, body: Bytes, left: &impl Fn() -> Duration) -> Result<(), CallError> {
         let header = CallHeader { seq, ..CallHeader::default() };
         let frames = [
             Frame::new(),
@@ -319,11 +389,21 @@ impl ClientCore {
             Frame::from(header.encode_to_vec()),
             Frame::from_bytes(body),
         ];
-        let Some(message) = Message::from_frames(frames) else { return Ok(()) };
-        self.socket.send_timeout(message, timeout).map_err(|error| match error {
-            tamtam_zmq::SendError::Full(_) | tamtam_zmq::SendError::TimedOut(_) => self.no_answer(),
-            other => CallError::Closed(other.to_string()),
-        })
+        let Some(mut message) = Message::from_frames(frames) else { return Ok(()) };
+        loop {
+            let remaining = left();
+            message = match self.socket.send_timeout(message, remaining.min(SLICE)) {
+                Ok(()) => return Ok(()),
+                Err(tamtam_zmq::SendError::Full(back) | tamtam_zmq::SendError::TimedOut(back)) => back,
+                Err(error) => return Err(CallError::Closed(error.to_string())),
+            };
+            if let Some(refusal) = self.refusal() {
+                return Err(refusal);
+            }
+            if remaining <= SLICE {
+                return Err(self.no_answer());
+            }
+        }
     }
 
     fn await_reply(&self, seq: u64, left: &impl Fn() -> Duration) -> Result<(CallHeader, Bytes), CallError> {
@@ -393,6 +473,7 @@ impl<Q, A> fmt::Debug for Client<Q, A> {
 impl<Q: TopicMessage, A: TopicMessage> Client<Q, A> {
     pub(crate) fn begin(node: &Node, name: &str) -> Result<Self, Error> {
         let name = node.core.naming.resolve(name)?;
+        let types = Types { request: Q::schema()?, reply: A::schema()? };
         let id = id::random()?;
         let socket = Socket::new(&node.core.context, SocketType::Dealer);
         socket
@@ -405,7 +486,8 @@ impl<Q: TopicMessage, A: TopicMessage> Client<Q, A> {
             name,
             id,
             socket,
-            servers: Mutex::new(HashMap::new()),
+            types,
+            servers: Mutex::new(Servers::default()),
             calls: Mutex::new(Calls::default()),
             came: Condvar::new(),
         });
@@ -418,7 +500,8 @@ impl<Q: TopicMessage, A: TopicMessage> Client<Q, A> {
     /// # Errors
     ///
     /// [`CallError::NoServer`] when nobody offers the service, [`CallError::TimedOut`] when somebody does and does not answer,
-    /// [`CallError::Remote`] with what the server says.
+    /// [`CallError::SchemaDiffers`] when those who offer it have types that would be misread, and [`CallError::Remote`] with what
+    /// the server says.
     pub fn call(&self, request: &Q, timeout: Duration) -> Result<A, CallError> {
         Ok(A::from_body(&self.core.call(request.to_body(), timeout)?.into())?)
     }

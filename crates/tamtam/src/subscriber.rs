@@ -15,7 +15,7 @@ use crate::error::{Error, RecvError};
 use crate::event::{Event, Events, LossReason};
 use crate::header::{FLAG_LATCHED, FLAG_REPLAYED, Head, SOURCE_LEN, TopicHeader, now_ns};
 use crate::id;
-use crate::message::TopicMessage;
+use crate::message::{DecodeError, TopicMessage};
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
 use crate::publisher::Dialect;
@@ -52,6 +52,11 @@ pub struct Info {
 }
 
 impl Info {
+    /// Fails if the body of a message that has a type is not Protobuf.
+    pub(crate) fn check_encoding(&self) -> Result<(), DecodeError> {
+        self.header.as_deref().map_or(Ok(()), TopicHeader::check_encoding)
+    }
+
     /// Returns its header with all that came in it.
     #[must_use]
     pub fn header(&self) -> TopicHeader {
@@ -567,10 +572,15 @@ impl<T> Deref for Subscriber<T> {
 }
 
 impl<T: TopicMessage> Subscriber<T> {
+    fn decode(&self, body: &Frame, info: Info) -> Result<Sample<T>, RecvError> {
+        if self.raw.core.schema.is_some() {
+            info.check_encoding()?;
+        }
+        Ok(Sample { value: T::from_body(body)?, info })
+    }
+
     fn receive(&self, timeout: Option<Duration>) -> Result<Option<Sample<T>>, RecvError> {
-        let sample =
-            self.raw.receive(timeout, |body, info| Ok(Sample { value: T::from_body(body)?, info }))?;
-        sample.transpose()
+        self.raw.receive(timeout, |body, info| self.decode(body, info))?.transpose()
     }
 
     /// Receives a message, however long that takes; `None` when all publishers have ended.
@@ -618,8 +628,7 @@ impl<T: TopicMessage> Subscriber<T> {
                 Err(error) => return Err(error),
             }
         }
-        let Some((body, info)) = last else { return Ok(None) };
-        Ok(Some(Sample { value: T::from_body(&body)?, info }))
+        last.map(|(body, info)| self.decode(&body, info)).transpose()
     }
 
     /// Returns the messages in turn, up to the end of the topic.

@@ -22,6 +22,7 @@ mod id;
 mod tests;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{DirBuilder, File};
@@ -58,6 +59,9 @@ const RECORD: &str = "node";
 /// The directory of the schemas, and the ending of their files.
 const SCHEMAS: &str = "schemas";
 const SCHEMA: &str = "fds";
+
+/// Dead nodes whose files are removed in one go; so many descriptors are open meanwhile.
+const BURIED_AT_ONCE: usize = 64;
 
 /// How often entering starts over when what is in the way is gone in the next moment.
 const ATTEMPTS: usize = 8;
@@ -193,7 +197,7 @@ impl Registry {
         let directory = &*self.directory;
         directory.check()?;
         let names = files::names(directory.as_fd()).map_err(|cause| directory.error("list", "", cause))?;
-        let mut found = Vec::new();
+        let (mut found, mut dead) = (Vec::new(), Vec::new());
         for name in &names {
             let Some((id, LOCK)) = split_name(name) else { continue };
             match files::probe(directory.as_fd(), name)
@@ -205,9 +209,13 @@ impl Registry {
                         found.push(Found { id, record, pid: read_pid(&lock) });
                     }
                 }
-                Lock::Free(lock) => directory.bury(id, name, &lock),
+                Lock::Free(lock) => dead.push((id, lock)),
+            }
+            if dead.len() >= BURIED_AT_ONCE {
+                directory.bury(std::mem::take(&mut dead));
             }
         }
+        directory.bury(dead);
         if let Err(cause) = files::sweep(directory.as_fd(), &names) {
             tracing::warn!(path = ?directory.path, %cause, "cannot remove files that dead processes left");
         }
@@ -343,8 +351,10 @@ impl Drop for Entry {
         let lock_name = format!("{}.{LOCK}", self.id);
         let lock = self.locked();
         // Unless the files were removed and another node has entered with this id.
-        let result = files::is_at(self.directory.as_fd(), &lock_name, &lock)
-            .and_then(|there| if there { self.directory.remove_files(self.id, &lock_name) } else { Ok(()) });
+        let result = files::is_at(self.directory.as_fd(), &lock_name, &lock).and_then(|there| {
+            let own = BTreeMap::from([(self.id, ())]);
+            if there { self.directory.remove_files(&own) } else { Ok(()) }
+        });
         if let Err(cause) = result {
             tracing::warn!(path = ?self.directory.path, id = %self.id, %cause, "cannot remove the node's files");
         }
@@ -421,7 +431,7 @@ impl Directory {
             }
             match files::probe(self.as_fd(), &name).map_err(failed)? {
                 Lock::Missing => {}
-                Lock::Free(lock) => self.bury(id, &name, &lock),
+                Lock::Free(lock) => self.bury(vec![(id, lock)]),
                 Lock::Held(_) => return Err(RegistryError::Entered { path: self.path.join(name) }),
                 Lock::Strange => {
                     let cause =
@@ -433,36 +443,48 @@ impl Directory {
         Err(failed(io::Error::new(io::ErrorKind::ResourceBusy, "what a dead process left stays in the way")))
     }
 
-    /// Removes what a dead node left, unless others are at it.
-    fn bury(&self, id: NodeId, lock_name: &str, lock: &File) {
-        let result = files::take_over(self.as_fd(), lock_name, lock).and_then(|taken| {
-            if !taken {
-                return Ok(());
+    /// Removes what dead nodes left, unless others are at it.
+    fn bury(&self, dead: Vec<(NodeId, File)>) {
+        let mut taken = BTreeMap::new();
+        for (id, lock) in dead {
+            match files::take_over(self.as_fd(), &format!("{id}.{LOCK}"), &lock) {
+                Ok(true) => {
+                    tracing::debug!(path = ?self.path, %id, pid = ?read_pid(&lock), "removing what a dead node left");
+                    taken.insert(id, lock);
+                }
+                Ok(false) => {}
+                Err(cause) => {
+                    tracing::warn!(path = ?self.path, %id, %cause, "cannot remove what a dead node left");
+                }
             }
-            tracing::debug!(path = ?self.path, %id, pid = ?read_pid(lock), "removing what a dead node left");
-            self.remove_files(id, lock_name)
-        });
-        if let Err(cause) = result {
-            tracing::warn!(path = ?self.path, %id, %cause, "cannot remove what a dead node left");
+        }
+        if taken.is_empty() {
+            return;
+        }
+        if let Err(cause) = self.remove_files(&taken) {
+            tracing::warn!(path = ?self.path, %cause, "cannot remove what dead nodes left");
         }
     }
 
-    /// Removes a node's files. The lock must be the caller's, and goes last: as long as it exists, somebody else can
-    /// finish the work, and nobody enters with the same id.
-    fn remove_files(&self, id: NodeId, lock_name: &str) -> io::Result<()> {
-        // First of all it is to be found no more.
-        files::remove(self.as_fd(), &format!("{id}.{RECORD}"))?;
-        let prefix = format!("{id}.");
-        for name in files::names(self.as_fd())? {
-            if name.starts_with(&prefix)
-                && name != lock_name
-                && let Err(cause) = files::remove(self.as_fd(), &name)
-            {
+    /// Removes nodes' files. The locks must be the caller's, and go last: as long as one exists, somebody else can finish the
+    /// work, and nobody enters with the same id. For many nodes at once, since the directory is read for it.
+    fn remove_files<L>(&self, nodes: &BTreeMap<NodeId, L>) -> io::Result<()> {
+        let remove = |name: &str| {
+            if let Err(cause) = files::remove(self.as_fd(), name) {
                 // A directory, which is no node's.
-                tracing::debug!(path = ?self.path.join(&name), %cause, "left a file that has a node's name");
+                tracing::debug!(path = ?self.path.join(name), %cause, "left a file that has a node's name");
+            }
+        };
+        // First of all they are to be found no more.
+        nodes.keys().for_each(|id| remove(&format!("{id}.{RECORD}")));
+        for name in files::names(self.as_fd())? {
+            if split_name(&name).is_some_and(|(id, end)| end != LOCK && nodes.contains_key(&id)) {
+                remove(&name);
             }
         }
-        files::remove(self.as_fd(), lock_name)
+        // One that stays must not keep the others.
+        let removed = nodes.keys().map(|id| files::remove(self.as_fd(), &format!("{id}.{LOCK}")));
+        removed.filter_map(Result::err).last().map_or(Ok(()), Err)
     }
 
     /// Returns the record of a node that has published one.

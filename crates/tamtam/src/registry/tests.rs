@@ -150,7 +150,7 @@ fn a_new_node_is_not_buried_with_the_dead_one() {
     fs::remove_file(registry.path().join(&name)).unwrap();
     let entry = registry.enter(id).unwrap();
     entry.publish(b"new").unwrap();
-    registry.directory.bury(id, &name, &lock);
+    registry.directory.bury(vec![(id, lock)]);
     assert_eq!(ids(&registry), [id]);
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// Tells the test that it is the child.
-const ROLE: &str = "TAMTAM_TEST_ROLE";
-const PLACE: &str = "TAMTAM_TEST_PLACE";
+pub(crate) const ROLE: &str = "TAMTAM_TEST_ROLE";
+pub(crate) const PLACE: &str = "TAMTAM_TEST_PLACE";
 
 /// A process that runs one test of this program in a role; killed when it is dropped.
 pub(crate) struct Process {
