@@ -5,6 +5,7 @@ use tamtam_zmtp::{
 };
 
 /// The pattern's state machine.
+#[expect(clippy::large_enum_variant, reason = "a socket has one, which is looked at for every message")]
 pub(crate) enum Pattern {
     /// PAIR, PUSH, PULL, DEALER: the turns of sending and receiving are all.
     Plain,
