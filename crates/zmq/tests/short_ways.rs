@@ -53,6 +53,76 @@ fn slices_and_messages_that_are_used_again_are_like_any_others() {
 }
 
 #[test]
+fn several_slices_are_a_message_of_as_many_frames_to_whoever_wants_it() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let publisher = XPub::with(&context, |o| _ = o.set_driver(driver).set_xpub_nodrop(true)).unwrap();
+        let endpoint = publisher.bind(&fresh(transport)).unwrap();
+        let socket = publisher.as_socket();
+        assert_eq!(socket.publish_slices(&[b"nobody"]).unwrap().subscribers, 0, "{transport} {driver:?}");
+        let mut subscribers = Vec::new();
+        for (count, topic) in [(1, "/a"), (2, "/a"), (3, "/")] {
+            let subscriber = Sub::with(&context, driven_by(driver)).unwrap();
+            subscriber.subscribe(topic);
+            subscriber.connect(&endpoint).unwrap();
+            socket.wait_for_subscribers(count, PATIENCE).unwrap();
+            subscribers.push((subscriber, Message::default()));
+            for size in SIZES {
+                let body: Vec<u8> = (0..size).map(|octet| (octet * 5 + count) as u8).collect();
+                // Before, between and behind ones that go the long way.
+                for topic in ["/a", "/b", "/a"] {
+                    let published = socket.publish_slices(&[topic.as_bytes(), b"header", &body]).unwrap();
+                    assert_eq!((published.subscribers, published.dropped), (count, 0));
+                }
+                for (number, (subscriber, message)) in subscribers.iter_mut().enumerate() {
+                    let wanted: &[&str] = if number < 2 { &["/a", "/a"] } else { &["/a", "/b", "/a"] };
+                    for topic in wanted {
+                        subscriber.as_socket().recv_into(message).unwrap();
+                        let frames: Vec<&[u8]> = message.frames().map(|frame| &**frame).collect();
+                        assert_eq!(
+                            frames,
+                            [topic.as_bytes(), b"header", &body],
+                            "{transport} {driver:?} {size}"
+                        );
+                    }
+                    let nothing = subscriber.as_socket().try_recv_into(message);
+                    assert_eq!(nothing, Err(RecvError::WouldBlock));
+                }
+            }
+        }
+        let bytes: usize = SIZES.iter().map(|size| 3 * (2 + 6 + size)).sum();
+        let counted = subscribers[2].0.statistics().traffic;
+        assert_eq!((counted.messages_in, counted.bytes_in), (36, bytes as u64), "{transport} {driver:?}");
+    });
+}
+
+#[test]
+fn what_full_queues_cost_is_told_with_each_message() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let publisher = XPub::with(&context, |o| _ = o.set_driver(driver).set_send_hwm(5)).unwrap();
+        let endpoint = publisher.bind(&fresh(transport)).unwrap();
+        // They read nothing: what the kernel takes is not endless.
+        let readers = [(); 2].map(|()| {
+            let reader = Sub::with(&context, |o| _ = o.set_driver(driver).set_receive_hwm(1)).unwrap();
+            reader.subscribe("");
+            reader.connect(&endpoint).unwrap();
+            reader
+        });
+        let socket = publisher.as_socket();
+        socket.wait_for_subscribers(2, PATIENCE).unwrap();
+        let (mut sent, mut dropped) = (0, 0);
+        while dropped < 10 {
+            dropped += socket.publish_slices(&[b"topic", &[7; 4000]]).unwrap().dropped;
+            sent += 1;
+            assert!(sent < 100_000, "{transport} {driver:?}");
+        }
+        assert_eq!(socket.statistics().traffic.dropped.full, dropped);
+        drop(readers);
+    });
+}
+
+#[test]
 fn slices_keep_to_the_mark() {
     over_the_network(|transport, driver| {
         let context = Context::new();
