@@ -1,0 +1,50 @@
+//! Every way in which two processes of one Linux host can talk, each done properly, behind one trait.
+//!
+//! Each mechanism is a small module with a type that stands for itself and can be read as the way to do it. All of them implement
+//! [`Mechanism`], so that one program, one test and one measurement runs over all.
+//!
+//! ```
+//! use tamtam_ipc::{Deadline, Error, Plan, all};
+//!
+//! for mechanism in all() {
+//!     if let Err(reason) = mechanism.probe() {
+//!         println!("{reason}"); // "posix-queue is unavailable: …"; the rest goes on
+//!         continue;
+//!     }
+//!     let plan = Plan { message_max: mechanism.message_max().min(4), ..Plan::default() };
+//!     let (mut client, mut server) = mechanism.link(&plan)?.open()?;
+//!     client.send(b"ping", Deadline::NEVER)?;
+//!     let mut message = Vec::new();
+//!     server.receive(&mut message, Deadline::NEVER)?;
+//!     assert_eq!(message, b"ping");
+//! }
+//! # Ok::<(), Error>(())
+//! ```
+
+#![cfg(target_os = "linux")]
+
+mod deadline;
+mod end;
+mod error;
+pub mod facts;
+mod framed;
+pub mod framing;
+pub mod lifeline;
+mod limits;
+mod mechanism;
+pub mod object;
+mod plan;
+mod ticket;
+pub mod unix_stream;
+mod wait;
+
+pub use deadline::Deadline;
+pub use end::End;
+pub use error::{Error, Unavailable};
+pub use facts::Facts;
+pub use limits::Limit;
+pub use mechanism::{Ends, Link, Mechanism, all, by_name};
+pub use object::Object;
+pub use plan::Plan;
+pub use ticket::{Side, Ticket};
+pub use wait::Wait;
