@@ -25,6 +25,7 @@
 
 mod deadline;
 mod end;
+mod errno;
 mod error;
 pub mod facts;
 mod framed;
@@ -34,9 +35,14 @@ mod limits;
 mod mechanism;
 pub mod object;
 mod plan;
+pub mod posix_queue;
+pub mod signals;
+pub mod sysv_queue;
 mod ticket;
 pub mod unix_stream;
 mod wait;
+mod watch;
+mod window;
 
 pub use deadline::Deadline;
 pub use end::End;

@@ -76,7 +76,12 @@ pub type Ends = (Box<dyn End>, Box<dyn End>);
 /// ```
 #[must_use]
 pub fn all() -> &'static [&'static dyn Mechanism] {
-    &[&crate::unix_stream::Adapter]
+    &[
+        &crate::unix_stream::Adapter,
+        &crate::posix_queue::Adapter,
+        &crate::sysv_queue::Adapter,
+        &crate::signals::Adapter,
+    ]
 }
 
 /// The mechanism of this name.

@@ -28,15 +28,18 @@ pub enum Kind {
     File,
     /// POSIX shared memory; the name begins with a slash.
     SharedMemory,
+    /// A System V message queue; the name is its number, a slash, and a name of ours. It has none in the kernel: its plate tells whose it is.
+    SystemVQueue,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::File, Self::SharedMemory];
+    const ALL: [Self; 3] = [Self::File, Self::SharedMemory, Self::SystemVQueue];
 
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::SharedMemory => "shared-memory",
+            Self::SystemVQueue => "sysv-queue",
         }
     }
 
@@ -49,6 +52,7 @@ impl Kind {
         let removed = match self {
             Self::File => fs::remove_file(name).map_err(Error::system("unlink")),
             Self::SharedMemory => rustix::shm::unlink(name).map_err(Error::system("shm_unlink")),
+            Self::SystemVQueue => crate::sysv_queue::remove(name),
         };
         match removed {
             Err(Error::System { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -68,6 +72,9 @@ impl Object {
         let fits = match kind {
             Kind::File => Path::new(&name).is_absolute(),
             Kind::SharedMemory => name.starts_with('/') && !name[1..].contains('/'),
+            Kind::SystemVQueue => {
+                name.split_once('/').is_some_and(|(number, _)| number.parse::<i32>().is_ok())
+            }
         };
         let last = name.rsplit('/').next().unwrap_or_default();
         if !fits || Owner::of(last).is_none() {
@@ -171,6 +178,12 @@ impl Owner {
         };
         let _counter: u64 = parts.next()?.parse().ok()?;
         (parts.next().is_none() && owner.process > 0).then_some(owner)
+    }
+
+    /// The process's number, if it is known to be alive, and can be seen from here.
+    pub(crate) fn process_here(self) -> Option<u32> {
+        let is_here = self.namespace == Self::me().namespace && self.start != 0;
+        (is_here && start_of(self.process) == Some(self.start)).then_some(self.process)
     }
 
     /// Tells whether the process is known to be gone. In doubt it is not: another namespace, or no `/proc`.

@@ -58,7 +58,11 @@ pub(crate) fn until<T>(
     }
 }
 
-fn spin<T>(end: Deadline, look: &mut impl FnMut() -> Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+/// Repeats `look` until it returns something, or `end` has passed.
+pub(crate) fn spin<T>(
+    end: Deadline,
+    look: &mut impl FnMut() -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
     let alone = is_one_core();
     loop {
         for _ in 0..LOOKS_PER_CLOCK {
