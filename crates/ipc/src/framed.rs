@@ -1,6 +1,5 @@
 //! Messages over any stream of octets: what pipes, FIFOs, Unix and TCP stream sockets share.
 
-use std::fmt::Debug;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
@@ -8,123 +7,93 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use crate::framing::{Frames, prefix};
-use crate::wait::{self, until};
-use crate::{Deadline, End, Error, Plan, Wait};
+use crate::wait::{readable, ready, until, writable};
+use crate::{Deadline, Error, Plan, Wait};
 
-/// Two directions of octets.
-///
-/// The calls do not wait unless `patient`, and may return [`Errno::AGAIN`] even then. A signal may interrupt them.
-pub(crate) trait Octets: Debug + Send {
-    /// Reads some octets; 0 at the end of the stream.
-    fn read(&self, into: &mut [u8], patient: bool) -> Result<usize, Errno>;
-    /// Writes some of these octets.
-    fn write(&self, parts: &[IoSlice<'_>], patient: bool) -> Result<usize, Errno>;
-    /// What to watch before reading.
+/// Where octets come from.
+pub(crate) trait Source {
+    /// Reads some octets; `None` if there are none now. The end of the stream is [`Error::Closed`]. Does not wait unless `patient`, and
+    /// need not even then.
+    fn read(&self, into: &mut [u8], patient: bool) -> Result<Option<usize>, Error>;
+    /// What becomes readable.
     fn source(&self) -> BorrowedFd<'_>;
-    /// What to watch before writing; may be the same.
-    fn sink(&self) -> BorrowedFd<'_>;
-    /// The names of both calls, for errors.
-    const CALLS: [&'static str; 2];
 }
 
-/// An end that sends messages over [`Octets`].
+/// Where octets go.
+pub(crate) trait Sink {
+    /// Writes some of these octets; `None` if there is no room now. Does not wait unless `patient`, and need not even then.
+    fn write(&self, parts: &[IoSlice<'_>], patient: bool) -> Result<Option<usize>, Error>;
+    /// What becomes writable.
+    fn sink(&self) -> BorrowedFd<'_>;
+}
+
+/// What a reading call said.
+pub(crate) fn read_outcome(
+    call: &'static str,
+    outcome: Result<usize, Errno>,
+) -> Result<Option<usize>, Error> {
+    match outcome {
+        Ok(0) => Err(Error::Closed),
+        outcome => write_outcome(call, outcome),
+    }
+}
+
+/// What a writing call said.
+pub(crate) fn write_outcome(
+    call: &'static str,
+    outcome: Result<usize, Errno>,
+) -> Result<Option<usize>, Error> {
+    match outcome {
+        Ok(count) => Ok(Some(count)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(Errno::PIPE | Errno::CONNRESET) => Err(Error::Closed),
+        Err(error) => Err(Error::system(call)(error)),
+    }
+}
+
+/// The kernel can do the waiting inside the call if there is no limit, which saves a call.
+fn is_patient(wait: Wait, deadline: Deadline) -> bool {
+    deadline.is_never() && wait == Wait::Block
+}
+
+/// The sending half of an end.
 #[derive(Debug)]
-pub(crate) struct Framed<O> {
-    octets: O,
+pub(crate) struct Outbound {
     message_max: usize,
     wait: Wait,
-    frames: Frames,
     /// The rest of a message in the middle of which the deadline passed.
     rest: Vec<u8>,
-    /// How much of `rest` is written.
+    /// How much of it is written.
     written: usize,
 }
 
-impl<O: Octets> Framed<O> {
-    pub(crate) fn new(octets: O, plan: &Plan) -> Self {
-        Self {
-            octets,
-            message_max: plan.message_max,
-            wait: plan.wait,
-            frames: Frames::new(plan.message_max),
-            rest: Vec::new(),
-            written: 0,
-        }
+impl Outbound {
+    pub(crate) const fn new(plan: &Plan) -> Self {
+        Self { message_max: plan.message_max, wait: plan.wait, rest: Vec::new(), written: 0 }
     }
 
-    pub(crate) const fn octets(&self) -> &O {
-        &self.octets
-    }
-
-    pub(crate) const fn has_rest(&self) -> bool {
+    const fn has_rest(&self) -> bool {
         self.written < self.rest.len()
     }
 
-    /// Writes some of `parts`, waiting until some of them can be written.
-    fn write(&self, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<usize, Error> {
-        let patient = self.is_patient(deadline);
-        until(
-            self.wait,
-            deadline,
-            || match self.octets.write(parts, patient) {
-                Ok(count) => Ok(Some(count)),
-                Err(error) => none_or_error(error, O::CALLS[1]),
-            },
-            |deadline| wait::writable(self.octets.sink(), deadline),
-        )
-    }
-
-    /// The kernel can do the waiting inside the call if there is no limit, and nothing else to do meanwhile.
-    fn is_patient(&self, deadline: Deadline) -> bool {
-        deadline.is_never() && self.wait == Wait::Block && !self.has_rest()
-    }
-
-    /// Reads what is there; `None` if nothing is.
-    fn read(&mut self, patient: bool) -> Result<Option<()>, Error> {
-        match self.octets.read(self.frames.room(), patient) {
-            Ok(0) => Err(Error::Closed),
-            Ok(count) => {
-                self.frames.came(count);
-                Ok(Some(()))
-            }
-            Err(error) => none_or_error(error, O::CALLS[0]),
-        }
-    }
-
-    /// Writes what is left of the last message as far as that is possible now.
-    fn push_rest(&mut self) -> Result<(), Error> {
-        while self.has_rest() {
-            let rest = [IoSlice::new(&self.rest[self.written..])];
-            match self.octets.write(&rest, false) {
-                Ok(count) => self.written += count,
-                Err(error) => return none_or_error(error, O::CALLS[1]).map(|_: Option<()>| ()),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<O: Octets> End for Framed<O> {
-    fn send(&mut self, message: &[u8], deadline: Deadline) -> Result<(), Error> {
+    /// As [`End::send`](crate::End::send).
+    pub(crate) fn send(&mut self, sink: &impl Sink, message: &[u8], deadline: Deadline) -> Result<(), Error> {
         let prefix = prefix(message.len(), self.message_max)?;
-        self.flush(deadline)?;
+        self.flush(sink, deadline)?;
         let mut parts = [IoSlice::new(&prefix), IoSlice::new(message)];
         let mut left = &mut parts[..];
-        // `Closed` in the middle is as final as before it; only a deadline leaves something to do.
-        let mut total = prefix.len() + message.len();
         let mut begun = false;
-        while total > 0 {
-            match self.write(left, deadline) {
+        while left.iter().any(|part| !part.is_empty()) {
+            match self.write(sink, left, deadline) {
                 Ok(count) => {
-                    begun |= count > 0;
-                    total = total.saturating_sub(count);
+                    begun = true;
                     IoSlice::advance_slices(&mut left, count);
                 }
                 Err(Error::TimedOut) if begun => {
                     self.rest.clear();
                     self.written = 0;
                     left.iter().for_each(|part| self.rest.extend_from_slice(part));
-                    return Ok(());
+                    break;
                 }
                 Err(error) => return Err(error),
             }
@@ -132,65 +101,77 @@ impl<O: Octets> End for Framed<O> {
         Ok(())
     }
 
-    fn receive(&mut self, into: &mut Vec<u8>, deadline: Deadline) -> Result<(), Error> {
-        loop {
-            if let Some(message) = self.frames.next()? {
-                into.clear();
-                into.extend_from_slice(message);
-                return Ok(());
-            }
-            let patient = self.is_patient(deadline);
-            let wait = self.wait;
-            if self.has_rest() {
-                // The other end may need the rest of our message before it answers. That it takes no more is not the end: what it sent comes first.
-                let pushed = self.push_rest();
-                if pushed.is_err() {
-                    self.rest.clear();
-                    self.written = 0;
-                }
-                if self.read(false)?.is_none() {
-                    if deadline.is_now() {
-                        return Err(Error::TimedOut);
-                    }
-                    let (source, sink) = (self.octets.source(), self.octets.sink());
-                    let mut both = [
-                        PollFd::from_borrowed_fd(source, PollFlags::IN),
-                        PollFd::from_borrowed_fd(sink, PollFlags::OUT),
-                    ];
-                    let watched = if self.has_rest() { 2 } else { 1 };
-                    wait::ready(&mut both[..watched], deadline)?;
-                }
-                continue;
-            }
-            // Both closures read, and need what the other one has: the loop lends it to them in turn.
-            let this = std::cell::RefCell::new(&mut *self);
-            until(
-                wait,
-                deadline,
-                || this.borrow_mut().read(patient),
-                |deadline| wait::readable(this.borrow().octets.source(), deadline),
-            )?;
-        }
-    }
-
-    fn flush(&mut self, deadline: Deadline) -> Result<(), Error> {
+    /// As [`End::flush`](crate::End::flush).
+    pub(crate) fn flush(&mut self, sink: &impl Sink, deadline: Deadline) -> Result<(), Error> {
         while self.has_rest() {
-            let count = self.write(&[IoSlice::new(&self.rest[self.written..])], deadline)?;
-            self.written += count;
+            let rest = [IoSlice::new(self.rest.get(self.written..).unwrap_or_default())];
+            self.written += self.write(sink, &rest, deadline)?;
         }
         Ok(())
     }
 
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.octets.source())
+    fn write(&self, sink: &impl Sink, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<usize, Error> {
+        let patient = is_patient(self.wait, deadline);
+        let look = || sink.write(parts, patient);
+        until(self.wait, deadline, look, |deadline| writable(sink.sink(), deadline))
     }
 }
 
-/// Sorts out what a call that must not wait says.
-pub(crate) fn none_or_error<T>(error: Errno, call: &'static str) -> Result<Option<T>, Error> {
-    match error {
-        Errno::AGAIN | Errno::INTR => Ok(None),
-        Errno::PIPE | Errno::CONNRESET => Err(Error::Closed),
-        error => Err(Error::system(call)(error)),
+/// The receiving half of an end.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    wait: Wait,
+    frames: Frames,
+}
+
+impl Inbound {
+    pub(crate) const fn new(plan: &Plan) -> Self {
+        Self { wait: plan.wait, frames: Frames::new(plan.message_max) }
+    }
+
+    /// As [`End::receive`](crate::End::receive).
+    pub(crate) fn receive(
+        &mut self,
+        source: &impl Source,
+        into: &mut Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let wait = self.wait;
+        let patient = is_patient(wait, deadline);
+        while !self.frames.take(into)? {
+            let look = || self.read(source, patient);
+            until(wait, deadline, look, |deadline| readable(source.source(), deadline))?;
+        }
+        Ok(())
+    }
+
+    /// The same while the rest of a message has to go out, too: the other end may need it before it answers.
+    pub(crate) fn receive_and_flush(
+        &mut self,
+        ends: &(impl Source + Sink),
+        outbound: &mut Outbound,
+        into: &mut Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        while outbound.has_rest() {
+            if self.frames.take(into)? {
+                return Ok(());
+            }
+            match outbound.flush(ends, Deadline::NOW) {
+                Ok(()) | Err(Error::TimedOut) => {}
+                // It takes no more, but what it sent comes first.
+                Err(_) => outbound.rest.clear(),
+            }
+            if self.read(ends, false)?.is_none() && outbound.has_rest() {
+                let both = [(ends.source(), PollFlags::IN), (ends.sink(), PollFlags::OUT)];
+                ready(&mut both.map(|(end, flags)| PollFd::from_borrowed_fd(end, flags)), deadline)?;
+            }
+        }
+        self.receive(ends, into, deadline)
+    }
+
+    fn read(&mut self, source: &impl Source, patient: bool) -> Result<Option<()>, Error> {
+        let count = source.read(self.frames.room(), patient)?;
+        Ok(count.map(|count| self.frames.came(count)))
     }
 }

@@ -28,93 +28,114 @@ pub fn prefix(len: usize, max: usize) -> Result<[u8; PREFIX], Error> {
 /// ```
 /// use tamtam_ipc::framing::{Frames, prefix};
 ///
-/// let mut frames = Frames::new(100);
+/// let (mut frames, mut message) = (Frames::new(100), Vec::new());
 /// frames.push(&prefix(2, 100)?);
-/// assert_eq!(frames.next()?, None); // not all there yet
+/// assert!(!frames.take(&mut message)?); // not all there yet
 /// frames.push(b"hi");
-/// assert_eq!(frames.next()?, Some(&b"hi"[..]));
+/// assert!(frames.take(&mut message)?);
+/// assert_eq!(message, b"hi");
 /// # Ok::<(), tamtam_ipc::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Frames {
     max: usize,
-    /// What came, from `start` on not yet given out. Read into directly, so it is as long as the room that was ever wanted.
+    /// Short messages, several at once. What came and was not taken yet stands in `start..end`.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// A message that does not fit into the buffer is collected here, so that it is copied once less.
+    long: Vec<u8>,
+    /// How much of `long` came. What stands behind it is left of earlier messages.
+    filled: usize,
+    /// How long `long` will be; 0 if nothing is being collected.
+    wanted: usize,
 }
 
-/// How much is read at once: some short messages, or the length and the beginning of a long one.
-const CHUNK: usize = 16 << 10;
+/// Octets of the buffer: what is read at once.
+const CHUNK: usize = 32 << 10;
 
 impl Frames {
     /// For messages of at most `max` octets.
     #[must_use]
     pub const fn new(max: usize) -> Self {
-        Self { max, buffer: Vec::new(), start: 0, end: 0 }
+        Self { max, buffer: Vec::new(), start: 0, end: 0, long: Vec::new(), filled: 0, wanted: 0 }
     }
 
-    /// Takes octets that came.
-    pub fn push(&mut self, mut octets: &[u8]) {
-        while !octets.is_empty() {
-            let room = self.room();
-            let count = room.len().min(octets.len());
-            let (now, rest) = octets.split_at(count);
-            if let Some(part) = room.get_mut(..count) {
-                part.copy_from_slice(now);
-            }
-            self.came(count);
-            octets = rest;
-        }
-    }
-
-    /// Returns the room into which the next octets may be read; never empty. It grows with what really came, not with what a length claims.
-    pub fn room(&mut self) -> &mut [u8] {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        } else if self.buffer.len() - self.end < CHUNK / 4 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-        if self.buffer.len() - self.end < CHUNK / 4 {
-            let wanted = (self.buffer.len() * 2).max(CHUNK);
-            self.buffer.resize(wanted, 0);
-        }
-        &mut self.buffer[self.end..]
-    }
-
-    /// Tells that so many octets were read into [`room`](Self::room).
-    pub fn came(&mut self, count: usize) {
-        self.end = self.end.saturating_add(count).min(self.buffer.len());
-    }
-
-    /// Tells whether part of a message is there: the stream must not end now.
-    #[must_use]
-    pub const fn is_amid(&self) -> bool {
-        self.start < self.end
-    }
-
-    /// Returns the next message if all of it is there.
+    /// Takes the next message if all of it is there; tells whether it was.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] if the next length is greater than allowed. The stream is of no use after that, and the error stays.
-    #[allow(clippy::should_implement_trait, reason = "it lends from itself, which iterators cannot")]
-    pub fn next(&mut self) -> Result<Option<&[u8]>, Error> {
+    pub fn take(&mut self, into: &mut Vec<u8>) -> Result<bool, Error> {
+        if self.wanted > 0 {
+            if self.filled < self.wanted {
+                return Ok(false);
+            }
+            self.long.truncate(self.wanted);
+            std::mem::swap(&mut self.long, into);
+            (self.filled, self.wanted) = (0, 0);
+            return Ok(true);
+        }
         let there = &self.buffer[self.start..self.end];
-        let Some((length, rest)) = there.split_first_chunk::<PREFIX>() else { return Ok(None) };
+        let Some((length, rest)) = there.split_first_chunk::<PREFIX>() else { return Ok(false) };
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
         if length > self.max {
             return Err(Error::Corrupt(
                 format!("a length of {length} octets where {} are the most", self.max).into(),
             ));
         }
-        if rest.len() < length {
-            return Ok(None);
+        if let Some(message) = rest.get(..length) {
+            into.clear();
+            into.extend_from_slice(message);
+            self.start += PREFIX + length;
+            return Ok(true);
         }
-        let from = self.start + PREFIX;
-        self.start = from + length;
-        Ok(Some(&self.buffer[from..from + length]))
+        if length > CHUNK - PREFIX {
+            (self.filled, self.wanted) = (rest.len(), length);
+            if self.long.len() < rest.len() {
+                self.long.resize(rest.len(), 0);
+            }
+            self.long[..rest.len()].copy_from_slice(rest);
+            self.start = self.end;
+        }
+        Ok(false)
+    }
+
+    /// Returns the room into which the next octets may be read, once [`take`](Self::take) has taken what there was. It grows with what
+    /// really came, not with what a length claims; it is empty only if messages were left untaken.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.wanted > self.filled {
+            let room = (self.wanted - self.filled).min(self.filled.max(CHUNK));
+            let end = self.filled + room;
+            if self.long.len() < end {
+                self.long.resize(end, 0);
+            }
+            return &mut self.long[self.filled..end];
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        self.buffer.resize(CHUNK, 0);
+        &mut self.buffer[self.end..]
+    }
+
+    /// Tells that so many octets were read into [`room`](Self::room).
+    pub fn came(&mut self, count: usize) {
+        if self.wanted > self.filled {
+            self.filled = self.filled.saturating_add(count).min(self.wanted).min(self.long.len());
+        } else {
+            self.end = self.end.saturating_add(count).min(self.buffer.len());
+        }
+    }
+
+    /// Copies octets that came into [`room`](Self::room), and returns how many had room.
+    pub fn push(&mut self, octets: &[u8]) -> usize {
+        let room = self.room();
+        let count = room.len().min(octets.len());
+        room[..count].copy_from_slice(&octets[..count]);
+        self.came(count);
+        count
     }
 }
 
@@ -128,20 +149,21 @@ mod tests {
 
     #[test]
     fn any_cut_gives_the_same_messages() {
-        let long = vec![7; 50_000];
-        let messages: [&[u8]; 5] = [b"", b"a", &long, b"", b"last"];
+        let (middle, long) = (vec![7; CHUNK - 4], (0..200_000).map(|i| i as u8).collect::<Vec<_>>());
+        let messages: [&[u8]; 8] = [b"", b"a", &long, b"", &middle, &middle, &long[..CHUNK - 3], b"last"];
         let octets = stream(&messages);
-        for size in [1, 2, 3, 5, 4096, octets.len()] {
+        for size in [1, 2, 3, 5, 4096, CHUNK, octets.len()] {
             let mut frames = Frames::new(1 << 20);
-            let mut found = Vec::new();
-            for part in octets.chunks(size) {
-                frames.push(part);
-                while let Some(message) = frames.next().expect("sound") {
-                    found.push(message.to_vec());
+            let (mut found, mut message) = (Vec::new(), Vec::new());
+            for mut part in octets.chunks(size) {
+                while !part.is_empty() {
+                    part = &part[frames.push(part)..];
+                    while frames.take(&mut message).expect("sound") {
+                        found.push(message.clone());
+                    }
                 }
             }
-            assert_eq!(found, messages, "cut every {size}");
-            assert!(!frames.is_amid());
+            assert!(found == messages, "cut every {size}");
         }
     }
 
@@ -150,11 +172,23 @@ mod tests {
         let mut frames = Frames::new(10);
         frames.push(&u32::MAX.to_le_bytes());
         for _ in 0..2 {
-            assert!(matches!(frames.next(), Err(Error::Corrupt(_))));
+            assert!(matches!(frames.take(&mut Vec::new()), Err(Error::Corrupt(_))));
         }
         assert!(frames.buffer.len() <= CHUNK);
+    }
+
+    #[test]
+    fn memory_grows_with_what_came() {
+        let (mut frames, mut message) = (Frames::new(MESSAGE_MAX), Vec::new());
+        frames.push(&u32::MAX.to_le_bytes());
+        assert!(!frames.take(&mut message).expect("sound"));
+        for _ in 0..4 {
+            frames.push(&[1; 100]);
+            assert!(!frames.take(&mut message).expect("sound"));
+        }
+        assert!(frames.long.len() <= 2 * CHUNK, "{}", frames.long.len());
         frames.came(usize::MAX);
-        assert!(frames.next().is_err());
+        assert!(!frames.take(&mut message).expect("sound"));
     }
 
     #[test]
@@ -162,13 +196,5 @@ mod tests {
         assert!(matches!(prefix(11, 10), Err(Error::TooLong { len: 11, max: 10 })));
         assert_eq!(prefix(0, 0).expect("fits"), [0; 4]);
         assert_eq!(prefix(0x0102, 0x0102).expect("fits"), [2, 1, 0, 0]);
-    }
-
-    #[test]
-    fn half_a_message_is_noticed() {
-        let mut frames = Frames::new(10);
-        frames.push(&stream(&[b"abc"])[..5]);
-        assert_eq!(frames.next().expect("sound"), None);
-        assert!(frames.is_amid());
     }
 }

@@ -14,7 +14,7 @@ use crate::{End, Error, Facts, Limit, Plan, Ticket, Unavailable};
 ///
 /// `tests/conformance` then runs over it, and holds it to what its facts say. It needs: `link` and `open` without a wait for the other
 /// end (one thread opens both, in either order); tickets that either go to another process or stay in this one
-/// ([`Reach::Process`](crate::Reach::Process)); ends that keep to what [`End`] says; kernel objects that are gone when both tickets or ends are
+/// ([`Reach::Process`](crate::facts::Reach::Process)); ends that keep to what [`End`] says; kernel objects that are gone when both tickets or ends are
 /// dropped, whichever went first, and, where [`Facts::clean_up`] does not say otherwise, when both processes were killed.
 pub trait Mechanism: Send + Sync + Debug {
     /// What is to know about it.
@@ -77,7 +77,9 @@ pub type Ends = (Box<dyn End>, Box<dyn End>);
 #[must_use]
 pub fn all() -> &'static [&'static dyn Mechanism] {
     &[
+        &crate::pipe::Adapter,
         &crate::unix_stream::Adapter,
+        &crate::tcp::Adapter,
         &crate::posix_queue::Adapter,
         &crate::sysv_queue::Adapter,
         &crate::signals::Adapter,

@@ -15,33 +15,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
-
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
-use crate::framed::{Framed, Octets};
+use crate::stream_socket::Messages;
 use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable, framing};
 
 /// Messages over a connected Unix stream socket.
 #[derive(Debug)]
-pub struct Stream(Framed<Socket>);
+pub struct Stream(Messages<UnixStream>);
 
 impl Stream {
     /// Sends and receives messages of at most `plan.message_max` octets over this socket. The other end has to do the same. A limit of
     /// time that was set on the socket does not count; whether it is non-blocking makes no difference.
     #[must_use]
-    pub fn new(socket: UnixStream, plan: &Plan) -> Self {
-        Self(Framed::new(Socket(socket), plan))
+    pub const fn new(socket: UnixStream, plan: &Plan) -> Self {
+        Self(Messages::new(socket, plan))
     }
 
     /// The socket.
     #[must_use]
-    pub fn socket(&self) -> &UnixStream {
-        &self.0.octets().0
+    pub const fn socket(&self) -> &UnixStream {
+        self.0.socket()
     }
 }
 
@@ -59,32 +55,7 @@ impl End for Stream {
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.0.descriptor()
-    }
-}
-
-#[derive(Debug)]
-struct Socket(UnixStream);
-
-impl Octets for Socket {
-    const CALLS: [&'static str; 2] = ["recv", "sendmsg"];
-
-    fn read(&self, into: &mut [u8], patient: bool) -> Result<usize, Errno> {
-        recv(&self.0, into, if patient { RecvFlags::empty() } else { RecvFlags::DONTWAIT })
-            .map(|(count, _)| count)
-    }
-
-    fn write(&self, parts: &[IoSlice<'_>], patient: bool) -> Result<usize, Errno> {
-        let flags = if patient { SendFlags::empty() } else { SendFlags::DONTWAIT };
-        sendmsg(&self.0, parts, &mut SendAncillaryBuffer::default(), flags | SendFlags::NOSIGNAL)
-    }
-
-    fn source(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-
-    fn sink(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        Some(self.0.socket().as_fd())
     }
 }
 
