@@ -132,6 +132,8 @@ words! {
         Reliable => "the sender waits",
         /// They are lost, and nobody tells the sender. [`End::lost`](crate::End::lost) counts what can be counted.
         Lossy => "may be lost",
+        /// As many arrive as were sent, and they wait without bound; but they have no content.
+        Counted => "counted, without content",
         /// A newer one replaces an older one, by design.
         Overwritten => "overwritten",
     }
@@ -180,8 +182,8 @@ words! {
         AtOnce => "both are told at once",
         /// Who sends is told; who only receives waits on.
         OnSend => "told on sending",
-        /// The mechanism does not tell; this crate adds a socket pair whose end tells both, which is noticed within
-        /// [`lifeline::SLICE`](crate::lifeline::SLICE) by one that sleeps.
+        /// The mechanism does not tell; this crate adds a [`Lifeline`](crate::lifeline::Lifeline), at which an end looks that has to wait,
+        /// for a message or for room, at least every [`SLICE`](crate::lifeline::SLICE). Who never has to wait is not told.
         Lifeline => "by an added lifeline",
         /// Nobody is told: use deadlines.
         Unnoticed => "not noticed",

@@ -11,42 +11,54 @@
 //!         println!("{reason}"); // "posix-queue is unavailable: …"; the rest goes on
 //!         continue;
 //!     }
-//!     let plan = Plan { message_max: mechanism.message_max().min(4), ..Plan::default() };
+//!     let question = &b"ping"[..mechanism.message_max().min(4)]; // an eventfd carries no content
+//!     let plan = Plan { message_max: question.len(), ..Plan::default() };
 //!     let (mut client, mut server) = mechanism.link(&plan)?.open()?;
-//!     client.send(b"ping", Deadline::NEVER)?;
+//!     client.send(question, Deadline::NEVER)?;
 //!     let mut message = Vec::new();
 //!     server.receive(&mut message, Deadline::NEVER)?;
-//!     assert_eq!(message, b"ping");
+//!     assert_eq!(message, question);
 //! }
 //! # Ok::<(), Error>(())
 //! ```
 
 #![cfg(target_os = "linux")]
 
+pub mod channel;
+mod credentials;
 mod deadline;
 mod end;
 mod errno;
 mod error;
+pub mod event_fd;
 pub mod facts;
+pub mod fifo;
 mod framed;
 pub mod framing;
 pub mod lifeline;
 mod limits;
 mod mechanism;
 pub mod object;
+mod packet;
+pub mod passing;
 pub mod pipe;
 mod plan;
 pub mod posix_queue;
 pub mod signals;
-pub mod sysv_queue;
+mod socket_option;
 mod stream_socket;
+pub mod sysv_queue;
 pub mod tcp;
 mod ticket;
+pub mod udp;
+pub mod unix_datagram;
+pub mod unix_seqpacket;
 pub mod unix_stream;
 mod wait;
 mod watch;
 mod window;
 
+pub use credentials::Credentials;
 pub use deadline::Deadline;
 pub use end::End;
 pub use error::{Error, Unavailable};

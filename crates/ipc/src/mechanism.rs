@@ -78,11 +78,17 @@ pub type Ends = (Box<dyn End>, Box<dyn End>);
 pub fn all() -> &'static [&'static dyn Mechanism] {
     &[
         &crate::pipe::Adapter,
+        &crate::fifo::Adapter,
         &crate::unix_stream::Adapter,
+        &crate::unix_datagram::Adapter,
+        &crate::unix_seqpacket::Adapter,
         &crate::tcp::Adapter,
+        &crate::udp::Adapter,
         &crate::posix_queue::Adapter,
         &crate::sysv_queue::Adapter,
         &crate::signals::Adapter,
+        &crate::event_fd::Adapter,
+        &crate::channel::Adapter,
     ]
 }
 

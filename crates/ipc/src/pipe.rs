@@ -277,7 +277,7 @@ impl Mechanism for Adapter {
     }
 
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
-        framing::prefix(plan.message_max, self.message_max())?;
+        plan.check(self)?;
         let ((from_client, to_server), (from_server, to_client)) = (descriptors(plan)?, descriptors(plan)?);
         let ticket = |side, reader: OwnedFd, writer: OwnedFd| {
             Ticket::new(&Self, side, plan).with_descriptor(reader).with_descriptor(writer)

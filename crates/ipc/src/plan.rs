@@ -1,6 +1,6 @@
 //! What a link shall be able to do.
 
-use crate::Wait;
+use crate::{Error, Mechanism, Wait};
 
 /// What a link shall be able to do.
 ///
@@ -25,5 +25,17 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self { message_max: 4096, depth: 8, wait: Wait::Block }
+    }
+}
+
+impl Plan {
+    /// Makes sure that a mechanism takes messages of that length: with what `link` has to begin.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`].
+    pub fn check(&self, mechanism: &dyn Mechanism) -> Result<(), Error> {
+        let (len, max) = (self.message_max, mechanism.message_max());
+        if len > max { Err(Error::TooLong { len, max }) } else { Ok(()) }
     }
 }

@@ -149,7 +149,7 @@ impl Mechanism for Adapter {
     }
 
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
-        framing::prefix(plan.message_max, self.message_max())?;
+        plan.check(self)?;
         let (client, server) = pair()?;
         Ok(Link {
             client: Ticket::new(&Self, Side::Client, plan).with_descriptor(client),

@@ -3,21 +3,12 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
-};
-
 use crate::object::Kind;
-use crate::wait::{readable, uninterrupted, writable};
-use crate::{Deadline, End, Error, Mechanism, Object, Plan, Wait, by_name};
+use crate::{Deadline, End, Error, Mechanism, Object, Plan, Wait, by_name, passing};
 
 /// What it takes to open one end: the mechanism, the side, the plan, names of kernel objects and descriptors.
 ///
@@ -109,18 +100,18 @@ impl Ticket {
         self
     }
 
-    /// Takes the ticket apart for this mechanism.
+    /// Makes sure that the ticket is for this mechanism, and its plan one that the mechanism's `link` takes: with what `open` has to begin.
     ///
     /// # Errors
     ///
-    /// [`Error::Ticket`] if it is for another one.
+    /// [`Error::Ticket`] if it is for another one, [`Error::TooLong`].
     pub fn for_mechanism(self, mechanism: &dyn Mechanism) -> Result<Self, Error> {
         let (own, wanted) = (self.mechanism.facts().name, mechanism.facts().name);
-        if own == wanted {
-            Ok(self)
-        } else {
-            Err(Error::Ticket(format!("for {own}, not for {wanted}").into()))
+        if own != wanted {
+            return Err(Error::Ticket(format!("for {own}, not for {wanted}").into()));
         }
+        self.plan.check(mechanism)?;
+        Ok(self)
     }
 
     /// Takes the next descriptor.
@@ -204,27 +195,11 @@ impl Ticket {
         let text = self.text()?;
         let length = u32::try_from(text.len())
             .ok()
-            .filter(|length| *length <= TEXT_MAX && self.descriptors.len() <= DESCRIPTORS_MAX)
+            .filter(|length| *length <= TEXT_MAX && self.descriptors.len() <= passing::DESCRIPTORS_MAX)
             .ok_or_else(|| Error::Ticket("too much in it".into()))?;
         let octets = [&length.to_le_bytes()[..], text.as_bytes()].concat();
         let descriptors: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(AsFd::as_fd).collect();
-        // The descriptors travel with the first octet; the rest is an ordinary stream.
-        let mut sent = 0;
-        while sent < octets.len() {
-            let mut space = [MaybeUninit::uninit(); ROOM];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            if sent == 0 && !descriptors.is_empty() {
-                control.push(SendAncillaryMessage::ScmRights(&descriptors));
-            }
-            let part = [IoSlice::new(&octets[sent..])];
-            match rustix::net::sendmsg(to, &part, &mut control, SendFlags::NOSIGNAL) {
-                Ok(count) => sent += count,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => writable(to.as_fd(), Deadline::NEVER)?,
-                Err(Errno::PIPE | Errno::CONNRESET) => return Err(Error::Closed),
-                Err(error) => return Err(Error::system("sendmsg")(error)),
-            }
-        }
+        passing::send(to, &octets, &descriptors, Deadline::NEVER)?;
         for object in self.objects {
             object.release();
         }
@@ -241,17 +216,17 @@ impl Ticket {
     /// [`Error::TimedOut`], [`Error::Closed`], [`Error::Corrupt`], and [`Error::System`], among them that this process may not open more
     /// descriptors. After an error the socket is of no use for further tickets.
     pub fn receive(from: &UnixStream, deadline: Deadline) -> Result<Self, Error> {
-        let mut descriptors = VecDeque::new();
+        let mut descriptors = Vec::new();
         let mut length = [0; 4];
-        receive_exactly(from, &mut length, &mut descriptors, deadline)?;
+        passing::receive(from, &mut length, &mut descriptors, deadline)?;
         let length = u32::from_le_bytes(length);
         if length > TEXT_MAX {
             return Err(Error::Corrupt("a ticket too long".into()));
         }
         let mut text = vec![0; length as usize];
-        receive_exactly(from, &mut text, &mut descriptors, deadline)?;
+        passing::receive(from, &mut text, &mut descriptors, deadline)?;
         let text = String::from_utf8(text).map_err(|_| Error::Corrupt("a ticket that is no text".into()))?;
-        Ok(Self { descriptors, ..Self::of_text(&text)? })
+        Ok(Self { descriptors: descriptors.into(), ..Self::of_text(&text)? })
     }
 
     /// One line for each part: a keyword, a space, the value.
@@ -331,56 +306,6 @@ impl fmt::Debug for Ticket {
 
 /// Octets of a ticket's text at most. Names are short.
 const TEXT_MAX: u32 = 16 << 10;
-/// Descriptors in a ticket at most.
-const DESCRIPTORS_MAX: usize = 16;
-/// Room for them in an ancillary message.
-const ROOM: usize = rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX));
-
-fn receive_exactly(
-    from: &UnixStream,
-    into: &mut [u8],
-    descriptors: &mut VecDeque<OwnedFd>,
-    deadline: Deadline,
-) -> Result<(), Error> {
-    let mut received = 0;
-    while received < into.len() {
-        if !deadline.is_never() {
-            readable(from.as_fd(), deadline)?;
-        }
-        let mut space = [MaybeUninit::uninit(); ROOM];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut part = [IoSliceMut::new(&mut into[received..])];
-        let message = match uninterrupted(|| {
-            rustix::net::recvmsg(from, &mut part, &mut control, RecvFlags::CMSG_CLOEXEC)
-        }) {
-            Err(Errno::AGAIN) => {
-                readable(from.as_fd(), deadline)?;
-                continue;
-            }
-            Err(Errno::CONNRESET) => return Err(Error::Closed),
-            Err(error) => return Err(Error::system("recvmsg")(error)),
-            Ok(message) => message,
-        };
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(more) = message {
-                descriptors.extend(more);
-            }
-        }
-        if message.flags.contains(ReturnFlags::CTRUNC) {
-            // The kernel installs as many descriptors as it can and drops the others without an error of its own.
-            return Err(Error::system("recvmsg")(Errno::MFILE));
-        }
-        if descriptors.len() > DESCRIPTORS_MAX {
-            return Err(Error::Corrupt("a ticket with too many descriptors".into()));
-        }
-        if message.bytes == 0 {
-            return Err(Error::Closed);
-        }
-        received += message.bytes;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
