@@ -38,6 +38,7 @@ pub mod framing;
 pub mod lifeline;
 mod limits;
 mod mechanism;
+pub mod message_passing;
 pub mod object;
 mod packet;
 pub mod passing;
