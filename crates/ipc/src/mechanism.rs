@@ -87,6 +87,7 @@ pub fn all() -> &'static [&'static dyn Mechanism] {
         &crate::posix_queue::Adapter,
         &crate::sysv_queue::Adapter,
         &crate::signals::Adapter,
+        &crate::message_passing::Adapter,
         &crate::event_fd::Adapter,
         &crate::channel::Adapter,
     ]

@@ -47,6 +47,7 @@
 
 mod channel;
 mod connection;
+mod link;
 mod packet;
 mod rendezvous;
 mod sys;
@@ -55,6 +56,7 @@ use std::fmt;
 
 pub use self::channel::{Channel, Received};
 pub use self::connection::Connection;
+pub use self::link::Adapter;
 pub use self::rendezvous::Rendezvous;
 use crate::Error;
 

@@ -117,7 +117,7 @@ impl Channel {
     }
 
     fn add(&mut self, socket: OwnedFd) -> Result<(), Error> {
-        packet::fit(socket.as_fd(), self.message_max)?;
+        packet::fit(socket.as_fd(), self.message_max, 1)?;
         let number = self.last + 1;
         self.watch(socket.as_fd(), number)?;
         self.last = number;
@@ -196,7 +196,7 @@ impl Channel {
     fn receive_from(&mut self, id: ClientId, message: &mut Vec<u8>) -> Option<Received> {
         let client = self.clients.get(&id)?;
         let head = loop {
-            match packet::receive(client.as_fd(), message, self.message_max) {
+            match packet::receive(client.as_fd(), message, self.message_max, false) {
                 Ok(Some(Arrived::Packet(head))) => break head,
                 Ok(None) => return None,
                 // It did not receive all replies. What it sent before comes now.

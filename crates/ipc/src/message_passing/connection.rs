@@ -41,7 +41,7 @@ impl Connection {
     ///
     /// [`Error::TooLong`], [`Error::System`].
     pub fn of_socket(socket: OwnedFd, message_max: usize) -> Result<Self, Error> {
-        packet::fit(socket.as_fd(), message_max)?;
+        packet::fit(socket.as_fd(), message_max, 1)?;
         // Somebody may have used it before, and replies to that still arrive.
         let number = RandomState::new().build_hasher().finish() as u32;
         Ok(Self { socket, message_max, number })
@@ -58,7 +58,7 @@ impl Connection {
         let ended = |blocked| move |error| Failure::Ended { blocked, error };
         let mut blocked_at_end = Blocked::Reply;
         loop {
-            let look = || packet::receive(self.as_fd(), reply, self.message_max);
+            let look = || packet::receive(self.as_fd(), reply, self.message_max, deadline.is_never());
             let arrived = until(Wait::Block, deadline, look, |deadline| readable(self.as_fd(), deadline));
             let head = match arrived {
                 Ok(Arrived::Packet(head)) => head,

@@ -5,10 +5,11 @@ use std::os::fd::BorrowedFd;
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 
-use crate::Error;
+use crate::packet::{make_room, unix_message_max};
 use crate::wait::uninterrupted;
+use crate::{Error, Plan};
 
 /// What a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,25 +62,18 @@ impl Head {
     }
 }
 
-/// What the kernel needs of a socket's buffer beside a packet, see `unix_dgram_sendmsg`.
-const OVERHEAD: usize = 32;
-
-/// Makes a socket's buffer large enough for messages of this length.
-pub(super) fn fit(socket: BorrowedFd<'_>, message_max: usize) -> Result<(), Error> {
-    let size = || sockopt::socket_send_buffer_size(socket).map_err(Error::system("getsockopt"));
-    let wanted = message_max.saturating_add(HEAD + OVERHEAD);
-    if size()? < wanted {
-        sockopt::set_socket_send_buffer_size(socket, wanted).map_err(Error::system("setsockopt"))?;
-    }
-    match size()? {
-        size if size < wanted => Err(Error::TooLong { len: message_max, max: room(size) }),
-        _ => Ok(()),
-    }
+/// Gives a socket a buffer for so many messages of this length, as far as the system allows, but for one at least.
+pub(super) fn fit(socket: BorrowedFd<'_>, message_max: usize, depth: usize) -> Result<(), Error> {
+    let plan = Plan { message_max: message_max.saturating_add(HEAD), depth, ..Plan::default() };
+    make_room(socket, &plan).map_err(|error| match error {
+        Error::TooLong { max, .. } => Error::TooLong { len: message_max, max: max.saturating_sub(HEAD) },
+        error => error,
+    })
 }
 
-/// Octets of the longest message in a buffer of this size.
-pub(super) const fn room(buffer: usize) -> usize {
-    buffer.saturating_sub(HEAD + OVERHEAD)
+/// Octets of the longest message that a socket of this kind takes.
+pub(super) fn message_max(socket: BorrowedFd<'_>) -> usize {
+    unix_message_max(socket).saturating_sub(HEAD)
 }
 
 /// Sends a packet; `None` if there is no room.
@@ -105,20 +99,21 @@ pub(super) enum Arrived {
     Reset,
 }
 
-/// Receives a packet with a message of at most `message_max` octets; `None` if there is none.
+/// Receives a packet with a message of at most `message_max` octets. `None` if there is none, which a `patient` call waits for; a signal may end
+/// that wait.
 pub(super) fn receive(
     socket: BorrowedFd<'_>,
     message: &mut Vec<u8>,
     message_max: usize,
+    patient: bool,
 ) -> Result<Option<Arrived>, Error> {
     message.clear();
     message.reserve(HEAD.saturating_add(message_max));
-    let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-    let received = uninterrupted(|| recv(socket, spare_capacity(&mut *message), flags));
-    let (_, len) = match received {
+    let flags = RecvFlags::TRUNC | if patient { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+    let (_, len) = match recv(socket, spare_capacity(message), flags) {
         Ok((_, 0)) => return Ok(Some(Arrived::End)),
         Ok(received) => received,
-        Err(Errno::AGAIN) => return Ok(None),
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
         Err(Errno::CONNRESET) => return Ok(Some(Arrived::Reset)),
         Err(error) => return Err(Error::system("recv")(error)),
     };

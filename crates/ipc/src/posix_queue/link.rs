@@ -77,10 +77,7 @@ impl Mechanism for Adapter {
     }
 
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
-        let max = self.message_max();
-        if plan.message_max > max {
-            return Err(Error::TooLong { len: plan.message_max, max });
-        }
+        plan.check(self)?;
         let messages = limits::number_in(MESSAGES_MAX).and_then(|messages| messages.try_into().ok());
         let shape = Shape {
             messages: plan.depth.clamp(1, messages.unwrap_or(MESSAGES_MAX_DEFAULT).max(1)),

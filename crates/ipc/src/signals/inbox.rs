@@ -13,9 +13,9 @@ use crate::{Deadline, Error, Unavailable, Wait};
 
 /// A descriptor from which the signals of one number are read.
 ///
-/// To open one blocks the signal in every thread of the process, also in those that run already: they are interrupted once. The signal stays blocked, and
-/// has a handler for the case that some thread unblocks it, until the process ends; programs that it starts with `std::process::Command` are not
-/// affected. Numbers that were used once are used again.
+/// To open one blocks the signal in every thread of the process, also in those that run already: they are interrupted once. The signal stays
+/// blocked until the process ends, and has a handler for the case that some thread unblocks it. Programs that the process starts inherit that it is
+/// blocked, but not the handler. Numbers that were used once are used again.
 ///
 /// Signals that nobody has read when the inbox is dropped are thrown away.
 #[derive(Debug)]
@@ -185,4 +185,30 @@ impl Drop for Claim {
 
 fn bit(signal: RealTime) -> u64 {
     u32::try_from(signal.number()).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::signals::Target;
+
+    #[test]
+    fn a_thread_that_unblocks_a_signal_passes_it_on() {
+        let inbox = Inbox::any().expect("an inbox");
+        let signal = inbox.signal();
+        let blocks_again = thread::spawn(move || {
+            // What somebody else's code may do.
+            sys::set_blocked(&Set::of(&[]));
+            let me = Target::of(std::process::id()).expect("this process");
+            me.queue(signal, 5).expect("queued");
+            me.queue(signal, 6).expect("queued");
+            sys::block(&Set::of(&[])).has(signal.number())
+        });
+        assert!(blocks_again.join().expect("no panic"));
+        let mut payloads = [(); 2].map(|()| inbox.receive(Deadline::NEVER).expect("a signal").payload);
+        payloads.sort_unstable();
+        assert_eq!(payloads, [5, 6]);
+    }
 }

@@ -89,9 +89,7 @@ impl Mechanism for Adapter {
     }
 
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
-        if plan.message_max > MESSAGE_MAX {
-            return Err(Error::TooLong { len: plan.message_max, max: MESSAGE_MAX });
-        }
+        plan.check(self)?;
         let (client, server) = Window::pair()?;
         Ok(Link {
             client: Ticket::new(&Self, Side::Client, plan).with_descriptor(client),
@@ -100,19 +98,7 @@ impl Mechanism for Adapter {
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {
-        static TAG: AtomicU8 = AtomicU8::new(0);
-        let mut ticket = ticket.for_mechanism(self)?;
-        let plan = *ticket.plan();
-        let socket = ticket.take_descriptor()?;
-        let inbox = Inbox::any()?;
-        let pending = Pending::now()?;
-        // Both directions share the user's signals, with others.
-        let room = (pending.limit.saturating_sub(pending.queued) / 4).clamp(1, plan.depth.max(1) as u64);
-        let limit = Amount { messages: room.try_into().unwrap_or(u32::MAX), octets: u32::MAX };
-        let tag = TAG.fetch_add(1, Ordering::Relaxed) & (u8::MAX >> LENGTH_BITS);
-        greet(socket.as_fd(), &inbox, tag, limit.messages)?;
-        let events = events(&inbox, socket.as_fd())?;
-        Ok(Box::new(Signals { window: Window::new(socket, limit, 0), inbox, events, tag, peer: None, plan }))
+        Ok(Box::new(Signals::open(ticket.for_mechanism(self)?)?))
     }
 }
 
@@ -188,6 +174,21 @@ struct Signals {
 }
 
 impl Signals {
+    fn open(mut ticket: Ticket) -> Result<Self, Error> {
+        static TAG: AtomicU8 = AtomicU8::new(0);
+        let plan = *ticket.plan();
+        let socket = ticket.take_descriptor()?;
+        let inbox = Inbox::any()?;
+        let pending = Pending::now()?;
+        // Both directions share the user's signals, with others.
+        let room = (pending.limit.saturating_sub(pending.queued) / 4).clamp(1, plan.depth.max(1) as u64);
+        let limit = Amount { messages: room.try_into().unwrap_or(u32::MAX), octets: u32::MAX };
+        let tag = TAG.fetch_add(1, Ordering::Relaxed) & (u8::MAX >> LENGTH_BITS);
+        greet(socket.as_fd(), &inbox, tag, limit.messages)?;
+        let events = events(&inbox, socket.as_fd())?;
+        Ok(Self { window: Window::new(socket, limit, 0), inbox, events, tag, peer: None, plan })
+    }
+
     /// Waits until the other end has greeted us.
     fn meet(&mut self, deadline: Deadline) -> Result<(), Error> {
         if self.peer.is_none() {
@@ -283,4 +284,58 @@ fn events(inbox: &Inbox, socket: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
         .and_then(|()| epoll::add(&events, socket, nothing, epoll::EventFlags::RDHUP))
         .map_err(Error::system("epoll_ctl"))?;
     Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(plan: &Plan) -> (Signals, Signals) {
+        let Link { client, server } = Adapter.link(plan).expect("a link");
+        (Signals::open(client).expect("opened"), Signals::open(server).expect("opened"))
+    }
+
+    #[test]
+    fn signals_of_others_do_not_enter_a_link() {
+        let plan = Plan { message_max: 2, ..Plan::default() };
+        let (mut client, mut server) = pair(&plan);
+        let me = Target::of(std::process::id()).expect("this process");
+        let other_tag = (server.tag ^ 1) << LENGTH_BITS;
+        let payloads = [usize::from(other_tag | 1), usize::from(other_tag | LENGTH_MAX), usize::MAX << 8];
+        for payload in payloads {
+            me.queue_wide(server.inbox.signal(), payload | usize::from(other_tag)).expect("queued");
+        }
+        client.send(b"ab", Deadline::NOW).expect("sent");
+        let mut message = Vec::new();
+        server.receive(&mut message, Deadline::NEVER).expect("received");
+        assert_eq!(message, b"ab");
+        // The tag is no secret; but what has it must make sense.
+        let too_long = server.tag << LENGTH_BITS | 3;
+        me.queue_wide(server.inbox.signal(), usize::from(too_long)).expect("queued");
+        assert!(matches!(server.receive(&mut message, Deadline::NEVER), Err(Error::Corrupt(_))));
+    }
+
+    #[test]
+    fn greetings_are_checked() {
+        let name = object::unique();
+        let gone = name.replacen(&std::process::id().to_string(), "4194305", 1);
+        for (greeting, is_closed) in [
+            (String::new(), true),
+            ("x".to_owned(), false),
+            (format!("64 0 8 {gone}"), true),
+            (format!("3 0 8 {name}"), false),
+            (format!("64 256 8 {name}"), false),
+            (format!("64 0 -1 {name}"), false),
+            ("64 0 8 tamtam-1-2-3".to_owned(), false),
+            ("x".repeat(1000), false),
+        ] {
+            let (socket, other) = Window::pair().expect("a pair");
+            send(&other, greeting.as_bytes(), SendFlags::empty()).expect("sent");
+            match Peer::greeted(socket.as_fd()) {
+                Err(Error::Closed) => assert!(is_closed, "{greeting}"),
+                Err(Error::Corrupt(_)) => assert!(!is_closed, "{greeting}"),
+                other => panic!("{greeting}: {other:?}"),
+            }
+        }
+    }
 }

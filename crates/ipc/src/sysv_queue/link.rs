@@ -80,10 +80,7 @@ impl Mechanism for Adapter {
     }
 
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
-        let max = self.message_max();
-        if plan.message_max > max {
-            return Err(Error::TooLong { len: plan.message_max, max });
-        }
+        plan.check(self)?;
         let (one, other) = (queue()?, queue()?);
         let (client, server) = Window::pair()?;
         let names = [one.name().to_owned(), other.name().to_owned()];
