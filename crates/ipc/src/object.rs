@@ -180,6 +180,11 @@ impl Owner {
         (parts.next().is_none() && owner.process > 0).then_some(owner)
     }
 
+    /// The process's number, as it calls itself.
+    pub(crate) const fn process(self) -> u32 {
+        self.process
+    }
+
     /// The process's number, if it is known to be alive, and can be seen from here.
     pub(crate) fn process_here(self) -> Option<u32> {
         let is_here = self.namespace == Self::me().namespace && self.start != 0;

@@ -54,6 +54,8 @@ pub(crate) struct Window {
     sent: Amount,
     /// Taken, and not yet told.
     taken: Amount,
+    /// Messages taken since the last full step.
+    in_step: u32,
 }
 
 impl Window {
@@ -65,7 +67,7 @@ impl Window {
 
     pub(crate) fn new(socket: OwnedFd, limit: Amount, longest: usize) -> Self {
         let longest = longest.try_into().unwrap_or(u32::MAX);
-        Self { socket, limit, longest, sent: Amount::default(), taken: Amount::default() }
+        Self { socket, limit, longest, sent: Amount::default(), taken: Amount::default(), in_step: 0 }
     }
 
     /// Lets no more than so many messages be on their way: both ends have to say the same before the first message was taken.
@@ -99,14 +101,17 @@ impl Window {
         self.sent = self.sent.minus(amount).unwrap_or_default();
     }
 
-    /// Counts what was taken. Tells the other end of it once that is half a window, or may be what the other end waits for: so nobody waits
-    /// for room while the queue is empty.
+    /// Counts what was taken. Tells the other end of it a few times per window, and whenever that may be what it waits for: so as many messages as
+    /// the window has may be sent again when all were taken, and nobody waits for room while the queue is empty.
     pub(crate) fn take(&mut self, amount: Amount) {
         self.taken = self.taken.plus(amount);
-        let is_half = self.taken.messages >= self.limit.messages.div_ceil(2)
-            || self.taken.octets >= self.limit.octets.div_ceil(2)
-            || self.taken.octets > self.limit.octets.saturating_sub(self.longest);
-        if is_half {
+        self.in_step += amount.messages;
+        let is_step = self.in_step >= step(self.limit.messages);
+        if is_step {
+            self.in_step = 0;
+        }
+        let octets_left = self.limit.octets.saturating_sub(self.taken.octets);
+        if is_step || octets_left < self.longest.max(self.limit.octets / 2) {
             self.tell();
         }
     }
@@ -126,6 +131,11 @@ impl AsFd for Window {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// After how many messages each the other end is told: half of the window, or each if the window is odd. Full steps are a full window.
+pub(crate) const fn step(window: u32) -> u32 {
+    if window > 0 && window.is_multiple_of(2) { window / 2 } else { 1 }
 }
 
 /// What the other end has told; `None` if nothing.
@@ -182,6 +192,23 @@ mod tests {
         for len in [45, 60, 41, 59, 0, 60, 1, 60] {
             try_send(&mut a, len).expect("the one before was taken");
             b.take(Amount::message(len));
+        }
+    }
+
+    #[test]
+    fn all_of_the_window_is_free_when_all_was_taken() {
+        for messages in 1..9 {
+            let limit = Amount { messages, octets: 1000 };
+            let (a, b) = Window::pair().expect("a pair");
+            let (mut a, mut b) = (Window::new(a, limit, 60), Window::new(b, limit, 60));
+            for round in 0..20 {
+                let len = if round % 3 == 0 { 60 } else { 7 };
+                for _ in 0..messages {
+                    try_send(&mut a, len).expect("free");
+                }
+                assert!(matches!(try_send(&mut a, 0), Err(Error::TimedOut)));
+                (0..messages).for_each(|_| b.take(Amount::message(len)));
+            }
         }
     }
 

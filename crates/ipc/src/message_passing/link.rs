@@ -8,6 +8,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use super::packet::{self, Arrived, Head, Kind};
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::wait::{readable, until, writable};
+use crate::window::step;
 use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable, Wait};
 
 /// The mechanism.
@@ -86,6 +87,7 @@ impl Mechanism for Adapter {
             wait: plan.wait,
             unreplied: 0,
             owed: 0,
+            in_step: 0,
             inbox: VecDeque::new(),
             is_closed: false,
         }))
@@ -103,6 +105,8 @@ struct Peer {
     unreplied: u32,
     /// Messages that we received, and did not reply to.
     owed: u32,
+    /// Messages that we received since the last full step.
+    in_step: u32,
     /// What came while we waited for replies; as many as the depth at most.
     inbox: VecDeque<Vec<u8>>,
     is_closed: bool,
@@ -149,14 +153,18 @@ impl Peer {
         Ok(())
     }
 
-    /// Replies to what was received, if it is time.
-    fn reply(&mut self) {
-        if self.owed >= self.depth.div_ceil(2) {
-            let head = Head::new(Kind::Reply, self.owed);
-            // Who is gone does not wait; and for who does not receive replies there will be room when it does.
-            if let Ok(Some(())) = packet::send(self.socket.as_fd(), head, &[]) {
-                self.owed = 0;
-            }
+    /// Counts a message as received, and replies if it is time.
+    fn received(&mut self) {
+        self.owed += 1;
+        self.in_step += 1;
+        if self.in_step < step(self.depth) {
+            return;
+        }
+        self.in_step = 0;
+        let head = Head::new(Kind::Reply, self.owed);
+        // Who is gone does not wait; and for who does not receive replies there will be room when it does.
+        if matches!(packet::send(self.socket.as_fd(), head, &[]), Ok(Some(()))) {
+            self.owed = 0;
         }
     }
 }
@@ -181,8 +189,7 @@ impl End for Peer {
             Some(message) => *into = message,
             None => while !self.take(into, deadline)? {},
         }
-        self.owed += 1;
-        self.reply();
+        self.received();
         Ok(())
     }
 

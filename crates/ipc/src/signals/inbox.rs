@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-use super::mask::block_everywhere;
+use super::mask::{bit, block_everywhere};
 use super::sys::{self, Action, Set};
 use super::{NAME, RealTime};
 use crate::wait::{readable, uninterrupted, until};
@@ -163,7 +163,7 @@ impl Claim {
     fn try_of(signal: RealTime, free: &dyn Fn(&RealTime) -> bool) -> Option<Self> {
         let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
         let (in_use, used_before) = &mut *claimed;
-        let bit = bit(signal);
+        let bit = bit(signal.number());
         if *in_use & bit != 0 || (*used_before & bit == 0 && !free(&signal)) {
             return None;
         }
@@ -179,12 +179,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        CLAIMED.lock().unwrap_or_else(PoisonError::into_inner).0 &= !bit(self.0);
+        CLAIMED.lock().unwrap_or_else(PoisonError::into_inner).0 &= !bit(self.0.number());
     }
-}
-
-fn bit(signal: RealTime) -> u64 {
-    u32::try_from(signal.number()).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0)
 }
 
 #[cfg(test)]

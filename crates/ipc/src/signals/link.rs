@@ -115,11 +115,12 @@ fn greet(socket: BorrowedFd<'_>, inbox: &Inbox, tag: u8, room: u32) -> Result<()
 /// The other end, as it has greeted us.
 #[derive(Debug)]
 struct Peer {
-    target: Target,
-    process: u32,
+    owner: Owner,
     signal: RealTime,
     tag: u8,
     room: u32,
+    /// Found for the first message to it. What it has sent before its end can be received without.
+    target: Option<Target>,
 }
 
 impl Peer {
@@ -127,36 +128,50 @@ impl Peer {
     fn greeted(socket: BorrowedFd<'_>) -> Result<Option<Self>, Error> {
         let mut greeting = [0; 256];
         let len = match uninterrupted(|| recv(socket, &mut greeting, RecvFlags::DONTWAIT)) {
-            Ok((_, 0)) | Err(Errno::CONNRESET) => return Err(Error::Closed),
+            Ok((_, 0)) => return Err(Error::Closed),
             Ok((len, _)) => len,
-            Err(Errno::AGAIN) => return Ok(None),
+            // It went without having read ours, which is said once. Its own comes now.
+            Err(Errno::AGAIN | Errno::CONNRESET) => return Ok(None),
             Err(error) => return Err(Error::system("recv")(error)),
         };
-        let text = greeting.get(..len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
+        let text = greeting.get(..len).and_then(|text| std::str::from_utf8(text).ok());
+        let nonsense = || Error::Corrupt("a greeting that makes no sense".into());
+        text.and_then(Self::of_greeting).map(Some).ok_or_else(nonsense)
+    }
+
+    fn of_greeting(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split(' ').collect();
-        let [signal, tag, room, name] = words[..] else { return Err(nonsense()) };
-        let owner = Owner::of(name).ok_or_else(nonsense)?;
-        let process = owner.process_here().ok_or(Error::Closed)?;
+        let [signal, tag, room, name] = words[..] else { return None };
+        Some(Self {
+            owner: Owner::of(name)?,
+            signal: signal.parse().ok().and_then(RealTime::new)?,
+            tag: tag.parse().ok()?,
+            room: room.parse().ok()?,
+            target: None,
+        })
+    }
+
+    /// Where to send to.
+    fn target(&mut self) -> Result<&Target, Error> {
+        let target = match self.target.take() {
+            Some(target) => target,
+            None => self.find()?,
+        };
+        Ok(self.target.insert(target))
+    }
+
+    fn find(&self) -> Result<Target, Error> {
+        let process = self.owner.process_here().ok_or(Error::Closed)?;
         let target = Target::of(process)?;
         // The descriptor is of the process that had the number at that moment: was it the one that greeted us?
-        owner.process_here().ok_or(Error::Closed)?;
+        self.owner.process_here().ok_or(Error::Closed)?;
         // It says so itself. With the power to send signals to everybody we would harm whomever it names.
         let user = fs::metadata(format!("/proc/{process}")).map_err(|_| Error::Closed)?.uid();
         if user != geteuid().as_raw() {
             return Err(Unavailable::new(NAME, "the other end is another user's").into());
         }
-        Ok(Some(Self {
-            target,
-            process,
-            signal: signal.parse().ok().and_then(RealTime::new).ok_or_else(nonsense)?,
-            tag: tag.parse().map_err(|_| nonsense())?,
-            room: room.parse().map_err(|_| nonsense())?,
-        }))
+        Ok(target)
     }
-}
-
-fn nonsense() -> Error {
-    Error::Corrupt("a greeting that makes no sense".into())
 }
 
 /// An end.
@@ -211,7 +226,7 @@ impl Signals {
             }
             // Whoever knows our tag has read our greeting, and has sent its own before.
             self.meet(Deadline::NOW)?;
-            if self.peer.as_ref().is_none_or(|peer| peer.process != note.process) {
+            if self.peer.as_ref().is_none_or(|peer| peer.owner.process() != note.process) {
                 continue;
             }
             let message =
@@ -238,14 +253,18 @@ impl End for Signals {
             return Err(Error::TooLong { len: message.len(), max: self.plan.message_max });
         }
         self.meet(deadline)?;
-        let Some(peer) = self.peer.as_ref().filter(|_| !self.is_cut()) else { return Err(Error::Closed) };
+        if self.is_cut() {
+            return Err(Error::Closed);
+        }
+        let Some(peer) = &mut self.peer else { return Err(Error::TimedOut) };
         let mut payload = [0; PAYLOAD];
         let [head, body @ ..] = &mut payload;
         // At most seven octets: `link` has checked the plan.
         *head = peer.tag << LENGTH_BITS | message.len() as u8;
         body.iter_mut().zip(message).for_each(|(to, from)| *to = *from);
+        let (signal, target) = (peer.signal, peer.target()?);
         self.window.send(ONE, self.plan.wait, deadline)?;
-        peer.target.queue_wide(peer.signal, usize::from_le_bytes(payload)).map_err(|error| {
+        target.queue_wide(signal, usize::from_le_bytes(payload)).map_err(|error| {
             self.window.unsend(ONE);
             match error {
                 // Others have used up what this link was promised, and nothing tells when they are done.
@@ -318,11 +337,9 @@ mod tests {
     #[test]
     fn greetings_are_checked() {
         let name = object::unique();
-        let gone = name.replacen(&std::process::id().to_string(), "4194305", 1);
         for (greeting, is_closed) in [
             (String::new(), true),
             ("x".to_owned(), false),
-            (format!("64 0 8 {gone}"), true),
             (format!("3 0 8 {name}"), false),
             (format!("64 256 8 {name}"), false),
             (format!("64 0 -1 {name}"), false),
@@ -336,6 +353,19 @@ mod tests {
                 Err(Error::Corrupt(_)) => assert!(!is_closed, "{greeting}"),
                 other => panic!("{greeting}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn nobody_sends_to_the_dead_or_to_others() {
+        let peer = |process: u32| {
+            let name = object::unique().replacen(&std::process::id().to_string(), &process.to_string(), 1);
+            Peer::of_greeting(&format!("64 0 8 {name}")).expect("a greeting")
+        };
+        peer(std::process::id()).target().expect("this process");
+        // Another process, which cannot have started at the same moment as this one; and none.
+        for process in [1, 4_194_305] {
+            assert!(matches!(peer(process).target(), Err(Error::Closed)));
         }
     }
 }

@@ -3,8 +3,10 @@
 //! Each thread has a mask of its own, and inherits that of the thread that starts it. A signal for the process goes to any thread that does not
 //! block it; to a signalfd only if there is none.
 
-use std::fs;
 use std::time::Duration;
+use std::{fs, io};
+
+use rustix::io::Errno;
 
 use super::sys::{self, Action, Set};
 use super::{NAME, RealTime, field};
@@ -63,23 +65,39 @@ pub(super) fn block_everywhere(signal: RealTime) -> Result<(), Error> {
 
 /// Numbers and names of the threads.
 fn threads_that_do_not_block(signal: i32) -> Result<Vec<(i32, String)>, Error> {
-    let tasks = fs::read_dir("/proc/self/task").map_err(|error| {
+    let unknown = |error: io::Error| -> Error {
         let reason = format!("whether all threads block a signal stands in /proc/self/task: {error}");
-        Unavailable::new(NAME, reason)
-    })?;
-    let open = tasks.filter_map(|task| {
-        // What cannot be read has ended.
-        let task = task.ok()?;
-        let status = fs::read_to_string(task.path().join("status")).ok()?;
-        let blocked = u64::from_str_radix(field(&status, "SigBlk:")?, 16).ok()?;
-        let bit = u32::try_from(signal).ok()?.checked_sub(1)?;
-        if blocked.checked_shr(bit)? & 1 == 1 || field(&status, "State:")?.starts_with(['Z', 'X']) {
-            return None;
+        Unavailable::new(NAME, reason).into()
+    };
+    let mut open = Vec::new();
+    for task in fs::read_dir("/proc/self/task").map_err(unknown)? {
+        let task = task.map_err(unknown)?;
+        let status = match fs::read_to_string(task.path().join("status")) {
+            Ok(status) => status,
+            // It has ended meanwhile.
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => return Err(unknown(error)),
+        };
+        let blocked = field(&status, "SigBlk:").and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        let number = task.file_name().to_str().and_then(|name| name.parse().ok());
+        let (Some(blocked), Some(number)) = (blocked, number) else {
+            return Err(unknown(io::ErrorKind::InvalidData.into()));
+        };
+        let has_ended = field(&status, "State:").is_some_and(|state| state.starts_with(['Z', 'X']));
+        if !has_ended && blocked & bit(signal) == 0 {
+            open.push((number, field(&status, "Name:").unwrap_or_default().to_owned()));
         }
-        let thread = task.file_name().to_str()?.parse().ok()?;
-        Some((thread, field(&status, "Name:").unwrap_or_default().to_owned()))
-    });
-    Ok(open.collect())
+    }
+    Ok(open)
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+}
+
+/// A signal's place in the kernel's masks.
+pub(super) fn bit(signal: i32) -> u64 {
+    u32::try_from(signal - 1).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }
 
 #[cfg(test)]
