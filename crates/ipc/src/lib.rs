@@ -39,6 +39,7 @@ pub mod lifeline;
 mod limits;
 mod mechanism;
 pub mod message_passing;
+pub mod memory;
 pub mod object;
 mod packet;
 pub mod passing;

@@ -84,6 +84,7 @@ pub fn all() -> &'static [&'static dyn Mechanism] {
         &crate::unix_seqpacket::Adapter,
         &crate::tcp::Adapter,
         &crate::udp::Adapter,
+        &crate::memory::ring::Adapter,
         &crate::posix_queue::Adapter,
         &crate::sysv_queue::Adapter,
         &crate::signals::Adapter,
