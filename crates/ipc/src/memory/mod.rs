@@ -16,6 +16,8 @@
 pub mod futex;
 pub mod ring;
 
+#[cfg(test)]
+mod other;
 mod region;
 mod segment;
 

@@ -1,6 +1,7 @@
 //! Segments: memory with a descriptor, so that another process can map it.
 #![expect(unsafe_code, reason = "to map a file is to trust its size; the block proves it")]
 
+use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
@@ -181,10 +182,25 @@ impl Segment {
     }
 }
 
+/// Lengths from here on are compared with the memory that is left; below, an allocation that fails does no harm.
+const LARGE: usize = 16 << 20;
+
 /// Gives a fresh file its size and its pages.
 fn allocate(descriptor: BorrowedFd<'_>, len: usize) -> Result<(), Error> {
+    // Memory without a limit of its own is given until there is none, and then the kernel kills somebody.
+    if len >= LARGE && available().is_some_and(|available| len as u64 > available) {
+        return Err(Error::system("fallocate")(Errno::NOMEM));
+    }
     uninterrupted(|| rustix::fs::fallocate(descriptor, FallocateFlags::empty(), 0, len as u64))
         .map_err(Error::system("fallocate"))
+}
+
+/// Returns how much memory is left without hurting anybody, in octets: proc_meminfo(5).
+fn available() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kibibytes.checked_mul(1024)
 }
 
 impl AsFd for Segment {
@@ -237,8 +253,10 @@ mod tests {
 
     #[test]
     fn a_length_that_no_memory_holds_is_an_error() {
-        assert!(matches!(Segment::anonymous(usize::MAX), Err(Error::System { .. })));
-        assert!(matches!(Segment::anonymous(1 << 60), Err(Error::System { .. })));
+        assert!(available().expect("proc_meminfo(5)") > 1 << 20);
+        for len in [usize::MAX, isize::MAX.unsigned_abs(), 1 << 60, 1 << 50] {
+            assert!(matches!(Segment::anonymous(len), Err(Error::System { call: "fallocate", .. })), "{len}");
+        }
     }
 
     #[test]

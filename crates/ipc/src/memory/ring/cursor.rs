@@ -281,7 +281,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_queue(
-            (message_max, depth, steps) in (0..70_usize, 1..5_usize)
+            (message_max, depth, steps) in (0..200_usize, 1..5_usize)
                 .prop_flat_map(|(max, depth)| (Just(max), Just(depth), vec(step(max), 0..300)))
         ) {
             let (mut writer, mut reader) = ring(message_max, depth);
@@ -319,7 +319,7 @@ mod tests {
 
         #[test]
         fn rubbish_gives_an_error_or_rubbish_but_stays_inside(
-            words in vec((0..60_usize, any::<u64>()), 1..40),
+            words in vec((0..40_usize, any::<u64>()), 1..40),
             fills in vec(0..=40_usize, 0..10),
         ) {
             let (mut writer, mut reader) = ring(40, 3);
@@ -328,9 +328,9 @@ mod tests {
                 push(&mut writer, &vec![0xff; len]);
             }
             for (at, value) in words {
-                // Small values are more likely to be taken for something.
-                for value in [value, value % 64, word(value as u32 % 64, 1)] {
-                    region.word64((HEAD + 8 * at) % region.len() / 8 * 8).store(value, Ordering::Relaxed);
+                // What is almost right is more likely to be taken for something.
+                for value in [value, value % 256, word(value as u32 % 64, reader.number), word(TO_THE_START, reader.number)] {
+                    region.word64(HEAD + 8 * at).store(value, Ordering::Relaxed);
                     for _ in 0..4 {
                         let Ok(Some(found)) = reader.peek() else { break };
                         let mut message = Vec::new();
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn the_planned_depth_fits_wherever_the_ring_stands() {
-        for message_max in [0, 1, 8, 9, 100] {
+        for message_max in [0, 1, 56, 57, 300] {
             let (mut writer, mut reader) = ring(message_max, 3);
             for before in 0..200 {
                 for _ in 0..3 {
@@ -378,56 +378,70 @@ mod tests {
     }
 
     #[test]
-    fn every_lie_is_found() {
-        type Lie = fn(&Region);
-        let lies: [(&str, Lie); 6] = [
-            ("another number", |region| region.word64(Layout::record(0)).store(word(5, 1), Ordering::Relaxed)),
-            ("a length beyond the limit", |region| {
-                region.word64(Layout::record(0)).store(word(42, 0), Ordering::Relaxed);
-            }),
-            ("back to the start, at the start", |region| {
-                region.word64(Layout::record(0)).store(word(TO_THE_START, 0), Ordering::Relaxed);
-            }),
-            ("no length, but a number", |region| {
-                region.word64(Layout::record(0)).store(word(0, 1), Ordering::Relaxed);
-            }),
-            ("a consumer ahead", |region| region.word64(HEAD).store(24, Ordering::Relaxed)),
-            ("a consumer far behind", |region| region.word64(HEAD).store(u64::MAX - 4096, Ordering::Relaxed)),
+    fn lies_are_found() {
+        let words = [
+            ("a length beyond the limit", word(41, FIRST)),
+            ("a length far beyond the limit", word(TO_THE_START - 1, FIRST)),
+            ("back to the start, at the start", word(TO_THE_START, FIRST)),
         ];
-        for (what, lie) in lies {
-            let (mut writer, mut reader) = ring(40, 2);
-            lie(&writer.region);
-            while let Ok(Some(room)) = writer.room(40) {
-                if let Err(Error::Corrupt(_)) = reader.peek() {
-                    break;
-                }
-                writer.commit(room, 40);
-                lie(&writer.region);
-            }
-            let found = [reader.peek().err(), writer.room(40).err()].into_iter().flatten().next();
-            assert!(matches!(found, Some(Error::Corrupt(_))), "{what}: {found:?}");
+        for (what, word) in words {
+            let (writer, mut reader) = ring(40, 2);
+            writer.word_at(writer.tail).store(word, Ordering::Relaxed);
+            assert!(matches!(reader.peek(), Err(Error::Corrupt(_))), "{what}");
+        }
+        for (what, head) in [("ahead", 64 << 10), ("behind", 0_u64.wrapping_sub(4096)), ("nowhere", u64::MAX)] {
+            let (mut writer, _) = ring(40, 2);
+            writer.region.word64(HEAD).store(head, Ordering::Relaxed);
+            while push_to(&mut writer) {}
+            assert!(matches!(writer.room(40), Err(Error::Corrupt(_))), "{what}");
+        }
+
+        fn push_to(writer: &mut Writer) -> bool {
+            writer.room(40).is_ok_and(|room| room.inspect(|room| writer.commit(*room, 40)).is_some())
         }
     }
 
     #[test]
     fn a_record_that_would_reach_beyond_the_end_is_found() {
-        let (mut writer, mut reader) = ring(40, 1);
-        push(&mut writer, &[0; 40]);
-        pop(&mut reader).expect("there");
-        push(&mut writer, &[0; 24]);
-        pop(&mut reader).expect("there");
-        // Sixteen octets are left.
-        writer.region.word64(Layout::record(80)).store(word(20, 2), Ordering::Relaxed);
+        let (mut writer, mut reader) = ring(100, 1);
+        for _ in 0..2 {
+            push(&mut writer, &[]);
+            pop(&mut reader).expect("there");
+        }
+        // Sixty-four octets are left.
+        writer.word_at(writer.tail).store(word(100, FIRST + 2), Ordering::Relaxed);
         assert!(matches!(reader.peek(), Err(Error::Corrupt(_))));
+    }
+
+    #[test]
+    fn a_message_cannot_pass_for_the_next_record() {
+        // Whatever stands where a record will begin was composed to look like one.
+        let forged: Vec<u8> =
+            std::iter::repeat_n(word(8, FIRST + 3).to_le_bytes(), 32).flatten().take(240).collect();
+        let (mut writer, mut reader) = ring(240, 1);
+        for message in [&forged[..], &[1], &[2]] {
+            assert!(push(&mut writer, message));
+            assert_eq!(pop(&mut reader).as_deref(), Some(message));
+        }
+        assert_eq!(pop(&mut reader), None);
+        // The same a lap later, where the third record ended amid the first one's octets.
+        let (mut writer, mut reader) = ring(240, 1);
+        for number in FIRST..200 {
+            let forged: Vec<u8> = word(8, number + 2 + number % 5).to_le_bytes().repeat(30);
+            let message = if number % 2 == 0 { &forged[..] } else { &forged[..9] };
+            assert!(push(&mut writer, message));
+            assert_eq!(pop(&mut reader).as_deref(), Some(message));
+            assert_eq!(pop(&mut reader), None, "behind {number}");
+        }
     }
 
     #[test]
     fn numbers_and_totals_wrap_around() {
         let (mut writer, mut reader) = ring(8, 2);
         for number in [&mut writer.number, &mut reader.number] {
-            *number = u32::MAX - 1;
+            *number = u32::MAX - 20;
         }
-        let near_the_end = u64::MAX - 100;
+        let near_the_end = 0_u64.wrapping_sub(640);
         for total in [&mut writer.tail.total, &mut writer.head_seen, &mut reader.head.total] {
             *total = near_the_end;
         }

@@ -35,8 +35,9 @@ pub(super) const WORD: usize = 8;
 /// record does not disturb who reads this one.
 pub(super) const LINE: usize = 64;
 
-/// The longest message that any ring takes: lengths have 32 bits, and one value each is needed for "none" and "go back to the start".
-pub(super) const MESSAGE_MAX: usize = u32::MAX as usize - 64;
+/// The longest message that any ring takes: 16 MiB. All memory is allocated at the start; what is longer is better put into a segment of its
+/// own, of which the ring only tells.
+pub(super) const MESSAGE_MAX: usize = 16 << 20;
 
 /// One side's words, which the other side reads and, to ring, writes.
 #[derive(Clone, Copy, Debug)]
@@ -79,12 +80,13 @@ impl Layout {
         if plan.message_max > MESSAGE_MAX {
             return Err(Error::TooLong { len: plan.message_max, max: MESSAGE_MAX });
         }
-        // One record more than that: less is lost where a record does not fit at the end any more.
-        let capacity = plan.depth.max(1).checked_add(1).and_then(|count| count.checked_mul(record_len(plan.message_max)));
+        let record = record_len(plan.message_max);
+        // At the end of a lap, less than a record is lost where one does not fit any more.
+        let capacity = plan.depth.max(1).checked_mul(record).and_then(|octets| octets.checked_add(record - LINE));
         capacity
             .filter(|capacity| isize::try_from(*capacity).is_ok_and(|capacity| capacity < isize::MAX - RECORDS as isize))
             .map(|capacity| Self { capacity, message_max: plan.message_max })
-            .ok_or_else(|| Error::system("fallocate")(Errno::FBIG))
+            .ok_or_else(|| Error::system("fallocate")(Errno::NOMEM))
     }
 
     /// Octets of the memory.
@@ -123,7 +125,7 @@ impl Layout {
         if layout.capacity != region.len() - RECORDS || !layout.capacity.is_multiple_of(LINE) {
             return corrupt("a ring larger or smaller than its segment");
         }
-        if layout.message_max > MESSAGE_MAX || layout.capacity < 2 * record_len(layout.message_max) {
+        if layout.message_max > MESSAGE_MAX || layout.capacity < 2 * record_len(layout.message_max) - LINE {
             return corrupt("a ring too small for its messages");
         }
         Ok(layout)
@@ -169,7 +171,7 @@ mod tests {
             (CAPACITY_AT, layout.capacity as u64 + 64),
             (CAPACITY_AT, u64::MAX),
             (MESSAGE_MAX_AT, u64::MAX),
-            (MESSAGE_MAX_AT, layout.capacity as u64 / 2),
+            (MESSAGE_MAX_AT, layout.capacity as u64 / 4 * 3),
         ] {
             let region = written();
             region.word64(at).store(value, Ordering::Relaxed);

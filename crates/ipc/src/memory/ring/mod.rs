@@ -32,6 +32,8 @@ mod bell;
 mod cursor;
 mod layout;
 mod link;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -184,6 +186,7 @@ impl Producer {
 ///
 /// It can be written to as any [`io::Write`], or through [`pointer`](Self::pointer).
 #[derive(Debug)]
+#[must_use = "nothing is sent before `commit`"]
 pub struct Reservation<'a> {
     producer: &'a mut Producer,
     room: Room,
@@ -304,6 +307,7 @@ impl Consumer {
 ///
 /// The producer could change it meanwhile, if it were hostile; so there are copies of it and a pointer to it, but no slice.
 #[derive(Debug)]
+#[must_use = "the message stays in the ring until `release`"]
 pub struct Peeked<'a> {
     consumer: &'a mut Consumer,
     found: Found,
