@@ -56,7 +56,9 @@ fn measure(octets: usize, trips: usize) -> Result<(), Box<dyn Error>> {
         child.wait()?;
     }
     let (flags, rings) = (Spread::of(flags), Spread::of(rings));
-    println!("{octets} octets, {trips} round trips, {TURNS} turns, nanoseconds per round trip (least, median, most)");
+    println!(
+        "{octets} octets, {trips} round trips, {TURNS} turns, nanoseconds per round trip (least, median, most)"
+    );
     println!("two flags by hand  {flags}");
     println!("two rings          {rings}");
     println!("ratio of the medians: {:.2}", rings.median / flags.median);

@@ -47,7 +47,8 @@ pub fn wait(word: &AtomicU32, value: u32, deadline: Deadline) -> Result<(), Erro
 ///
 /// [`Error::System`].
 pub fn wake(word: &AtomicU32, count: u32) -> Result<usize, Error> {
-    futex_wake(word, Flags::empty(), count.min(i32::MAX.unsigned_abs())).map_err(Error::system("futex(FUTEX_WAKE)"))
+    futex_wake(word, Flags::empty(), count.min(i32::MAX.unsigned_abs()))
+        .map_err(Error::system("futex(FUTEX_WAKE)"))
 }
 
 #[cfg(test)]

@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn what_can_shrink_is_refused() {
-        let unsealed = rustix::fs::memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).expect("made");
+        let unsealed =
+            rustix::fs::memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).expect("made");
         rustix::fs::ftruncate(&unsealed, 4096).expect("sized");
         assert!(matches!(Segment::attach(unsealed), Err(Error::Corrupt(_))));
         let (socket, _) = std::os::unix::net::UnixStream::pair().expect("a pair");
@@ -246,7 +247,8 @@ mod tests {
     #[test]
     fn an_empty_segment_is_refused() {
         assert!(matches!(Segment::anonymous(0), Err(Error::System { call: "fallocate", .. })));
-        let empty = rustix::fs::memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).expect("made");
+        let empty =
+            rustix::fs::memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).expect("made");
         rustix::fs::fcntl_add_seals(&empty, SealFlags::SHRINK).expect("sealed");
         assert!(matches!(Segment::attach(empty), Err(Error::Corrupt(_))));
     }
@@ -263,8 +265,14 @@ mod tests {
     fn a_name_leads_to_the_same_memory_and_goes_with_its_object() {
         let name = format!("/{}", unique());
         let (segment, object) = Segment::create(&name, 100).expect("made");
-        assert!(matches!(Segment::create(&name, 100), Err(Error::System { call: "shm_open", .. })), "made twice");
-        let other = Segment::open(&name, false).expect("the refused one did not remove it").map_read_only().expect("mapped");
+        assert!(
+            matches!(Segment::create(&name, 100), Err(Error::System { call: "shm_open", .. })),
+            "made twice"
+        );
+        let other = Segment::open(&name, false)
+            .expect("the refused one did not remove it")
+            .map_read_only()
+            .expect("mapped");
         segment.map().expect("mapped").word32(8).store(7, Ordering::Relaxed);
         assert_eq!(other.load32(8, Ordering::Relaxed), 7);
         drop(object);

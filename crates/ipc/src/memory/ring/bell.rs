@@ -52,11 +52,23 @@ impl Bell {
     /// # Errors
     ///
     /// [`Error::Ticket`] if somebody has it already.
-    pub(super) fn claim(region: &Region, own: Status, other: Status, socket: Lifeline) -> Result<Self, Error> {
+    pub(super) fn claim(
+        region: &Region,
+        own: Status,
+        other: Status,
+        socket: Lifeline,
+    ) -> Result<Self, Error> {
         if region.word32(own.claimed()).swap(1, Ordering::AcqRel) != 0 {
             return Err(Error::Ticket("this side of the ring is taken".into()));
         }
-        Ok(Self { region: region.clone(), own, other, socket, cut: Cell::new(false), watched: Cell::new(false) })
+        Ok(Self {
+            region: region.clone(),
+            own,
+            other,
+            socket,
+            cut: Cell::new(false),
+            watched: Cell::new(false),
+        })
     }
 
     /// Makes the first ring of each side go to the other one's socket: an event loop may watch it before anybody has looked.

@@ -389,7 +389,8 @@ mod tests {
             writer.word_at(writer.tail).store(word, Ordering::Relaxed);
             assert!(matches!(reader.peek(), Err(Error::Corrupt(_))), "{what}");
         }
-        for (what, head) in [("ahead", 64 << 10), ("behind", 0_u64.wrapping_sub(4096)), ("nowhere", u64::MAX)] {
+        for (what, head) in [("ahead", 64 << 10), ("behind", 0_u64.wrapping_sub(4096)), ("nowhere", u64::MAX)]
+        {
             let (mut writer, _) = ring(40, 2);
             writer.region.word64(HEAD).store(head, Ordering::Relaxed);
             while push_to(&mut writer) {}

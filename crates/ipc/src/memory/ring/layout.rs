@@ -82,9 +82,12 @@ impl Layout {
         }
         let record = record_len(plan.message_max);
         // At the end of a lap, less than a record is lost where one does not fit any more.
-        let capacity = plan.depth.max(1).checked_mul(record).and_then(|octets| octets.checked_add(record - LINE));
+        let capacity =
+            plan.depth.max(1).checked_mul(record).and_then(|octets| octets.checked_add(record - LINE));
         capacity
-            .filter(|capacity| isize::try_from(*capacity).is_ok_and(|capacity| capacity < isize::MAX - RECORDS as isize))
+            .filter(|capacity| {
+                isize::try_from(*capacity).is_ok_and(|capacity| capacity < isize::MAX - RECORDS as isize)
+            })
             .map(|capacity| Self { capacity, message_max: plan.message_max })
             .ok_or_else(|| Error::system("fallocate")(Errno::NOMEM))
     }

@@ -173,7 +173,8 @@ fn long_sleeps_end_on_the_socket() {
 #[test]
 fn a_process_killed_at_any_step_is_noticed() {
     if let Some(mut here) = here() {
-        let half = Half::from_descriptors(here.descriptors.split_off(0).try_into().expect("two")).expect("a half");
+        let half =
+            Half::from_descriptors(here.descriptors.split_off(0).try_into().expect("two")).expect("a half");
         let (role, step) = here.part.split_once(' ').expect("role and step");
         let step = step.to_owned();
         match role {
