@@ -25,6 +25,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod channel;
+pub mod clean;
 mod credentials;
 mod deadline;
 mod end;

@@ -28,17 +28,20 @@ pub enum Kind {
     File,
     /// POSIX shared memory; the name begins with a slash.
     SharedMemory,
+    /// A POSIX message queue; the name begins with a slash.
+    PosixQueue,
     /// A System V message queue; the name is its number, a slash, and a name of ours. It has none in the kernel: its plate tells whose it is.
     SystemVQueue,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::File, Self::SharedMemory, Self::SystemVQueue];
+    const ALL: [Self; 4] = [Self::File, Self::SharedMemory, Self::PosixQueue, Self::SystemVQueue];
 
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::SharedMemory => "shared-memory",
+            Self::PosixQueue => "posix-queue",
             Self::SystemVQueue => "sysv-queue",
         }
     }
@@ -52,6 +55,7 @@ impl Kind {
         let removed = match self {
             Self::File => fs::remove_file(name).map_err(Error::system("unlink")),
             Self::SharedMemory => rustix::shm::unlink(name).map_err(Error::system("shm_unlink")),
+            Self::PosixQueue => crate::posix_queue::PosixQueue::unlink(name),
             Self::SystemVQueue => crate::sysv_queue::remove(name),
         };
         match removed {
@@ -71,7 +75,7 @@ impl Object {
         let name = name.into();
         let fits = match kind {
             Kind::File => Path::new(&name).is_absolute(),
-            Kind::SharedMemory => name.starts_with('/') && !name[1..].contains('/'),
+            Kind::SharedMemory | Kind::PosixQueue => name.rfind('/') == Some(0),
             Kind::SystemVQueue => {
                 name.split_once('/').is_some_and(|(number, _)| number.parse::<i32>().is_ok())
             }

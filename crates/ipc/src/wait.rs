@@ -29,13 +29,13 @@ const LOOKS_PER_CLOCK: u32 = 16;
 
 /// Repeats `look` until it returns something: the one loop in which every mechanism waits.
 ///
-/// `look` returns `None` for "not yet" and must not wait. `sleep` waits in the kernel until it may be worth looking again; it may return
+/// `look` returns `None` for "not yet" and must not wait. `block` waits in the kernel until it may be worth looking again; it may return
 /// too early, and returns [`Error::TimedOut`] once the deadline that it is given has passed.
 pub(crate) fn until<T>(
     wait: Wait,
     deadline: Deadline,
     mut look: impl FnMut() -> Result<Option<T>, Error>,
-    mut sleep: impl FnMut(Deadline) -> Result<(), Error>,
+    mut block: impl FnMut(Deadline) -> Result<(), Error>,
 ) -> Result<T, Error> {
     if let Some(found) = look()? {
         return Ok(found);
@@ -49,12 +49,12 @@ pub(crate) fn until<T>(
         return Ok(found);
     }
     loop {
-        let slept = sleep(deadline);
+        let blocked = block(deadline);
         // What came in the last moment counts: with a short deadline the sleep may be over before it began.
         if let Some(found) = look()? {
             return Ok(found);
         }
-        slept?;
+        blocked?;
     }
 }
 
