@@ -53,6 +53,9 @@ mod rendezvous;
 mod sys;
 
 use std::fmt;
+use std::os::fd::OwnedFd;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 pub use self::channel::{Channel, Received};
 pub use self::connection::Connection;
@@ -107,4 +110,10 @@ pub enum Failure {
         #[source]
         error: Error,
     },
+}
+
+/// Two sockets that are connected to each other.
+fn sockets() -> Result<(OwnedFd, OwnedFd), Error> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(Error::system("socketpair"))
 }

@@ -287,3 +287,36 @@ fn real_time(deadline: Deadline) -> Option<Timespec> {
     let left = Timespec::try_from(left).ok()?;
     clock_gettime(ClockId::Realtime).checked_add(left)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let shape = Shape { messages: 1, message_max: 1 };
+        let words = [
+            (Errno::NOSYS, "sandbox"),
+            (Errno::INVAL, "msg_max"),
+            (Errno::MFILE, "RLIMIT_MSGQUEUE"),
+            (Errno::NOSPC, "queues_max"),
+        ];
+        for (error, word) in words {
+            let refused = refused(error, shape);
+            assert!(
+                matches!(&refused, Error::Unavailable(reason) if reason.reason().contains(word)),
+                "{refused:?}"
+            );
+        }
+        assert!(matches!(refused(Errno::EXIST, shape), Error::System { call: "mq_open", .. }));
+    }
+
+    #[test]
+    fn deadlines_become_moments_of_the_real_time_clock() {
+        assert_eq!(real_time(Deadline::NEVER), None);
+        assert_eq!(real_time(Deadline::NOW), Some(Timespec::default()));
+        let now = clock_gettime(ClockId::Realtime);
+        let later = real_time(Deadline::after(std::time::Duration::from_secs(60))).expect("a moment");
+        assert!((50..=61).contains(&(later.tv_sec - now.tv_sec)), "{now:?} {later:?}");
+    }
+}

@@ -98,7 +98,7 @@ impl Pending {
     ///
     /// [`Error::System`] if there is no `/proc`.
     pub fn now() -> Result<Self, Error> {
-        let status = fs::read_to_string("/proc/self/status").map_err(Error::system("open"))?;
+        let status = fs::read_to_string(STATUS).map_err(Error::system("open"))?;
         let numbers = field(&status, "SigQ:").and_then(|numbers| numbers.split_once('/'));
         let read = |text: &str| text.trim().parse().ok();
         numbers
@@ -106,6 +106,9 @@ impl Pending {
             .ok_or_else(|| Error::system("read")(std::io::Error::from(std::io::ErrorKind::InvalidData)))
     }
 }
+
+/// Where the numbers stand.
+const STATUS: &str = "/proc/self/status";
 
 /// The value of a line of `/proc/PID/status`.
 fn field<'a>(status: &'a str, key: &str) -> Option<&'a str> {

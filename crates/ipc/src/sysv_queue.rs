@@ -141,14 +141,7 @@ impl SysvQueue {
         let mode = (mode & 0o777) as c_int;
         match sys::get(key, flags | mode) {
             Ok(id) => Ok(Self::of_id(id)),
-            Err(Errno::NOSYS) => {
-                let reason = "the kernel has no System V queues, or a sandbox hides them";
-                Err(Unavailable::new(NAME, reason).into())
-            }
-            Err(Errno::NOSPC) => {
-                Err(Unavailable::new(NAME, format!("there are as many queues as {QUEUES_MAX} allows")).into())
-            }
-            Err(error) => Err(Error::system("msgget")(error)),
+            Err(error) => Err(refused(error)),
         }
     }
 
@@ -262,6 +255,19 @@ impl SysvQueue {
     }
 }
 
+/// Says why a queue cannot be made, or found.
+fn refused(error: Errno) -> Error {
+    match error {
+        Errno::NOSYS => {
+            Unavailable::new(NAME, "the kernel has no System V queues, or a sandbox hides them").into()
+        }
+        Errno::NOSPC => {
+            Unavailable::new(NAME, format!("there are as many queues as {QUEUES_MAX} allows")).into()
+        }
+        error => Error::system("msgget")(error),
+    }
+}
+
 /// Sorts out whether there is no such queue (any more), or something else failed.
 fn gone_or(call: &'static str) -> impl Fn(Errno) -> Error {
     move |error| match error {
@@ -281,4 +287,21 @@ fn message_max() -> usize {
     /// That of a fresh kernel, if `/proc` does not tell.
     const DEFAULT: usize = 8192;
     limits::number_in(MESSAGE_MAX).and_then(|octets| octets.try_into().ok()).unwrap_or(DEFAULT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said() {
+        for (error, word) in [(Errno::NOSYS, "sandbox"), (Errno::NOSPC, "msgmni")] {
+            let refused = refused(error);
+            assert!(
+                matches!(&refused, Error::Unavailable(reason) if reason.reason().contains(word)),
+                "{refused:?}"
+            );
+        }
+        assert!(matches!(refused(Errno::ACCESS), Error::System { call: "msgget", .. }));
+    }
 }

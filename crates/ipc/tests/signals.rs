@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tamtam_ipc::signals::{Adapter, Coalescing, Inbox, Pending, RealTime, Target, coalescing};
 use tamtam_ipc::{Deadline, Error, Mechanism as _, Plan};
 
@@ -103,4 +104,47 @@ fn a_link_takes_as_many_signals_as_planned() {
         assert_eq!(message, text);
     }
     client.try_send(b"").expect("room again");
+}
+
+#[test]
+fn what_is_beyond_the_limit_of_the_user_is_refused() {
+    const CHILD: &str = "TAMTAM_IPC_LIMITED";
+    if std::env::var_os(CHILD).is_none() {
+        // In a process of its own: a limit is for all threads of a process.
+        let output = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "what_is_beyond_the_limit_of_the_user_is_refused", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .expect("started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let limit = |more| {
+        let limits = getrlimit(Resource::Sigpending);
+        let current = Some(Pending::now().expect("/proc").queued + more);
+        setrlimit(Resource::Sigpending, Rlimit { current, ..limits }).expect("lowered");
+    };
+    // Other processes of the user count as well, and are at work: so no number is exact.
+    limit(200);
+    let inbox = Inbox::any().expect("an inbox");
+    let refused =
+        (0..100_000).find_map(|payload| Some((payload, me().queue(inbox.signal(), payload).err()?)));
+    let Some((count, Error::TimedOut)) = refused else { panic!("{refused:?}") };
+    for payload in 0..count {
+        assert_eq!(inbox.receive(Deadline::NOW).expect("none was lost").payload, payload);
+    }
+    assert!(matches!(inbox.receive(Deadline::NOW), Err(Error::TimedOut)));
+    // A link keeps far enough from the limit.
+    limit(100);
+    let plan = Plan { message_max: 1, depth: 1000, ..Plan::default() };
+    let (mut client, mut server) = Adapter.link(&plan).expect("a link").open().expect("opened");
+    for _ in 0..3 {
+        let sent = (0..1000_u16).take_while(|number| client.try_send(&[*number as u8]).is_ok()).count();
+        assert!((1..100).contains(&sent), "{sent}");
+        for number in 0..sent {
+            let mut message = Vec::new();
+            server.receive(&mut message, Deadline::NEVER).expect("received");
+            assert_eq!(message, [number as u8]);
+        }
+    }
 }

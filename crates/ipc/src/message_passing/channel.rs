@@ -11,12 +11,11 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
-    socketpair,
 };
 
 use super::packet::{self, Arrived, Kind};
 use super::rendezvous::Client;
-use super::{ClientId, Connection, Pulse, Rendezvous};
+use super::{ClientId, Connection, Pulse, Rendezvous, sockets};
 use crate::wait::uninterrupted;
 use crate::{Deadline, Error};
 
@@ -70,8 +69,10 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`Error::System`].
+    /// [`Error::TooLong`] if the system's socket buffers are smaller; [`Error::System`].
     pub fn new(message_max: usize) -> Result<Self, Error> {
+        // Better said now than to each client.
+        packet::fit(sockets()?.0.as_fd(), message_max, 1)?;
         let events = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("epoll_create1"))?;
         Ok(Self {
             message_max,
@@ -87,7 +88,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`Error::System`]: `EADDRINUSE` if the path is there, be it of a server that runs or of one that has crashed.
+    /// As for [`new`](Self::new); [`Error::System`] with `EADDRINUSE` if the path is there, be it of a server that runs or of one that has crashed.
     pub fn bind(path: impl AsRef<Path>, message_max: usize) -> Result<Self, Error> {
         let mut channel = Self::new(message_max)?;
         let path = path.as_ref();
@@ -107,11 +108,9 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`] if the system's socket buffers are smaller; [`Error::System`].
+    /// [`Error::System`].
     pub fn attach(&mut self) -> Result<Connection, Error> {
-        let (ours, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .map_err(Error::system("socketpair"))?;
+        let (ours, theirs) = sockets()?;
         self.add(ours)?;
         Connection::of_socket(theirs, self.message_max)
     }

@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-
 use super::packet::{self, Arrived, Head, Kind};
+use super::sockets;
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::wait::{readable, until, writable};
 use crate::window::step;
@@ -44,11 +43,6 @@ static FACTS: Facts = Facts {
     when_not: "streams of data (the sender waits for each reply); more than one receiver; urgent clients of a busy server, because priorities are not inherited on Linux",
     pitfalls: "two that send to each other wait for ever: send one way only, and pulses the other way; a server that waits for one client blocks all others",
 };
-
-fn sockets() -> Result<(OwnedFd, OwnedFd), Error> {
-    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .map_err(Error::system("socketpair"))
-}
 
 impl Mechanism for Adapter {
     fn facts(&self) -> &'static Facts {

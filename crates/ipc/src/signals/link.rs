@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::geteuid;
 
-use super::{Inbox, NAME, Pending, RealTime, Target, sys};
+use super::{Inbox, NAME, Pending, RealTime, STATUS, Target, sys};
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::object::{self, Owner};
 use crate::wait::{readable, ready, uninterrupted, until};
@@ -72,14 +72,18 @@ impl Mechanism for Adapter {
         Target::of(std::process::id()).map_err(unavailable)?;
         sys::signalfd(&sys::Set::of(&[]))
             .map_err(|error| Unavailable::new(NAME, format!("signalfd: {error}")))?;
-        let pending = Pending::now().map_err(unavailable)?;
-        if pending.limit == 0 {
-            return Err(Unavailable::new(NAME, "RLIMIT_SIGPENDING is 0: no signal can be queued"));
+        let pending = Pending::now().map_err(|error| Unavailable::new(NAME, format!("{STATUS}: {error}")))?;
+        if pending.queued >= pending.limit {
+            let reason = format!(
+                "{} signals wait, and RLIMIT_SIGPENDING allows {} in all processes of this user",
+                pending.queued, pending.limit
+            );
+            return Err(Unavailable::new(NAME, reason));
         }
         let numbers = RealTime::all().count().try_into().unwrap_or(u64::MAX);
         Ok(vec![
             Limit::new("signals that may wait, of this user", pending.limit, "RLIMIT_SIGPENDING"),
-            Limit::new("signals that wait, of this user", pending.queued, "/proc/self/status"),
+            Limit::new("signals that wait, of this user", pending.queued, STATUS),
             Limit::new("real-time signals", numbers, "SIGRTMIN, SIGRTMAX"),
         ])
     }

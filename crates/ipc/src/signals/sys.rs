@@ -78,12 +78,12 @@ union Info {
 #[derive(Clone, Copy)]
 struct QueuedInfo {
     _number_error_code: [c_int; 3],
-    from: From,
+    sender: Sender,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct From {
+struct Sender {
     process: libc::pid_t,
     user: libc::uid_t,
     value: *mut c_void,
@@ -95,7 +95,7 @@ impl Info {
         let mut info = Self { all: unsafe { std::mem::zeroed() } };
         info.all.si_signo = signal;
         info.all.si_code = libc::SI_QUEUE;
-        info.queued.from = From {
+        info.queued.sender = Sender {
             process: rustix::process::getpid().as_raw_nonzero().get(),
             user: rustix::process::getuid().as_raw(),
             value: ptr::without_provenance_mut(value),

@@ -97,27 +97,7 @@ impl Mechanism for Adapter {
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {
-        let mut ticket = ticket.for_mechanism(self)?;
-        let plan = *ticket.plan();
-        let owned = ticket.take_object()?;
-        let incoming = of_name(owned.name())?;
-        let outgoing_name: String = ticket.take_word()?;
-        let outgoing = of_name(&outgoing_name)?;
-        let line = ticket.take_descriptor()?;
-        // From now on this process answers for the queue.
-        plate::replace(incoming)?;
-        let octets = incoming.status()?.octets_max.saturating_sub(plate::ROOM);
-        let limit = Amount {
-            messages: plan.depth.clamp(1, octets.max(1)).try_into().unwrap_or(u32::MAX),
-            octets: octets.try_into().unwrap_or(u32::MAX),
-        };
-        let copy = line.as_fd().try_clone_to_owned().map_err(Error::system("fcntl"))?;
-        let watch = Watch::start(copy, move || {
-            // With a full queue nobody waits for a message.
-            let _ = incoming.try_send(WAKE_UP, &[]);
-        })?;
-        let window = Window::new(line, limit, plan.message_max);
-        Ok(Box::new(Queues { watch, window, incoming, outgoing, outgoing_name, plan, _owned: owned }))
+        Ok(Box::new(Queues::open(ticket.for_mechanism(self)?)?))
     }
 }
 
@@ -164,6 +144,35 @@ struct Queues {
     _owned: Object,
 }
 
+impl Queues {
+    fn open(mut ticket: Ticket) -> Result<Self, Error> {
+        let plan = *ticket.plan();
+        let owned = ticket.take_object()?;
+        let incoming = of_name(owned.name())?;
+        let outgoing_name: String = ticket.take_word()?;
+        let outgoing = of_name(&outgoing_name)?;
+        let line = ticket.take_descriptor()?;
+        // From now on this process answers for the queue.
+        plate::replace(incoming)?;
+        // Both ends come to the same, unless the other one is gone already.
+        let octets = incoming.status()?.octets_max;
+        let octets = outgoing.status().map_or(octets, |status| octets.min(status.octets_max));
+        let octets = octets.saturating_sub(plate::ROOM);
+        let limit = Amount {
+            messages: plan.depth.clamp(1, octets.max(1)).try_into().unwrap_or(u32::MAX),
+            octets: octets.try_into().unwrap_or(u32::MAX),
+        };
+        let incoming = SysvQueue { message_max: plan.message_max, ..incoming };
+        let copy = line.as_fd().try_clone_to_owned().map_err(Error::system("fcntl"))?;
+        let watch = Watch::start(copy, move || {
+            // With a full queue nobody waits for a message.
+            let _ = incoming.try_send(WAKE_UP, &[]);
+        })?;
+        let window = Window::new(line, limit, plan.message_max);
+        Ok(Self { watch, window, incoming, outgoing, outgoing_name, plan, _owned: owned })
+    }
+}
+
 impl End for Queues {
     fn send(&mut self, message: &[u8], deadline: Deadline) -> Result<(), Error> {
         if message.len() > self.plan.message_max {
@@ -193,12 +202,14 @@ impl End for Queues {
                 if patient { incoming.receive(select, into) } else { incoming.try_receive(select, into) };
             match received {
                 Ok(WAKE_UP) => Ok(Some(Came::WakeUp)),
-                Ok(_) if into.len() > plan.message_max => Err(Error::Corrupt("a message too long".into())),
                 Ok(_) => {
                     window.take(Amount::message(into.len()));
                     Ok(Some(Came::Message))
                 }
                 Err(Error::TimedOut) => Ok(None),
+                Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::E2BIG) => {
+                    Err(Error::Corrupt("a message too long".into()))
+                }
                 Err(error) => Err(error),
             }
         })
@@ -211,5 +222,67 @@ impl Drop for Queues {
             // Who would have removed it is gone.
             let _ = remove(&self.outgoing_name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(plan: &Plan) -> (Queues, Queues) {
+        let Link { client, server } = Adapter.link(plan).expect("a link");
+        (Queues::open(client).expect("opened"), Queues::open(server).expect("opened"))
+    }
+
+    #[test]
+    fn a_message_longer_than_planned_is_refused() {
+        let (mut client, server) = pair(&Plan { message_max: 3, ..Plan::default() });
+        server.outgoing.try_send(MESSAGE, b"long").expect("room");
+        let mut message = Vec::new();
+        for deadline in [Deadline::NOW, Deadline::NEVER] {
+            assert!(matches!(client.receive(&mut message, deadline), Err(Error::Corrupt(_))));
+        }
+    }
+
+    #[test]
+    fn a_queue_that_somebody_else_fills_is_no_reason_to_wait() {
+        let (mut client, _server) = pair(&Plan::default());
+        while client.outgoing.try_send(MESSAGE, &[0; 1000]).is_ok() {}
+        assert!(matches!(client.send(&[0; 1000], Deadline::NEVER), Err(Error::Corrupt(_))));
+    }
+
+    #[test]
+    fn wake_ups_of_nobody_are_passed_over() {
+        let (mut client, mut server) = pair(&Plan::default());
+        (0..3).for_each(|_| server.outgoing.try_send(WAKE_UP, b"").expect("room"));
+        let mut message = Vec::new();
+        assert!(matches!(client.receive(&mut message, Deadline::NOW), Err(Error::TimedOut)));
+        (0..3).for_each(|_| server.outgoing.try_send(WAKE_UP, b"").expect("room"));
+        server.send(b"x", Deadline::NOW).expect("sent");
+        client.receive(&mut message, Deadline::NEVER).expect("received");
+        assert_eq!(message, b"x");
+    }
+
+    #[test]
+    fn only_queues_with_our_plate_are_removed() {
+        let foreign = SysvQueue::private(0o600).expect("a queue");
+        let name = format!("{}/{}", foreign.id(), object::unique());
+        assert!(matches!(remove(&name), Err(Error::Ticket(_))));
+        foreign.status().expect("still there");
+        plate::replace(foreign).expect("room");
+        remove(&name).expect("ours now");
+        assert!(matches!(foreign.status(), Err(Error::Closed)));
+        remove(&name).expect("gone already is fine");
+    }
+
+    #[test]
+    fn an_end_removes_its_queue_and_that_of_the_dead() {
+        let (client, server) = pair(&Plan::default());
+        let queues = [client.incoming, server.incoming];
+        drop(client);
+        assert!(matches!(queues[0].status(), Err(Error::Closed)));
+        queues[1].status().expect("there is still somebody who receives from it");
+        drop(server);
+        assert!(matches!(queues[1].status(), Err(Error::Closed)));
     }
 }
