@@ -27,6 +27,9 @@ pub enum Wait {
 /// How many looks there are between two looks at the clock, which costs as much as a look at a ring.
 const LOOKS_PER_CLOCK: u32 = 16;
 
+/// How long an end spins before it lets others run between two looks: the time of a round trip between two cores.
+const SELFISH: Duration = Duration::from_micros(5);
+
 /// Repeats `look` until it returns something: the one loop in which every mechanism waits.
 ///
 /// `look` returns `None` for "not yet" and must not wait. `block` waits in the kernel until it may be worth looking again; it may return
@@ -63,10 +66,12 @@ pub(crate) fn spin<T>(
     end: Deadline,
     look: &mut impl FnMut() -> Result<Option<T>, Error>,
 ) -> Result<Option<T>, Error> {
-    let alone = is_one_core();
+    // The kernel likes to wake the other end up on this very core, where it waits until this one stops spinning.
+    let selfish = if is_one_core() { Deadline::NOW } else { Deadline::after(SELFISH) };
+    let mut yields = selfish.is_now();
     loop {
         for _ in 0..LOOKS_PER_CLOCK {
-            if alone {
+            if yields {
                 thread::yield_now();
             } else {
                 std::hint::spin_loop();
@@ -78,6 +83,7 @@ pub(crate) fn spin<T>(
         if end.has_passed() {
             return Ok(None);
         }
+        yields = selfish.has_passed();
     }
 }
 

@@ -7,6 +7,7 @@ mod child;
 mod clean_up;
 mod ctrl_c;
 mod death;
+mod exchange;
 mod flow;
 mod messages;
 mod objects;
