@@ -85,6 +85,8 @@ pub fn all() -> &'static [&'static dyn Mechanism] {
         &crate::tcp::Adapter,
         &crate::udp::Adapter,
         &crate::memory::ring::Adapter,
+        &crate::memory::locked_queue::Adapter,
+        &crate::memory::latest::Adapter,
         &crate::posix_queue::Adapter,
         &crate::sysv_queue::Adapter,
         &crate::signals::Adapter,

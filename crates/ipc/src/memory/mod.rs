@@ -14,6 +14,8 @@
 //! Rubbish then is a wrong value, and not undefined behaviour. [`Region`] is where this is kept.
 
 pub mod futex;
+pub mod latest;
+pub mod locked_queue;
 pub mod ring;
 
 #[cfg(test)]

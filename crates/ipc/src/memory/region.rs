@@ -131,6 +131,24 @@ impl Region {
         }
     }
 
+    /// Copies octets to this place, a multiple of eight, by whole words: up to seven octets behind them become zero. Unlike
+    /// [`write`](Self::write), this may meet a [`load_octets`](Self::load_octets) of the same place; that one then gets some of each.
+    pub fn store_octets(&self, at: usize, octets: &[u8]) {
+        for (octets, at) in octets.chunks(8).zip((at..).step_by(8)) {
+            let mut word = [0; 8];
+            word[..octets.len()].copy_from_slice(octets);
+            self.word64(at).store(u64::from_ne_bytes(word), Ordering::Relaxed);
+        }
+    }
+
+    /// Copies octets from this place, a multiple of eight, by whole words; see [`store_octets`](Self::store_octets).
+    pub fn load_octets(&self, at: usize, into: &mut [u8]) {
+        for (octets, at) in into.chunks_mut(8).zip((at..).step_by(8)) {
+            let word = self.load64(at, Ordering::Relaxed).to_ne_bytes();
+            octets.copy_from_slice(&word[..octets.len()]);
+        }
+    }
+
     /// Returns a pointer to `len` octets at this place.
     pub(super) fn pointer(&self, at: usize, len: usize) -> NonNull<u8> {
         assert!(self.holds(at, len), "{len} octets at {at}");
@@ -182,6 +200,21 @@ mod tests {
         assert_eq!(region.load32(16, Ordering::Relaxed), 0);
         assert_eq!(region.load64(0, Ordering::Relaxed), u64::MAX);
         region.write(20, &[]);
+    }
+
+    #[test]
+    fn octets_go_word_by_word() {
+        let region = Region::in_process(32);
+        for len in 0..=24_u8 {
+            let octets: Vec<u8> = (1..=len).collect();
+            region.store_octets(8, &octets);
+            let mut same = vec![0xee; octets.len()];
+            region.load_octets(8, &mut same);
+            assert_eq!(same, octets);
+            region.read(8, &mut same);
+            assert_eq!(same, octets);
+        }
+        assert_eq!(region.load64(0, Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Bell {
         mut look: impl FnMut(bool) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         let mut nap = Nap { bell: self, announced: AWAKE, futex_until: None };
-        let found = wait::until(wait, deadline, || look(self.is_over()), |deadline| nap.sleep(deadline));
+        let found = wait::until(wait, deadline, || look(self.is_over()), |deadline| nap.doze(deadline));
         drop(nap);
         match found {
             // Who never waits for long shall learn of a death, too.
@@ -179,7 +179,7 @@ struct Nap<'a> {
 
 impl Nap<'_> {
     /// Announces that we sleep and returns, so that the caller looks once more; when called again, sleeps.
-    fn sleep(&mut self, deadline: Deadline) -> Result<(), Error> {
+    fn doze(&mut self, deadline: Deadline) -> Result<(), Error> {
         let word = self.bell.word();
         if self.announced == AWAKE || word.load(Ordering::Relaxed) != self.announced {
             if deadline.has_passed() {
@@ -272,7 +272,7 @@ mod loom_models {
     word!(loom::sync::atomic);
 
     /// The kernel's part: sleeps while the word has this value.
-    fn sleep(word: &AtomicU32, value: u32) {
+    fn doze(word: &AtomicU32, value: u32) {
         while word.load(Ordering::Acquire) == value {
             thread::yield_now();
         }
@@ -295,7 +295,7 @@ mod loom_models {
                     while shared.record.load(Ordering::Acquire) == 0 {
                         announce(&shared.word, ON_FUTEX);
                         if shared.record.load(Ordering::Acquire) == 0 {
-                            sleep(&shared.word, ON_FUTEX);
+                            doze(&shared.word, ON_FUTEX);
                         }
                     }
                 })
@@ -318,7 +318,7 @@ mod loom_models {
                     announce(&shared.word, ON_FUTEX);
                     announce(&shared.word, ON_SOCKET);
                     if shared.record.load(Ordering::Acquire) == 0 {
-                        sleep(&socket, 0);
+                        doze(&socket, 0);
                         assert_eq!(shared.record.load(Ordering::Acquire), 1);
                     }
                 })
