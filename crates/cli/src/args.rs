@@ -7,6 +7,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::demo::Task;
+use crate::ipc::args::IpcCommand;
 use crate::look::args::LookCommand;
 use crate::topic::args::TopicCommand;
 use crate::zmq::args::ZmqCommand;
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     /// What takes part in it.
     #[command(flatten)]
     Topic(TopicCommand),
+    /// The operating system's own mechanisms: pipes, sockets, queues, signals, shared memory
+    #[command(subcommand)]
+    Ipc(IpcCommand),
     /// Use one raw ZeroMQ socket
     #[command(subcommand)]
     Zmq(ZmqCommand),

@@ -5,7 +5,7 @@ Exit codes:
   0  done (a closed output pipe is a normal end)
   1  failed
   2  wrong usage
-  3  no such topic, type, service or file
+  3  no such topic, type, service, mechanism or file
   4  time-out, or barrier not met
   5  schema incompatible
   6  data loss detected
@@ -30,6 +30,11 @@ pub(crate) const DEMO: &str = "\
   tamtam demo --subscribers 5 --messages 20000 --transport tcp --size 1kB
   tamtam demo --transport inproc --json
   tamtam demo --verbose                                              # shows each subscriber's pid; kill one and see";
+
+pub(crate) const EXPLAIN: &str = "\
+  tamtam ipc explain                                                 # all of them, and which can be used here
+  tamtam ipc explain shm-ring
+  tamtam ipc explain posix-queue --json";
 
 pub(crate) const COMPLETION: &str = "\
   tamtam completion bash

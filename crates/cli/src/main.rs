@@ -10,6 +10,7 @@ mod codec;
 mod demo;
 mod exit;
 mod help;
+mod ipc;
 mod look;
 mod output;
 mod run;
@@ -43,6 +44,7 @@ fn execute(cli: Cli) -> Outcome {
         Command::DemoSubscriber(task) => demo::run_subscriber(&task),
         Command::Look(command) => look::run(&Run::start(cli.global)?, command),
         Command::Topic(command) => topic::run(&Run::start(cli.global)?, command),
+        Command::Ipc(command) => ipc::run(&Run::start(cli.global)?, &command),
         Command::Zmq(command) => zmq::run(&Run::start(cli.global)?, command),
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -10,7 +10,7 @@ mod notes;
 mod schema;
 mod source;
 mod survey;
-mod table;
+pub(crate) mod table;
 
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ fn execute(run: &Run, command: LookCommand) -> Outcome {
 }
 
 /// Prints lines on standard output.
-fn print<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Outcome {
+pub(crate) fn print<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Outcome {
     let mut output = Output::new(Format::Text, None);
     for line in lines {
         output.line(line.as_ref())?;
@@ -50,11 +50,11 @@ fn print<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Outcome {
 }
 
 /// Prints a table.
-fn print_table(run: &Run, table: &Table) -> Outcome {
+pub(crate) fn print_table(run: &Run, table: &Table) -> Outcome {
     print(table.lines(coloured(run.global.color)))
 }
 
 /// Prints one object a line.
-fn print_json(objects: impl IntoIterator<Item = Value>) -> Outcome {
+pub(crate) fn print_json(objects: impl IntoIterator<Item = Value>) -> Outcome {
     print(objects.into_iter().map(|object| object.to_string()))
 }

@@ -3,6 +3,7 @@
 mod demo;
 mod endings;
 mod exchange;
+mod ipc;
 mod look;
 mod process;
 mod pubsub;

@@ -1,0 +1,16 @@
+//! What the commands about mechanisms take.
+
+use clap::Subcommand;
+
+use crate::help;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IpcCommand {
+    /// Explain a mechanism, with the limits of this machine; without one, list all
+    #[command(after_long_help = help::after(help::EXPLAIN))]
+    Explain {
+        /// Its name, as the list has it
+        mechanism: Option<String>,
+    },
+}

@@ -1,0 +1,16 @@
+//! The operating system's own mechanisms.
+
+pub(crate) mod args;
+mod explain;
+
+use self::args::IpcCommand;
+use crate::exit::Outcome;
+use crate::run::Run;
+
+/// Runs the command.
+pub(crate) fn run(run: &Run, command: &IpcCommand) -> Outcome {
+    match command {
+        IpcCommand::Explain { mechanism: None } => explain::all(run),
+        IpcCommand::Explain { mechanism: Some(name) } => explain::one(run, name),
+    }
+}
