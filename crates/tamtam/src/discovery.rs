@@ -1,5 +1,6 @@
 //! The node's thread: finds others, lets subscribers in, answers questions.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::lan::Lan;
 use crate::matching::{Met, meet, reports};
+use crate::near;
 use crate::neighbourhood::LanSide;
 use crate::node::{Command, NodeCore, Who};
 use crate::publisher::PublisherCore;
@@ -23,7 +25,6 @@ use crate::registry::Watch;
 use crate::schema::{Schema, SchemaId};
 use crate::service::{ClientCore, Wanted};
 use crate::source::SourceId;
-use crate::store;
 use crate::subscriber::SubscriberCore;
 
 const BELL: usize = 0;
@@ -210,7 +211,7 @@ impl Discovery {
 
     /// Does what was submitted; returns whether to stop.
     fn obey(&mut self) -> bool {
-        let mut found = false;
+        let (mut found, mut is_news) = (false, false);
         for command in self.core.take_commands() {
             match command {
                 Command::Publisher(publisher) => {
@@ -245,10 +246,13 @@ impl Discovery {
                         lan.due = Some(now);
                     }
                 }
+                Command::Near => is_news = true,
                 Command::Stop => return true,
             }
         }
-        if found {
+        if is_news {
+            self.look();
+        } else if found {
             self.introduce();
         }
         let rung = self.publishers.iter().filter(|(_, tended)| tended.has_rung.swap(false, Ordering::AcqRel));
@@ -266,13 +270,22 @@ impl Discovery {
         }
     }
 
-    /// Reads the registry, and acts on what is new.
+    /// Reads the registry and what is kept within the process, and acts on what is new.
     pub(crate) fn look(&mut self) {
         self.is_unread = false;
         match self.core.registry.list() {
             Ok(found) => {
                 let records = found.iter().filter_map(|found| NodeRecord::from_bytes(&found.record));
                 self.local = records.map(|record| (record.id.clone(), record)).collect();
+                for near in near::records(self.core.registry.path()) {
+                    match self.local.entry(near.id.clone()) {
+                        Entry::Occupied(mut known) => {
+                            known.get_mut().publishers.extend(near.publishers);
+                            known.get_mut().services.extend(near.services);
+                        }
+                        Entry::Vacant(place) => _ = place.insert(near),
+                    }
+                }
                 self.introduce();
             }
             Err(error) => {
@@ -356,7 +369,7 @@ impl Discovery {
     }
 
     fn fetch(&self, name: &str, id: &SchemaId) -> Option<Schema> {
-        store::find(&self.core.registry, name, id).ok().flatten()
+        self.core.find_schema(name, id).ok().flatten()
     }
 
     fn ask_for(&mut self, node: &[u8], schema: &SchemaId) {

@@ -43,6 +43,7 @@ mod lan;
 mod matching;
 mod message;
 mod name;
+mod near;
 mod neighbourhood;
 mod neighbours;
 mod node;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tamtam_zmq::{Context, Socket, SocketType};
+use tamtam_zmq::{Context, IpcFilter, Socket, SocketType};
 
 use crate::bell::Bell;
 use crate::discovery::Discovery;
@@ -17,11 +17,12 @@ use crate::graph::Graph;
 use crate::lan::{GROUP, Lan, LanStatistics};
 use crate::message::TopicMessage;
 use crate::name::{Name, NameError, Naming, check_word};
+use crate::near;
 use crate::publisher::{PublisherBuilder, PublisherCore, RawPublisher};
 use crate::qos::{Qos, Reach};
 use crate::record::{NodeRecord, RECORD_VERSION, Report};
 use crate::registry::{Entry, NodeId, Registry};
-use crate::schema::Schema;
+use crate::schema::{Schema, SchemaId};
 use crate::service::{Client, Service};
 use crate::source::SourceId;
 use crate::store;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     },
     /// The node's table has changed, and its network is to hear of it.
     Changed,
+    /// What nodes of this process keep within it has changed.
+    Near,
     Stop,
 }
 
@@ -106,8 +109,12 @@ impl NodeCore {
         std::mem::take(&mut *lock(&self.inbox))
     }
 
-    /// Changes what the node tells of itself, and tells it. What cannot be told is not changed.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut NodeRecord)) -> Result<(), Error> {
+    /// Changes what the node tells of itself to those within reach, and tells it. What cannot be told is not changed.
+    pub(crate) fn change(&self, reach: Reach, change: impl FnOnce(&mut NodeRecord)) -> Result<(), Error> {
+        if reach == Reach::Process {
+            near::change(self, change);
+            return Ok(());
+        }
         let mut own = lock(&self.own);
         let mut record = own.record.clone();
         change(&mut record);
@@ -127,8 +134,8 @@ impl NodeCore {
 
     /// As [`change`](Self::change) for what goes, which goes also if that cannot be told now. The registry hears of it as soon as
     /// that is possible.
-    pub(crate) fn withdraw(&self, change: impl Fn(&mut NodeRecord)) {
-        if let Err(error) = self.change(&change) {
+    pub(crate) fn withdraw(&self, reach: Reach, change: impl Fn(&mut NodeRecord)) {
+        if let Err(error) = self.change(reach, &change) {
             tracing::warn!(%error, "what a node does not offer any more is still in the registry");
             let mut own = lock(&self.own);
             change(&mut own.record);
@@ -149,7 +156,7 @@ impl NodeCore {
     /// Tells the registry what it has not heard of, if that is possible now.
     pub(crate) fn tell(&self) {
         if self.is_untold()
-            && let Err(error) = self.change(|_| ())
+            && let Err(error) = self.change(Reach::Host, |_| ())
         {
             tracing::debug!(%error, "the registry cannot be told yet");
         }
@@ -177,8 +184,21 @@ impl NodeCore {
         lock(&self.own).record.clone()
     }
 
-    pub(crate) fn keep_schema(&self, schema: &Schema) -> Result<(), Error> {
+    /// Keeps a schema for those within reach.
+    pub(crate) fn keep_schema(&self, reach: Reach, schema: &Schema) -> Result<(), Error> {
+        if reach == Reach::Process {
+            near::keep_schema(self, schema);
+            return Ok(());
+        }
         store::keep(&self.registry, schema)
+    }
+
+    /// Returns a schema by its id, if somebody here has kept it.
+    pub(crate) fn find_schema(&self, type_name: &str, id: &SchemaId) -> Result<Option<Schema>, Error> {
+        match near::schema(self.registry.path(), id).filter(|schema| schema.name() == type_name) {
+            Some(schema) => Ok(Some(schema)),
+            None => store::find(&self.registry, type_name, id),
+        }
     }
 
     pub(crate) fn set_graph(&self, graph: Graph) {
@@ -229,6 +249,7 @@ impl Drop for Keeper {
         }
         // Leave the registry first, so that nobody finds what is going.
         lock(&self.core.own).entry = None;
+        near::leave(&self.core);
         self.core.submit(Command::Stop);
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
@@ -407,11 +428,12 @@ impl NodeBuilder {
         }
         let lans =
             port(&endpoints).map_or_else(Vec::new, |port| lans.into_iter().map(|lan| (lan, port)).collect());
+        near::enter(&core, NodeRecord { info: endpoints.clone(), ..core.record() });
         let discovery = Discovery::new(Arc::clone(&core), info, lans)?;
         if self.hidden {
             lock(&core.own).record.info = endpoints;
         } else {
-            core.change(|own| own.info = endpoints)?;
+            core.change(Reach::Host, |own| own.info = endpoints)?;
         }
         let thread =
             std::thread::Builder::new().name("tamtam-node".to_owned()).spawn(move || discovery.run())?;
@@ -588,12 +610,23 @@ impl Node {
     /// # Errors
     ///
     /// [`Error`] when the registry cannot be read, or what stands there is none.
-    pub fn schema(&self, type_name: &str, id: &crate::schema::SchemaId) -> Result<Option<Schema>, Error> {
-        store::find(&self.core.registry, type_name, id)
+    pub fn schema(&self, type_name: &str, id: &SchemaId) -> Result<Option<Schema>, Error> {
+        self.core.find_schema(type_name, id)
     }
 
-    pub(crate) fn bind_local(&self, socket: &Socket, purpose: &str) -> Result<String, Error> {
-        bind_local(&self.core, socket, purpose)
+    /// Binds for nodes of this host, or of this process.
+    pub(crate) fn bind_local(&self, socket: &Socket, reach: Reach, purpose: &str) -> Result<String, Error> {
+        if reach != Reach::Process {
+            return bind_local(&self.core, socket, purpose);
+        }
+        let failed = |error: &dyn fmt::Display| Error::socket("bind within the process", error);
+        let own = std::process::id().try_into().map_err(|error| failed(&error))?;
+        let let_in = |whom| socket.configure(|options| _ = options.set_ipc_accept_filters(whom));
+        let_in(vec![IpcFilter::Process(own)]).map_err(|error| failed(&error))?;
+        let bound = socket.bind(&format!("ipc://@tamtam-{}-{purpose}", self.core.id));
+        // Where it is bound besides is its program's to say.
+        let_in(Vec::new()).map_err(|error| failed(&error))?;
+        bound.map_err(|error| failed(&error))
     }
 
     /// Binds for other hosts, at any port.
