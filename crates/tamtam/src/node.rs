@@ -18,6 +18,7 @@ use crate::lan::{GROUP, Lan, LanStatistics};
 use crate::message::TopicMessage;
 use crate::name::{Name, NameError, Naming, check_word};
 use crate::near;
+use crate::peers::PeerCounts;
 use crate::publisher::{PublisherBuilder, PublisherCore, RawPublisher};
 use crate::qos::{Qos, Reach};
 use crate::record::{NodeRecord, RECORD_VERSION, Report};
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Changed,
     /// What nodes of this process keep within it has changed.
     Near,
+    /// A schema is wanted that may be on another host.
+    Fetch(SchemaId, String),
     Stop,
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct NodeCore {
     pub(crate) peers: Vec<String>,
     /// What is seen of the local network, if it is looked at.
     lan: Option<Mutex<LanStatistics>>,
+    /// What is seen of nodes at addresses.
+    peer_counts: Mutex<PeerCounts>,
     own: Mutex<Own>,
     inbox: Mutex<Vec<Command>>,
     pub(crate) bell: Arc<Bell>,
@@ -178,6 +183,10 @@ impl NodeCore {
         if let Some(lan) = &self.lan {
             count(&mut lock(lan));
         }
+    }
+
+    pub(crate) fn set_peer_counts(&self, counts: PeerCounts) {
+        *lock(&self.peer_counts) = counts;
     }
 
     pub(crate) fn record(&self) -> NodeRecord {
@@ -319,13 +328,16 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds a node on another host, by an endpoint that it [listens](Self::listen) on: `tcp://host:port`.
+    /// Adds a node on another host, by an endpoint that it [listens](Self::listen) on: `tcp://host:port`. Through it those that
+    /// it knows are found, at most 64 of the same domain that listen, and through these others; and they find this one, if it
+    /// listens.
     pub fn peer(mut self, endpoint: &str) -> Self {
         self.peers.push(endpoint.to_owned());
         self
     }
 
-    /// Lets nodes on other hosts ask this one what it has, at a TCP endpoint: `tcp://*:7400`. Default not at all.
+    /// Lets nodes on other hosts ask this one what it has, at a TCP endpoint: `tcp://*:7400`. Those that ask and listen
+    /// themselves are asked in turn. Default not at all.
     pub fn listen(mut self, endpoint: &str) -> Self {
         self.listen = Some(endpoint.to_owned());
         self
@@ -401,8 +413,9 @@ impl NodeBuilder {
             naming,
             context,
             registry,
-            peers: self.peers,
             lan: (!lans.is_empty()).then(Mutex::default),
+            peer_counts: Mutex::new(PeerCounts { named: self.peers.len(), ..PeerCounts::default() }),
+            peers: self.peers,
             own: Mutex::new(Own { record, entry: None, is_untold: false }),
             inbox: Mutex::new(Vec::new()),
             bell: Arc::new(Bell::new()?),
@@ -426,10 +439,8 @@ impl NodeBuilder {
                 info.bind(anywhere).map_err(|error| Error::socket(format!("listen on {anywhere}"), error))?;
             endpoints.push(bound);
         }
-        let lans =
-            port(&endpoints).map_or_else(Vec::new, |port| lans.into_iter().map(|lan| (lan, port)).collect());
         near::enter(&core, NodeRecord { info: endpoints.clone(), ..core.record() });
-        let discovery = Discovery::new(Arc::clone(&core), info, lans)?;
+        let discovery = Discovery::new(Arc::clone(&core), info, port(&endpoints), lans)?;
         if self.hidden {
             lock(&core.own).record.info = endpoints;
         } else {
@@ -592,6 +603,13 @@ impl Node {
         self.core.lan.as_ref().map(|lan| *lock(lan))
     }
 
+    /// Returns what is seen of nodes that are reached at an address: the [peers](NodeBuilder::peer), those that these know, and
+    /// those that have asked this one.
+    #[must_use]
+    pub fn peer_counts(&self) -> PeerCounts {
+        *lock(&self.core.peer_counts)
+    }
+
     /// Waits until the graph is as `found` wants it, at most `timeout`.
     ///
     /// # Errors
@@ -615,6 +633,29 @@ impl Node {
     }
 
     /// Binds for nodes of this host, or of this process.
+    /// As [`schema`](Self::schema), and asks a node on another host that has it, if one is known, for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn fetch_schema(
+        &self,
+        type_name: &str,
+        id: &SchemaId,
+        timeout: Duration,
+    ) -> Result<Option<Schema>, Error> {
+        let known = self.schema(type_name, id)?;
+        let is_elsewhere = || self.graph().nodes.iter().any(|node| !node.is_local && node.has_schema(id));
+        if known.is_some() || !is_elsewhere() {
+            return Ok(known);
+        }
+        self.core.submit(Command::Fetch(*id, type_name.to_owned()));
+        // With the schema there is another graph.
+        let has_come = |_: &Graph| !matches!(self.schema(type_name, id), Ok(None));
+        let _in_time = self.wait_for_graph(timeout, has_come);
+        self.schema(type_name, id)
+    }
+
     pub(crate) fn bind_local(&self, socket: &Socket, reach: Reach, purpose: &str) -> Result<String, Error> {
         if reach != Reach::Process {
             return bind_local(&self.core, socket, purpose);
