@@ -52,7 +52,7 @@ pub(crate) struct Global {
     /// The domain: nodes see only those of the same one (default: $TAMTAM_DOMAIN, else "default")
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) domain: Option<String>,
-    /// Ask this node on another host, too (tcp://host:7400); may be given several times
+    /// Ask this node on another host, too, and those it knows (tcp://host:7400); may be given several times
     #[arg(long, global = true, value_name = "ENDPOINT")]
     pub(crate) peer: Vec<String>,
     /// Find nodes on the local network, too: those that are open to it

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use prost::Message as _;
 use tamtam_zmq::{Frame, Message, Options, Socket, SocketType};
 
 use crate::error::Error;
 use crate::node::NodeCore;
-use crate::record::NodeRecord;
+use crate::record::{NodeRecord, PeersRecord};
 use crate::schema::SchemaId;
 
 /// The longest frame that strangers may send to a node, in octets.
@@ -16,6 +17,7 @@ pub(crate) const MESSAGE_MAX: u64 = 8 << 20;
 /// The first frames of questions and answers.
 pub(crate) const TABLE: &str = "table";
 pub(crate) const SCHEMA: &str = "schema";
+pub(crate) const PEERS: &str = "peers";
 pub(crate) const REPORT: &str = "report";
 
 /// An answer.
@@ -24,6 +26,8 @@ pub(crate) enum Answer {
     Table(Option<Box<NodeRecord>>),
     /// To [`SCHEMA`]; `None` if the node does not know that one.
     Schema(SchemaId, Option<Bytes>),
+    /// To [`PEERS`].
+    Peers(PeersRecord),
 }
 
 impl Answer {
@@ -33,6 +37,9 @@ impl Answer {
         let (verb, first, second) = (frames.next()?, frames.next()?, frames.next());
         if verb == TABLE {
             return Some(Self::Table(NodeRecord::from_bytes(&first).map(Box::new)));
+        }
+        if verb == PEERS {
+            return PeersRecord::decode(&*first).ok().map(Self::Peers);
         }
         if verb == SCHEMA {
             let id = <[u8; 32]>::try_from(&*first).ok()?;

@@ -1,5 +1,6 @@
 //! The node's thread: finds others, lets subscribers in, answers questions.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,20 +11,21 @@ use prost::Message as _;
 use tamtam_zmq::{Frame, Interest, Message, Poller, Socket};
 
 use crate::bell::Bell;
-use crate::courier::{Answer, MESSAGE_MAX, REPORT, SCHEMA, TABLE, adopt, ask, courier};
+use crate::courier::{MESSAGE_MAX, PEERS, REPORT, SCHEMA, TABLE, ask, courier};
 use crate::error::Error;
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeInfo};
 use crate::lan::Lan;
 use crate::matching::{Met, meet, reports};
+use crate::near;
 use crate::neighbourhood::LanSide;
 use crate::node::{Command, NodeCore, Who};
+use crate::peers::Peers;
 use crate::publisher::PublisherCore;
 use crate::record::{NodeRecord, Report};
 use crate::registry::Watch;
 use crate::schema::{Schema, SchemaId};
 use crate::service::{ClientCore, Wanted};
 use crate::source::SourceId;
-use crate::store;
 use crate::subscriber::SubscriberCore;
 
 const BELL: usize = 0;
@@ -35,10 +37,6 @@ const FIRST_FREE: usize = 3;
 const TICK: Duration = Duration::from_millis(500);
 /// How long a publisher that is at work is left alone.
 const MOMENT: Duration = Duration::from_millis(1);
-/// How often a node on another host is asked what it has.
-const ASK: Duration = Duration::from_secs(1);
-/// After such a silence it counts as gone.
-const SILENT: Duration = Duration::from_secs(5);
 /// Connections kept open for reports; beyond, the oldest go.
 const COURIERS_MAX: usize = 64;
 /// Schemas that are waited for.
@@ -68,15 +66,6 @@ struct Tended {
     has_rung: Arc<AtomicBool>,
 }
 
-/// A node that was named as a peer.
-struct Remote {
-    endpoint: String,
-    socket: Socket,
-    asked: Option<Instant>,
-    heard: Option<Instant>,
-    record: Option<NodeRecord>,
-}
-
 /// What the thread works with.
 pub(crate) struct Discovery {
     pub(crate) core: Arc<NodeCore>,
@@ -92,7 +81,11 @@ pub(crate) struct Discovery {
     subscribers: HashMap<SourceId, Arc<SubscriberCore>>,
     clients: HashMap<SourceId, Arc<ClientCore>>,
     pub(crate) local: BTreeMap<Vec<u8>, NodeRecord>,
-    remotes: BTreeMap<usize, Remote>,
+    /// Nodes at addresses, and the connections to them, by their keys in the poller.
+    pub(crate) peers: Peers,
+    pub(crate) lines: BTreeMap<usize, Socket>,
+    /// Where this node answers others, if it does.
+    pub(crate) port: Option<u16>,
     pub(crate) lan: Option<LanSide>,
     couriers: Vec<(String, Socket)>,
     ticked: Instant,
@@ -101,8 +94,13 @@ pub(crate) struct Discovery {
 }
 
 impl Discovery {
-    /// `lans`: networks, and the port at which `info` is reached there.
-    pub(crate) fn new(core: Arc<NodeCore>, info: Socket, lans: Vec<(Lan, u16)>) -> Result<Self, Error> {
+    /// `port`: where `info` is reached from other hosts.
+    pub(crate) fn new(
+        core: Arc<NodeCore>,
+        info: Socket,
+        port: Option<u16>,
+        lans: Vec<Lan>,
+    ) -> Result<Self, Error> {
         let _set = info.configure(|options| {
             options.set_max_message_size(Some(MESSAGE_MAX)).set_send_hwm(ANSWERS_MAX);
         });
@@ -122,7 +120,9 @@ impl Discovery {
             subscribers: HashMap::new(),
             clients: HashMap::new(),
             local: BTreeMap::new(),
-            remotes: BTreeMap::new(),
+            peers: Peers::new(core.id.to_bytes()),
+            lines: BTreeMap::new(),
+            port,
             lan: None,
             couriers: Vec::new(),
             // Long ago: peers are asked at once.
@@ -130,23 +130,15 @@ impl Discovery {
             is_unread: false,
             core,
         };
-        for endpoint in discovery.core.peers.clone() {
-            discovery.add_remote(endpoint)?;
+        for endpoint in &discovery.core.peers.clone() {
+            discovery.add_peer(endpoint)?;
         }
-        for (net, port) in lans {
-            discovery.add_net(net, port)?;
+        for net in lans {
+            discovery.add_net(net, port.unwrap_or_default())?;
         }
         // What is there already is known before `open` returns.
         discovery.look();
         Ok(discovery)
-    }
-
-    fn add_remote(&mut self, endpoint: String) -> Result<(), Error> {
-        let socket = courier(&self.core, &endpoint)?;
-        let key = self.key();
-        self.poller.add(&socket, key, Interest::READABLE)?;
-        self.remotes.insert(key, Remote { endpoint, socket, asked: None, heard: None, record: None });
-        Ok(())
     }
 
     pub(crate) fn key(&mut self) -> usize {
@@ -165,7 +157,7 @@ impl Discovery {
             self.tend();
             let is_busy = self.is_unread
                 || self.core.is_untold()
-                || !self.remotes.is_empty()
+                || !self.peers.is_empty()
                 || self.publishers.values().any(|tended| !tended.publisher.is_quiet());
             let timeout = if self.put_off.is_empty() {
                 is_busy.then(|| TICK.saturating_sub(self.ticked.elapsed()))
@@ -210,7 +202,7 @@ impl Discovery {
 
     /// Does what was submitted; returns whether to stop.
     fn obey(&mut self) -> bool {
-        let mut found = false;
+        let (mut found, mut is_news) = (false, false);
         for command in self.core.take_commands() {
             match command {
                 Command::Publisher(publisher) => {
@@ -245,10 +237,20 @@ impl Discovery {
                         lan.due = Some(now);
                     }
                 }
+                Command::Near => is_news = true,
+                Command::Fetch(schema, name) => {
+                    let has_it = |node: &NodeRecord| NodeInfo::of(node, false).has_schema(&schema);
+                    let holder = self.records().find(|(node, is_local)| !is_local && has_it(node));
+                    if let Some(node) = holder.map(|(node, _)| node.id.clone()) {
+                        self.want_schema(&node, schema, name);
+                    }
+                }
                 Command::Stop => return true,
             }
         }
-        if found {
+        if is_news {
+            self.look();
+        } else if found {
             self.introduce();
         }
         let rung = self.publishers.iter().filter(|(_, tended)| tended.has_rung.swap(false, Ordering::AcqRel));
@@ -266,13 +268,22 @@ impl Discovery {
         }
     }
 
-    /// Reads the registry, and acts on what is new.
+    /// Reads the registry and what is kept within the process, and acts on what is new.
     pub(crate) fn look(&mut self) {
         self.is_unread = false;
         match self.core.registry.list() {
             Ok(found) => {
                 let records = found.iter().filter_map(|found| NodeRecord::from_bytes(&found.record));
                 self.local = records.map(|record| (record.id.clone(), record)).collect();
+                for near in near::records(self.core.registry.path()) {
+                    match self.local.entry(near.id.clone()) {
+                        Entry::Occupied(mut known) => {
+                            known.get_mut().publishers.extend(near.publishers);
+                            known.get_mut().services.extend(near.services);
+                        }
+                        Entry::Vacant(place) => _ = place.insert(near),
+                    }
+                }
                 self.introduce();
             }
             Err(error) => {
@@ -285,12 +296,9 @@ impl Discovery {
 
     /// All nodes that are known, and whether they are on this host. One that is known in several ways counts once.
     fn records(&self) -> impl Iterator<Item = (&NodeRecord, bool)> {
-        let remote = self.remotes.values().filter_map(|remote| remote.record.as_ref());
-        let is_peer = |record: &NodeRecord| {
-            self.remotes.values().filter_map(|remote| remote.record.as_ref()).any(|peer| peer.id == record.id)
-        };
         let neighbours = self.lan.iter().flat_map(|lan| lan.neighbours.records());
-        let remote = remote.chain(neighbours.filter(move |record| !is_peer(record)));
+        let neighbours = neighbours.filter(|record| !self.peers.knows(&record.id));
+        let remote = self.peers.records().chain(neighbours);
         let remote = remote.filter(|record| !self.local.contains_key(&record.id));
         self.local.values().map(|record| (record, true)).chain(remote.map(|record| (record, false)))
     }
@@ -337,12 +345,17 @@ impl Discovery {
             self.report(&to, &report);
         }
         for (node, schema, name) in wanted {
-            if self.asked.len() >= ASKED_MAX {
-                self.asked.clear();
-            }
-            self.asked.insert(schema, name);
-            self.ask_for(&node, &schema);
+            self.want_schema(&node, schema, name);
         }
+    }
+
+    /// Asks a node for a schema, and remembers what it is to be.
+    fn want_schema(&mut self, node: &[u8], schema: SchemaId, name: String) {
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.clear();
+        }
+        self.asked.insert(schema, name);
+        self.ask_for(node, &schema);
     }
 
     /// Keeps a schema that was asked for, if it is the one; returns whether it is. Others would overwrite what is there.
@@ -356,13 +369,12 @@ impl Discovery {
     }
 
     fn fetch(&self, name: &str, id: &SchemaId) -> Option<Schema> {
-        store::find(&self.core.registry, name, id).ok().flatten()
+        self.core.find_schema(name, id).ok().flatten()
     }
 
     fn ask_for(&mut self, node: &[u8], schema: &SchemaId) {
-        let is_it = |remote: &&Remote| remote.record.as_ref().is_some_and(|record| record.id == node);
-        if let Some(remote) = self.remotes.values().find(is_it) {
-            ask(&remote.socket, SCHEMA, schema.as_bytes());
+        if let Some(line) = self.peers.key_of(node).and_then(|key| self.lines.get(&key)) {
+            ask(line, SCHEMA, schema.as_bytes());
         } else if let Some(lan) = &mut self.lan {
             lan.neighbours.want(node, *schema);
             lan.due = Some(Instant::now());
@@ -370,9 +382,9 @@ impl Discovery {
     }
 
     /// Answers what other nodes (or anybody) ask.
-    fn answer(&self) {
+    fn answer(&mut self) {
         for _ in 0..QUESTIONS_AT_ONCE {
-            let Ok(question) = self.info.try_recv() else { return };
+            let Ok((question, profile)) = self.info.recv_with_profile(false) else { return };
             let mut frames = question.into_frames();
             let (Some(asker), Some(verb)) = (frames.next(), frames.find(|frame| !frame.is_empty())) else {
                 continue;
@@ -389,6 +401,10 @@ impl Discovery {
                         id.ok().and_then(|id| self.core.registry.schema(&id.to_string()).ok().flatten());
                     answer.push(argument);
                     answer.push(Frame::from(bytes.unwrap_or_default()));
+                }
+                verb if verb == PEERS.as_bytes() => {
+                    let from = profile.as_ref().and_then(|profile| profile.address());
+                    answer.push(Frame::from(self.answer_peers(&argument, from).encode_to_vec()));
                 }
                 verb if verb == REPORT.as_bytes() => {
                     self.pass_on(&argument);
@@ -411,33 +427,9 @@ impl Discovery {
         }
     }
 
-    /// A node that was named as a peer answers, or the local network has something.
+    /// A node at an address answers, or the local network has something.
     fn hear(&mut self, key: usize) {
-        let mut news = false;
-        let mut schemas = Vec::new();
-        let Some(remote) = self.remotes.get_mut(&key) else {
-            self.hear_lan(key);
-            return;
-        };
-        while let Ok(answer) = remote.socket.try_recv() {
-            match Answer::read(answer) {
-                Some(Answer::Table(record)) => {
-                    remote.heard = Some(Instant::now());
-                    let Some(mut record) = record else { continue };
-                    adopt(&mut record, &remote.endpoint, |_| true);
-                    news |= remote.record.as_ref() != Some(&*record);
-                    remote.record = Some(*record);
-                }
-                Some(Answer::Schema(id, bytes)) => schemas.extend(bytes.map(|bytes| (id, bytes))),
-                None => {}
-            }
-        }
-        for (id, bytes) in schemas {
-            news |= self.keep_schema(id, &bytes);
-        }
-        if news {
-            self.introduce();
-        }
+        if self.lines.contains_key(&key) { self.hear_peer(key) } else { self.hear_lan(key) }
     }
 
     /// Tells a publisher something, at the first of its node's endpoints that takes it.
@@ -468,18 +460,9 @@ impl Discovery {
             self.look();
         }
         self.core.tell();
-        let mut lost = false;
-        for remote in self.remotes.values_mut() {
-            if remote.asked.is_none_or(|asked| asked.elapsed() >= ASK) {
-                remote.asked = Some(self.ticked);
-                ask(&remote.socket, TABLE, b"");
-            }
-            if remote.heard.is_some_and(|heard| heard.elapsed() > SILENT) && remote.record.take().is_some() {
-                lost = true;
-            }
-        }
-        if lost {
-            self.introduce();
+        if !self.peers.is_empty() {
+            self.ask_peers();
+            self.clear_peers();
         }
     }
 }

@@ -111,6 +111,14 @@ fn open_registry(domain: &str, base: Option<&Path>) -> Result<Registry, Error> {
 }
 
 impl NodeInfo {
+    /// Whether it has something whose type has this schema.
+    pub(crate) fn has_schema(&self, id: &SchemaId) -> bool {
+        let ends = self.publishers.iter().chain(&self.subscribers).map(|end| &end.schema);
+        let services =
+            self.services.iter().flat_map(|service| [&service.request_schema, &service.reply_schema]);
+        ends.chain(services).any(|schema| schema.as_ref() == Some(id))
+    }
+
     pub(crate) fn of(record: &NodeRecord, is_local: bool) -> Self {
         let publishers = record.publishers.iter().map(|publisher| EndInfo {
             topic: publisher.topic.clone(),

@@ -135,7 +135,7 @@ impl Discovery {
                     lan.neighbours.told_schema(now, &node, &id);
                     news |= bytes.is_some_and(|bytes| self.keep_schema(id, &bytes));
                 }
-                None => {}
+                Some(Answer::Peers(_)) | None => {}
             }
         }
         if news {

@@ -13,7 +13,7 @@ use crate::schema::SchemaId;
 const SILENT: Duration = Duration::from_secs(15);
 /// A connection that nothing goes over is closed, and a question not answered so long has failed.
 const IDLE: Duration = Duration::from_secs(5);
-/// Connections that beacons may have us make within a second: whoever sends beacons must not aim us at others.
+/// Connections that others may have us make within a second: whoever tells of nodes must not aim us at others.
 const CONNECTIONS: usize = 16;
 /// Nodes that are remembered.
 const NEIGHBOURS_MAX: usize = 1024;
@@ -24,10 +24,10 @@ const SCHEMAS_MAX: usize = 64;
 
 /// The times of the last connections: at most [`CONNECTIONS`] in any second.
 #[derive(Debug, Default)]
-struct Budget(VecDeque<Instant>);
+pub(crate) struct Budget(VecDeque<Instant>);
 
 impl Budget {
-    fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         if self.next(now) > now {
             return false;
         }

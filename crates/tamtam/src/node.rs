@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tamtam_zmq::{Context, Socket, SocketType};
+use tamtam_zmq::{Context, IpcFilter, Socket, SocketType};
 
 use crate::bell::Bell;
 use crate::discovery::Discovery;
@@ -17,11 +17,13 @@ use crate::graph::Graph;
 use crate::lan::{GROUP, Lan, LanStatistics};
 use crate::message::TopicMessage;
 use crate::name::{Name, NameError, Naming, check_word};
+use crate::near;
+use crate::peers::PeerCounts;
 use crate::publisher::{PublisherBuilder, PublisherCore, RawPublisher};
 use crate::qos::{Qos, Reach};
 use crate::record::{NodeRecord, RECORD_VERSION, Report};
 use crate::registry::{Entry, NodeId, Registry};
-use crate::schema::Schema;
+use crate::schema::{Schema, SchemaId};
 use crate::service::{Client, Service};
 use crate::source::SourceId;
 use crate::store;
@@ -48,6 +50,10 @@ pub(crate) enum Command {
     },
     /// The node's table has changed, and its network is to hear of it.
     Changed,
+    /// What nodes of this process keep within it has changed.
+    Near,
+    /// A schema is wanted that may be on another host.
+    Fetch(SchemaId, String),
     Stop,
 }
 
@@ -72,6 +78,8 @@ pub(crate) struct NodeCore {
     pub(crate) peers: Vec<String>,
     /// What is seen of the local network, if it is looked at.
     lan: Option<Mutex<LanStatistics>>,
+    /// What is seen of nodes at addresses.
+    peer_counts: Mutex<PeerCounts>,
     own: Mutex<Own>,
     inbox: Mutex<Vec<Command>>,
     pub(crate) bell: Arc<Bell>,
@@ -106,8 +114,12 @@ impl NodeCore {
         std::mem::take(&mut *lock(&self.inbox))
     }
 
-    /// Changes what the node tells of itself, and tells it. What cannot be told is not changed.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut NodeRecord)) -> Result<(), Error> {
+    /// Changes what the node tells of itself to those within reach, and tells it. What cannot be told is not changed.
+    pub(crate) fn change(&self, reach: Reach, change: impl FnOnce(&mut NodeRecord)) -> Result<(), Error> {
+        if reach == Reach::Process {
+            near::change(self, change);
+            return Ok(());
+        }
         let mut own = lock(&self.own);
         let mut record = own.record.clone();
         change(&mut record);
@@ -127,8 +139,8 @@ impl NodeCore {
 
     /// As [`change`](Self::change) for what goes, which goes also if that cannot be told now. The registry hears of it as soon as
     /// that is possible.
-    pub(crate) fn withdraw(&self, change: impl Fn(&mut NodeRecord)) {
-        if let Err(error) = self.change(&change) {
+    pub(crate) fn withdraw(&self, reach: Reach, change: impl Fn(&mut NodeRecord)) {
+        if let Err(error) = self.change(reach, &change) {
             tracing::warn!(%error, "what a node does not offer any more is still in the registry");
             let mut own = lock(&self.own);
             change(&mut own.record);
@@ -149,7 +161,7 @@ impl NodeCore {
     /// Tells the registry what it has not heard of, if that is possible now.
     pub(crate) fn tell(&self) {
         if self.is_untold()
-            && let Err(error) = self.change(|_| ())
+            && let Err(error) = self.change(Reach::Host, |_| ())
         {
             tracing::debug!(%error, "the registry cannot be told yet");
         }
@@ -173,12 +185,29 @@ impl NodeCore {
         }
     }
 
+    pub(crate) fn set_peer_counts(&self, counts: PeerCounts) {
+        *lock(&self.peer_counts) = counts;
+    }
+
     pub(crate) fn record(&self) -> NodeRecord {
         lock(&self.own).record.clone()
     }
 
-    pub(crate) fn keep_schema(&self, schema: &Schema) -> Result<(), Error> {
+    /// Keeps a schema for those within reach.
+    pub(crate) fn keep_schema(&self, reach: Reach, schema: &Schema) -> Result<(), Error> {
+        if reach == Reach::Process {
+            near::keep_schema(self, schema);
+            return Ok(());
+        }
         store::keep(&self.registry, schema)
+    }
+
+    /// Returns a schema by its id, if somebody here has kept it.
+    pub(crate) fn find_schema(&self, type_name: &str, id: &SchemaId) -> Result<Option<Schema>, Error> {
+        match near::schema(self.registry.path(), id).filter(|schema| schema.name() == type_name) {
+            Some(schema) => Ok(Some(schema)),
+            None => store::find(&self.registry, type_name, id),
+        }
     }
 
     pub(crate) fn set_graph(&self, graph: Graph) {
@@ -229,6 +258,7 @@ impl Drop for Keeper {
         }
         // Leave the registry first, so that nobody finds what is going.
         lock(&self.core.own).entry = None;
+        near::leave(&self.core);
         self.core.submit(Command::Stop);
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
@@ -298,13 +328,16 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds a node on another host, by an endpoint that it [listens](Self::listen) on: `tcp://host:port`.
+    /// Adds a node on another host, by an endpoint that it [listens](Self::listen) on: `tcp://host:port`. Through it those that
+    /// it knows are found, at most 64 of the same domain that listen, and through these others; and they find this one, if it
+    /// listens.
     pub fn peer(mut self, endpoint: &str) -> Self {
         self.peers.push(endpoint.to_owned());
         self
     }
 
-    /// Lets nodes on other hosts ask this one what it has, at a TCP endpoint: `tcp://*:7400`. Default not at all.
+    /// Lets nodes on other hosts ask this one what it has, at a TCP endpoint: `tcp://*:7400`. Those that ask and listen
+    /// themselves are asked in turn. Default not at all.
     pub fn listen(mut self, endpoint: &str) -> Self {
         self.listen = Some(endpoint.to_owned());
         self
@@ -380,8 +413,9 @@ impl NodeBuilder {
             naming,
             context,
             registry,
-            peers: self.peers,
             lan: (!lans.is_empty()).then(Mutex::default),
+            peer_counts: Mutex::new(PeerCounts { named: self.peers.len(), ..PeerCounts::default() }),
+            peers: self.peers,
             own: Mutex::new(Own { record, entry: None, is_untold: false }),
             inbox: Mutex::new(Vec::new()),
             bell: Arc::new(Bell::new()?),
@@ -405,13 +439,12 @@ impl NodeBuilder {
                 info.bind(anywhere).map_err(|error| Error::socket(format!("listen on {anywhere}"), error))?;
             endpoints.push(bound);
         }
-        let lans =
-            port(&endpoints).map_or_else(Vec::new, |port| lans.into_iter().map(|lan| (lan, port)).collect());
-        let discovery = Discovery::new(Arc::clone(&core), info, lans)?;
+        near::enter(&core, NodeRecord { info: endpoints.clone(), ..core.record() });
+        let discovery = Discovery::new(Arc::clone(&core), info, port(&endpoints), lans)?;
         if self.hidden {
             lock(&core.own).record.info = endpoints;
         } else {
-            core.change(|own| own.info = endpoints)?;
+            core.change(Reach::Host, |own| own.info = endpoints)?;
         }
         let thread =
             std::thread::Builder::new().name("tamtam-node".to_owned()).spawn(move || discovery.run())?;
@@ -570,6 +603,13 @@ impl Node {
         self.core.lan.as_ref().map(|lan| *lock(lan))
     }
 
+    /// Returns what is seen of nodes that are reached at an address: the [peers](NodeBuilder::peer), those that these know, and
+    /// those that have asked this one.
+    #[must_use]
+    pub fn peer_counts(&self) -> PeerCounts {
+        *lock(&self.core.peer_counts)
+    }
+
     /// Waits until the graph is as `found` wants it, at most `timeout`.
     ///
     /// # Errors
@@ -588,12 +628,46 @@ impl Node {
     /// # Errors
     ///
     /// [`Error`] when the registry cannot be read, or what stands there is none.
-    pub fn schema(&self, type_name: &str, id: &crate::schema::SchemaId) -> Result<Option<Schema>, Error> {
-        store::find(&self.core.registry, type_name, id)
+    pub fn schema(&self, type_name: &str, id: &SchemaId) -> Result<Option<Schema>, Error> {
+        self.core.find_schema(type_name, id)
     }
 
-    pub(crate) fn bind_local(&self, socket: &Socket, purpose: &str) -> Result<String, Error> {
-        bind_local(&self.core, socket, purpose)
+    /// Binds for nodes of this host, or of this process.
+    /// As [`schema`](Self::schema), and asks a node on another host that has it, if one is known, for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn fetch_schema(
+        &self,
+        type_name: &str,
+        id: &SchemaId,
+        timeout: Duration,
+    ) -> Result<Option<Schema>, Error> {
+        let known = self.schema(type_name, id)?;
+        let is_elsewhere = || self.graph().nodes.iter().any(|node| !node.is_local && node.has_schema(id));
+        if known.is_some() || !is_elsewhere() {
+            return Ok(known);
+        }
+        self.core.submit(Command::Fetch(*id, type_name.to_owned()));
+        // With the schema there is another graph.
+        let has_come = |_: &Graph| !matches!(self.schema(type_name, id), Ok(None));
+        let _in_time = self.wait_for_graph(timeout, has_come);
+        self.schema(type_name, id)
+    }
+
+    pub(crate) fn bind_local(&self, socket: &Socket, reach: Reach, purpose: &str) -> Result<String, Error> {
+        if reach != Reach::Process {
+            return bind_local(&self.core, socket, purpose);
+        }
+        let failed = |error: &dyn fmt::Display| Error::socket("bind within the process", error);
+        let own = std::process::id().try_into().map_err(|error| failed(&error))?;
+        let let_in = |whom| socket.configure(|options| _ = options.set_ipc_accept_filters(whom));
+        let_in(vec![IpcFilter::Process(own)]).map_err(|error| failed(&error))?;
+        let bound = socket.bind(&format!("ipc://@tamtam-{}-{purpose}", self.core.id));
+        // Where it is bound besides is its program's to say.
+        let_in(Vec::new()).map_err(|error| failed(&error))?;
+        bound.map_err(|error| failed(&error))
     }
 
     /// Binds for other hosts, at any port.

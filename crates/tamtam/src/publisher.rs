@@ -155,7 +155,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
         if is_typed {
             endpoints.push(match &at {
                 Some(endpoint) => bind_at(&socket, endpoint)?,
-                None => node.bind_local(&socket, &id::hex(&source))?,
+                None => node.bind_local(&socket, qos.reach, &id::hex(&source))?,
             });
             if qos.reach == Reach::Network {
                 endpoints.push(node.bind_network(&socket)?);
@@ -175,7 +175,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
             ended: false,
         };
         if let Some(schema) = &schema {
-            node.core.keep_schema(schema)?;
+            node.core.keep_schema(qos.reach, schema)?;
         }
         let core = Arc::new(PublisherCore {
             key: Frame::from(name.as_str()),
@@ -204,9 +204,10 @@ impl<'a, T> PublisherBuilder<'a, T> {
             }),
             events: Events::new(),
         });
+        let reach = core.qos.reach;
         // Whoever finds it in the registry is let in by the node's thread.
         node.core.submit(Command::Publisher(Arc::clone(&core)));
-        if is_typed && let Err(error) = node.core.change(|own| own.publishers.push(record)) {
+        if is_typed && let Err(error) = node.core.change(reach, |own| own.publishers.push(record)) {
             node.core.submit(Command::Gone(Who::Publisher(source)));
             core.socket.shut();
             return Err(error);
@@ -805,7 +806,7 @@ impl RawPublisher {
     fn end(&self, patience: Duration) -> Result<u64, NotDrained> {
         let source = self.core.source;
         // Who looks from here on finds a publisher that has ended, and not one that goes away.
-        self.node.core.withdraw(|own| {
+        self.node.core.withdraw(self.core.qos.reach, |own| {
             own.publishers.iter_mut().filter(|own| own.source == source).for_each(|own| own.ended = true);
         });
         self.core.end(patience)
@@ -820,7 +821,8 @@ impl Drop for RawPublisher {
         let _said = self.end(FAREWELL);
         self.node.core.submit(Command::Gone(Who::Publisher(self.core.source)));
         let source = self.core.source;
-        self.node.core.withdraw(|own| own.publishers.retain(|record| record.source != source));
+        let reach = self.core.qos.reach;
+        self.node.core.withdraw(reach, |own| own.publishers.retain(|record| record.source != source));
     }
 }
 

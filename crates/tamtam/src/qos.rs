@@ -51,6 +51,9 @@ impl Overflow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reach {
+    /// Nodes of this process, of the same domain and directory. Nobody else hears of it: it is in no registry and has no file.
+    /// Messages go through a Unix socket without a name in the file system, which lets in this process alone.
+    Process,
     /// Nodes of the same user on this host.
     #[default]
     Host,

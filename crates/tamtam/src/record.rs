@@ -153,6 +153,34 @@ impl fmt::Display for QosRecord {
     }
 }
 
+/// Who a node is, and which others it knows: the question and the answer of `peers`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PeersRecord {
+    /// The node's own.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) id: Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub(crate) domain: String,
+    /// That of its record.
+    #[prost(uint64, tag = "3")]
+    pub(crate) generation: u64,
+    /// The TCP port at which it answers, at the address that the question comes from; 0 if it does not.
+    #[prost(uint32, tag = "4")]
+    pub(crate) port: u32,
+    /// Answers: those that it hears itself.
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) peers: Vec<PeerRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PeerRecord {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) id: Vec<u8>,
+    /// Where it answers.
+    #[prost(string, tag = "2")]
+    pub(crate) endpoint: String,
+}
+
 /// What a subscriber has to tell a publisher.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Report {
@@ -284,14 +312,19 @@ mod tests {
             schema: 3,
             flags: 4,
             encoding: text.clone(),
-            attachments: BTreeMap::from([(text.clone(), octets)]),
+            attachments: BTreeMap::from([(text.clone(), octets.clone())]),
         };
-        let call = CallHeader { seq: 1, status: CallStatus::Failed.into(), text };
+        let call = CallHeader { seq: 1, status: CallStatus::Failed.into(), text: text.clone() };
         check(&pool, "QosRecord", &qos);
         check(&pool, "PublisherRecord", &publisher);
         check(&pool, "SubscriberRecord", &subscriber);
         check(&pool, "ServiceRecord", &service);
         check(&pool, "NodeRecord", &node);
+        let peer = PeerRecord { id: octets.clone(), endpoint: text.clone() };
+        let peers =
+            PeersRecord { id: octets, domain: text, generation: 1, port: 2, peers: vec![peer.clone()] };
+        check(&pool, "PeerRecord", &peer);
+        check(&pool, "PeersRecord", &peers);
         check(&pool, "Report", &report);
         check(&pool, "TopicHeader", &header);
         check(&pool, "CallHeader", &call);

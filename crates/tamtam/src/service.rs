@@ -57,6 +57,7 @@ pub enum CallStatus {
 pub struct Service {
     name: Name,
     id: SourceId,
+    reach: Reach,
     node: Node,
     socket: Arc<Socket>,
     endpoints: Vec<String>,
@@ -106,7 +107,7 @@ impl Service {
         socket
             .configure(|options| _ = options.set_linger(Some(Duration::from_secs(1))))
             .map_err(|error| Error::socket("service", error))?;
-        let mut endpoints = vec![node.bind_local(&socket, &id::hex(&id))?];
+        let mut endpoints = vec![node.bind_local(&socket, reach, &id::hex(&id))?];
         if reach == Reach::Network {
             endpoints.push(node.bind_network(&socket)?);
         }
@@ -115,7 +116,7 @@ impl Service {
             None => Default::default(),
         };
         for schema in [&types.request, &types.reply].into_iter().flatten() {
-            node.core.keep_schema(schema)?;
+            node.core.keep_schema(reach, schema)?;
         }
         let ((request_type, request_schema), (reply_type, reply_schema)) =
             (told(&types.request), told(&types.reply));
@@ -139,8 +140,8 @@ impl Service {
                 }
             }
         })?;
-        let service = Self { name, id, node: node.clone(), socket, endpoints, thread: Some(thread) };
-        node.core.change(|own| own.services.push(record))?;
+        let service = Self { name, id, reach, node: node.clone(), socket, endpoints, thread: Some(thread) };
+        node.core.change(reach, |own| own.services.push(record))?;
         Ok(service)
     }
 
@@ -227,7 +228,7 @@ impl Drop for Service {
             return;
         }
         let id = self.id;
-        self.node.core.withdraw(|own| own.services.retain(|record| record.source != id));
+        self.node.core.withdraw(self.reach, |own| own.services.retain(|record| record.source != id));
         self.socket.shut();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()

@@ -19,7 +19,7 @@ use crate::message::{DecodeError, TopicMessage};
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
 use crate::publisher::Dialect;
-use crate::qos::{Overflow, Qos};
+use crate::qos::{Overflow, Qos, Reach};
 use crate::record::{QosRecord, Report, ReportKind, SubscriberRecord};
 use crate::schema::Schema;
 use crate::source::{Finding, SourceId, Sources, Verdict};
@@ -207,7 +207,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             id: id.to_vec(),
         };
         if let Some(schema) = &schema {
-            node.core.keep_schema(schema)?;
+            node.core.keep_schema(Reach::Host, schema)?;
         }
         let core = Arc::new(SubscriberCore {
             key: Frame::copy_from(key),
@@ -231,7 +231,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             slot: Mutex::default(),
         });
         node.core.submit(Command::Subscriber(Arc::clone(&core)));
-        if is_typed && let Err(error) = node.core.change(|own| own.subscribers.push(record)) {
+        if is_typed && let Err(error) = node.core.change(Reach::Host, |own| own.subscribers.push(record)) {
             node.core.submit(Command::Gone(Who::Subscriber(id)));
             core.socket.shut();
             return Err(error);
@@ -735,7 +735,7 @@ impl Drop for RawSubscriber {
         self.core.close();
         let id = self.core.id;
         self.node.core.submit(Command::Gone(Who::Subscriber(id)));
-        self.node.core.withdraw(|own| own.subscribers.retain(|record| record.id != id));
+        self.node.core.withdraw(Reach::Host, |own| own.subscribers.retain(|record| record.id != id));
     }
 }
 

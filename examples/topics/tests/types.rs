@@ -10,7 +10,7 @@ use futures_util::future::FutureExt as _;
 use prost::Message as _;
 use prost_reflect::{ReflectMessage as _, Value};
 use tamtam::schema::{Comparison, Schema};
-use tamtam::{CallError, Event, Node, PublisherEvent, Qos, RecvError, TopicMessage as _};
+use tamtam::{CallError, Event, Node, PublisherEvent, Qos, Reach, RecvError, TopicMessage as _};
 use tamtam_examples::demo::info::{Message as Text, MessageType};
 use tamtam_examples::demo::{AddReply, AddRequest, Imu, Info};
 
@@ -84,6 +84,31 @@ fn a_type_never_seen_before_is_decoded_by_its_publishers_schema() {
     message.set_field_by_name("y", Value::F64(2.5));
     answers.send_message(&message).unwrap();
     assert_eq!(reader.recv_timeout(PATIENCE).unwrap().unwrap().y, 2.5);
+}
+
+/// What is kept within the process leaves no schema for others either.
+#[test]
+fn types_within_the_process_are_known_within_it() {
+    let place = Place::new();
+    let driver = place.node("driver");
+    let qos = Qos::default().reach(Reach::Process);
+    let publisher = driver.publisher::<Imu>("/imu").qos(qos).create().unwrap();
+    let subscriber = place.node("tool").subscriber_dynamic("/imu").create().unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    publisher.send(&Imu { x: 1.5, ..Imu::default() }).unwrap();
+    let message = subscriber.recv(Some(PATIENCE)).unwrap().unwrap().decode().unwrap().unwrap();
+    assert_eq!(message.get_field_by_name("x").as_deref(), Some(&Value::F64(1.5)));
+    assert!(!place.0.path().join("types/schemas").exists());
+    // Types that do not fit are found out all the same.
+    let other = place.node("other").publisher_dynamic("/imu", imu("string x = 1;"), Qos::default()).unwrap();
+    let typed = driver.subscriber::<Imu>("/imu").create().unwrap();
+    publisher.wait_for(2, PATIENCE).unwrap();
+    let differs = std::iter::from_fn(|| typed.event(PATIENCE)).find_map(|event| match event {
+        Event::SchemaDiffers { refused, .. } => Some(refused),
+        _ => None,
+    });
+    assert_eq!(differs, Some(true));
+    drop(other);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tamtam::schema::{Schema, SchemaId};
-use tamtam::zmq::{Frame, Message, Socket, SocketType};
 use tamtam::{EndInfo, Error, Graph, Name, Node, NodeInfo, ServiceInfo};
 
 use super::names::{closest, safe, some};
@@ -17,8 +16,6 @@ use crate::run::Run;
 const PEERS_ANSWER: Duration = Duration::from_millis(1500);
 /// How often the wish to stop is looked at meanwhile.
 const SLICE: Duration = Duration::from_millis(100);
-/// The largest answer with a schema, in octets.
-const ANSWER_MAX: u64 = 8 << 20;
 
 /// The domain as it was when the command looked.
 #[derive(Debug)]
@@ -26,6 +23,8 @@ pub(crate) struct Survey {
     pub(crate) graph: Graph,
     pub(crate) domain: String,
     peers: Vec<String>,
+    /// What has looked at other hosts.
+    node: Option<Node>,
     /// How many of the peers have answered.
     pub(crate) answered: usize,
 }
@@ -58,7 +57,7 @@ pub(crate) fn full_name(typed: &str) -> Outcome<String> {
 }
 
 impl Survey {
-    /// Reads this host's registry and, with `--peer`, waits for what the peers say; with `--lan`, for as long as peers may take,
+    /// Reads this host's registry and, with `--peer`, waits for what the peers say and those that they know; with `--lan`, for as long as peers may take,
     /// since nobody knows how many there are.
     pub(crate) fn read(run: &Run, command: &str) -> Outcome<Self> {
         let domain = run.domain();
@@ -66,18 +65,21 @@ impl Survey {
         if peers.is_empty() && !run.global.lan {
             let tried = format!("cannot read which nodes are in domain {domain:?}");
             let graph = Graph::read(&domain, None).map_err(|error| refused(&tried, &error))?;
-            return Ok(Self { graph, domain, peers, answered: 0 });
+            return Ok(Self { graph, domain, peers, node: None, answered: 0 });
         }
         let node = run.node(command)?;
         let timeout = run.timeout().unwrap_or(PEERS_ANSWER);
-        let remote = |graph: &Graph| graph.nodes.iter().filter(|node| !node.is_local).count();
-        let graph = wait_for(run, &node, timeout, |graph| !run.global.lan && remote(graph) >= peers.len())?;
-        let answered = remote(&graph).min(peers.len());
+        // With all peers, and those that they know.
+        let are_all_there = || {
+            let counts = node.peer_counts();
+            counts.answered == counts.named && counts.awaited == 0
+        };
+        let graph = wait_for(run, &node, timeout, |_| !run.global.lan && are_all_there())?;
+        let answered = node.peer_counts().answered;
         if answered < peers.len() {
             // Even with --quiet: what follows is not all that was asked for.
             note(&format!(
-                "warning: {answered} of {} peers answered within {timeout:?} ({}); a node of this host's own \
-                 registry does not count as one",
+                "warning: {answered} of {} peers answered within {timeout:?} ({})",
                 peers.len(),
                 peers.join(", ")
             ));
@@ -86,7 +88,7 @@ impl Survey {
         let own =
             |known: &NodeInfo| known.is_local && known.pid == std::process::id() && known.name == node.name();
         graph.nodes.retain(|known| !own(known));
-        Ok(Self { graph, domain, peers, answered })
+        Ok(Self { graph, domain, peers, node: Some(node), answered })
     }
 
     /// Returns the directory that was looked at.
@@ -177,7 +179,7 @@ impl Survey {
         )
     }
 
-    /// Returns a schema, from this host or from a peer; `None` if nobody has it.
+    /// Returns a schema, from this host or from a node on another one; `None` if nobody has it.
     pub(crate) fn schema(&self, run: &Run, type_name: &str, id: &SchemaId) -> Outcome<Option<Schema>> {
         let tried = format!("cannot read the schema of {}", safe(type_name));
         let known =
@@ -185,8 +187,9 @@ impl Survey {
         if known.is_some() {
             return Ok(known);
         }
+        let Some(node) = &self.node else { return Ok(None) };
         let timeout = run.timeout().unwrap_or(PEERS_ANSWER);
-        Ok(self.peers.iter().find_map(|peer| ask(run, peer, type_name, id, timeout)))
+        node.fetch_schema(type_name, id, timeout).map_err(|error| refused(&tried, &error))
     }
 }
 
@@ -202,24 +205,6 @@ fn wait_for(run: &Run, node: &Node, timeout: Duration, found: impl Fn(&Graph) ->
             Err(_) => {}
         }
     }
-}
-
-/// Asks a peer for a schema, as nodes do among themselves.
-fn ask(run: &Run, peer: &str, type_name: &str, id: &SchemaId, timeout: Duration) -> Option<Schema> {
-    let socket = Socket::new(&run.context, SocketType::Dealer);
-    let configured = socket.configure(|options| {
-        options.set_linger(Some(Duration::ZERO)).set_max_message_size(Some(ANSWER_MAX));
-    });
-    configured.ok()?;
-    socket.connect(peer).ok()?;
-    let question = [Frame::new(), Frame::from("schema"), Frame::copy_from(id.as_bytes())];
-    socket.send_timeout(Message::from_frames(question)?, timeout).ok()?;
-    let answer: Vec<Frame> = socket.recv_timeout(timeout).ok()?.into_frames().collect();
-    let [_, _, same, bytes] = &answer[..] else { return None };
-    let is_it = **same == id.as_bytes()[..] && !bytes.is_empty();
-    // What a stranger says is checked: the id is the hash of the content.
-    let schema = if is_it { Schema::new(type_name, bytes).ok() } else { None };
-    schema.filter(|schema| schema.id() == *id)
 }
 
 impl<'a> Topic<'a> {

@@ -70,8 +70,8 @@ fn codecs(run: &Run, args: &CallArgs, node: &Node, name: &str) -> Outcome<[Optio
         graph.services().remove(name).and_then(|offers| offers.into_iter().next()).map(|(_, service)| service)
     })?;
     let Some(service) = service else { return Err(no_service(node, name)) };
-    let request = fetch(node, &service.request_type, service.request_schema.as_ref())?;
-    let reply = fetch(node, &service.reply_type, service.reply_schema.as_ref())?;
+    let request = fetch(run, node, &service.request_type, service.request_schema.as_ref())?;
+    let reply = fetch(run, node, &service.reply_type, service.reply_schema.as_ref())?;
     Ok([request, reply].map(|schema| schema.map(|schema| Codec::of(schema.message().clone()))))
 }
 

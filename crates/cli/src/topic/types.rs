@@ -84,12 +84,12 @@ pub(crate) fn look<T>(
 }
 
 /// Fetches a type that somebody in the registry has.
-pub(crate) fn fetch(node: &Node, name: &str, id: Option<&SchemaId>) -> Outcome<Option<Schema>> {
+pub(crate) fn fetch(run: &Run, node: &Node, name: &str, id: Option<&SchemaId>) -> Outcome<Option<Schema>> {
     let Some(id) = id else { return Ok(None) };
-    match node.schema(name, id) {
+    match node.fetch_schema(name, id, grace(run)) {
         Ok(Some(schema)) => Ok(Some(schema)),
         Ok(None) => Err(Failure::not_found(format!(
-            "what {name} looks like is not known on this host; give its file with --proto"
+            "what {name} looks like is not known here; give its file with --proto"
         ))),
         Err(error) => Err(Failure::incompatible(format!("the schema of {name}: {error}"))),
     }
@@ -104,7 +104,7 @@ pub(crate) fn find(
     patience: Option<Duration>,
 ) -> Outcome<Schema> {
     let id = look(run, node, patience, |graph| find_id(graph, topic, name))?;
-    let schema = fetch(node, name, id.as_ref())?;
+    let schema = fetch(run, node, name, id.as_ref())?;
     schema.ok_or_else(|| {
         let there = node.graph().topics().remove(topic).unwrap_or_default().types;
         let there = if there.is_empty() { String::new() } else { format!(" (types there: {})", names(&there)) };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tamtam::schema::{Schema, SchemaError};
 use tamtam::{DecodeError, Node, Qos, TopicMessage};
 
-use crate::process::{Ended, Process};
+use crate::process::{Ended, PATIENCE, Process};
 
 /// One type, another release of it that fits, one that does not, and another type.
 const PROTOS: [(&str, &str); 4] = [
@@ -366,6 +366,26 @@ fn peers_on_other_hosts_are_asked() {
     silent.says(0, &["warning: 0 of 1 peers answered within 10ms"]);
     let doctor = here.run(&["doctor", "--peer", &peer, "--timeout", "30s", "--json"]);
     assert!(check(&objects(doctor.ok()), "peers", "ok").starts_with("1 of 1 answered"));
+}
+
+/// One address is enough for all who know each other.
+#[test]
+fn what_a_peer_knows_is_seen_with_it() {
+    let (here, near, far) = (Place::new(), Place::new(), Place::new());
+    let listening = |place: &Place, name: &str| {
+        Node::builder(name).domain("lab").directory(place.0.path()).listen("tcp://127.0.0.1:*")
+    };
+    let near = listening(&near, "near").open().unwrap();
+    let peer = near.info_endpoints().into_iter().find(|endpoint| endpoint.starts_with("tcp://")).unwrap();
+    let far = listening(&far, "far").peer(&peer).open().unwrap();
+    let qos = Qos::default().reach(tamtam::Reach::Network);
+    let _imu = far.publisher::<Typed<0>>("/imu").qos(qos).create().unwrap();
+    near.wait_for_graph(PATIENCE, |graph| graph.topics().contains_key("/imu")).unwrap();
+    let list = here.run(&["list", "--peer", &peer, "--timeout", "30s"]);
+    assert_eq!(list.ok(), "/imu  demo.Imu  1 pub  0 sub\n");
+    assert_eq!(list.stderr, "1 topic, 2 nodes · domain \"lab\"");
+    let shown = here.run(&["schema", "show", "/imu", "--peer", &peer, "--timeout", "30s"]);
+    assert!(shown.ok().contains("message Imu {"), "from the one that has it");
 }
 
 /// Generous: the machine may be busy. What is meant is far below a tenth of a second.
