@@ -141,8 +141,12 @@ impl End for Bells {
             if is_rung { Ok(()) } else { Err(Error::Closed) }
         };
         match until(self.wait, deadline, || self.theirs.try_take(), sleep) {
-            Err(Error::TimedOut) if self.lifeline.is_cut() => Err(Error::Closed),
-            outcome => outcome.map(|_| ()),
+            // It may have rung in its last moment.
+            Err(Error::TimedOut) if self.lifeline.is_cut() => match self.theirs.try_take()? {
+                Some(_) => Ok(()),
+                None => Err(Error::Closed),
+            },
+            outcome => outcome.map(drop),
         }
     }
 

@@ -211,6 +211,7 @@ impl Mechanism for Adapter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::thread;
 
     #[test]
@@ -221,6 +222,11 @@ mod tests {
         let fifo = make(&path).expect("made");
         assert!(matches!(make(&path), Err(Error::System { call: "mkfifo", .. })), "it exists");
         assert!(path.exists(), "and was not removed");
+        assert_eq!(
+            path.metadata().expect("it exists").permissions().mode() & 0o077,
+            0,
+            "nobody else may open it"
+        );
         assert!(matches!(open_writer(&path, &plan, Deadline::NOW), Err(Error::TimedOut)));
 
         // The writer comes first, and is woken by the reader.

@@ -51,11 +51,6 @@ pub(crate) fn write_outcome(
     }
 }
 
-/// The kernel can do the waiting inside the call if there is no limit, which saves a call.
-fn is_patient(wait: Wait, deadline: Deadline) -> bool {
-    deadline.is_never() && wait == Wait::Block
-}
-
 /// The sending half of an end.
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -111,7 +106,7 @@ impl Outbound {
     }
 
     fn write(&self, sink: &impl Sink, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<usize, Error> {
-        let patient = is_patient(self.wait, deadline);
+        let patient = self.wait.is_patient(deadline);
         let look = || sink.write(parts, patient);
         until(self.wait, deadline, look, |deadline| writable(sink.sink(), deadline))
     }
@@ -137,7 +132,7 @@ impl Inbound {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let wait = self.wait;
-        let patient = is_patient(wait, deadline);
+        let patient = wait.is_patient(deadline);
         while !self.frames.take(into)? {
             let look = || self.read(source, patient);
             until(wait, deadline, look, |deadline| readable(source.source(), deadline))?;

@@ -27,7 +27,8 @@ pub trait Mechanism: Send + Sync + Debug {
     /// Why not: the system call is missing, a file system is not mounted, a limit is zero, permission is denied.
     fn probe(&self) -> Result<Vec<Limit>, Unavailable>;
 
-    /// The greatest [`Plan::message_max`] that [`link`](Self::link) takes here and now.
+    /// The greatest [`Plan::message_max`] that [`link`](Self::link) takes here and now. If that cannot be found out, for want of a
+    /// descriptor for example, `link` may take less.
     fn message_max(&self) -> usize;
 
     /// Makes the kernel's objects of a two-way link, and the tickets of both ends. Does not wait for anybody.

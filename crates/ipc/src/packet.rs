@@ -49,7 +49,7 @@ impl<S: AsFd> Packets<S> {
             return Err(Error::Closed);
         }
         let flags = SendFlags::NOSIGNAL
-            | if self.is_patient(deadline) { SendFlags::empty() } else { SendFlags::DONTWAIT };
+            | if self.wait.is_patient(deadline) { SendFlags::empty() } else { SendFlags::DONTWAIT };
         let sent = until(
             self.wait,
             deadline,
@@ -81,7 +81,7 @@ impl<S: AsFd> Packets<S> {
     }
 
     fn take(&mut self, into: &mut Vec<u8>, deadline: Deadline) -> Result<(), Error> {
-        let patient = self.is_patient(deadline);
+        let patient = self.wait.is_patient(deadline);
         let flags = RecvFlags::TRUNC | if patient { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
         let (socket, max) = (&self.socket, self.message_max);
         let sleep = |deadline| readable(socket.as_fd(), deadline);
@@ -104,11 +104,6 @@ impl<S: AsFd> Packets<S> {
             return Err(Error::Corrupt(format!("a message of {len} octets where {max} are the most").into()));
         }
         Ok(())
-    }
-
-    /// The kernel can do the waiting inside the call if there is no limit, which saves a call.
-    fn is_patient(&self, deadline: Deadline) -> bool {
-        deadline.is_never() && self.wait == Wait::Block
     }
 }
 

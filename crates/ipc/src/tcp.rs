@@ -14,6 +14,7 @@
 //! # Ok::<(), tamtam_ipc::Error>(())
 //! ```
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -80,15 +81,19 @@ pub fn pair() -> Result<(TcpStream, TcpStream), Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .or_else(|_| TcpListener::bind((Ipv6Addr::LOCALHOST, 0)))
         .map_err(Error::system("bind"))?;
+    // Who connects may be gone again before it is accepted.
+    listener.set_nonblocking(true).map_err(Error::system("ioctl"))?;
     let address = listener.local_addr().map_err(Error::system("getsockname"))?;
     let client = TcpStream::connect_timeout(&address, PATIENCE).map_err(Error::system("connect"))?;
     let own = client.local_addr().map_err(Error::system("getsockname"))?;
     let deadline = Deadline::after(PATIENCE);
     loop {
         wait::readable(listener.as_fd(), deadline)?;
-        let (server, peer) = listener.accept().map_err(Error::system("accept"))?;
-        if peer == own {
-            return Ok((client, server));
+        match listener.accept() {
+            Ok((server, peer)) if peer == own => return Ok((client, server)),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) => return Err(Error::system("accept")(error)),
         }
     }
 }

@@ -208,8 +208,8 @@ impl Ticket {
 
     /// Waits for a ticket that the other end of the socket hands over.
     ///
-    /// The other end is trusted as far as any peer is: it may give us nonsense, which is an error, and descriptors, which are only
-    /// used in the way its mechanism uses them. Objects whose names are not ours are refused.
+    /// Nonsense is an error. But a ticket may name objects that are removed when it is dropped, though only such as this crate makes: take
+    /// tickets from who may remove yours.
     ///
     /// # Errors
     ///

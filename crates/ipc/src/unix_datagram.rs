@@ -101,7 +101,7 @@ impl Mechanism for Adapter {
     }
 
     fn message_max(&self) -> usize {
-        UnixDatagram::pair().map_or(0, |(socket, _peer)| packet::unix_message_max(socket))
+        UnixDatagram::pair().map_or(usize::MAX, |(socket, _peer)| packet::unix_message_max(socket))
     }
 
     fn link(&self, plan: &Plan) -> Result<Link, Error> {

@@ -24,6 +24,13 @@ pub enum Wait {
     Spin(Duration),
 }
 
+impl Wait {
+    /// Whether the kernel can do the waiting inside a call, which saves one: there is no limit, and nothing to look at meanwhile.
+    pub(crate) fn is_patient(self, deadline: Deadline) -> bool {
+        deadline.is_never() && self == Self::Block
+    }
+}
+
 /// How many looks there are between two looks at the clock, which costs as much as a look at a ring.
 const LOOKS_PER_CLOCK: u32 = 16;
 

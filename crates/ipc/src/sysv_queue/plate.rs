@@ -1,7 +1,7 @@
 //! A name plate in a queue: whose it is. Without one nobody can tell a queue that a crash has left from one that is in use.
 //!
 //! The plate is a message of a kind that nobody receives by accident; in it stands a name that tells who put it there
-//! ([`unique`](crate::object::unique)). So it goes with the queue, and needs nothing beside it.
+//! ([`unique`]). So it goes with the queue, and needs nothing beside it.
 
 use std::fs;
 

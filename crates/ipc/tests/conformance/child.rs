@@ -28,7 +28,9 @@ const ROLES: &[(&str, Role)] = &[
     ("wait for room", wait_for_room),
     ("leave nothing", crate::clean_up::leave_nothing),
     ("hold everything", crate::ctrl_c::hold_everything),
+    ("make a link", make_a_link),
     ("run out of descriptors", crate::scarcity::run_out_of_descriptors),
+    ("do without a folder", crate::scarcity::do_without_a_folder),
 ];
 
 /// The parent's view of a child, which is killed when this is dropped.
@@ -39,10 +41,17 @@ pub(crate) struct Child {
 
 impl Child {
     pub(crate) fn start(role: &str) -> Self {
+        Self::start_with(role, |_| ())
+    }
+
+    /// The same in another environment.
+    pub(crate) fn start_with(role: &str, change: impl FnOnce(&mut Command)) -> Self {
         assert!(ROLES.iter().any(|(name, _)| *name == role), "no role {role}");
         let (ours, theirs) = UnixStream::pair().expect("a pair");
         ours.set_read_timeout(Some(Duration::from_secs(60))).expect("set");
-        let process = Command::new(env::current_exe().expect("this program"))
+        let mut command = Command::new(env::current_exe().expect("this program"));
+        change(&mut command);
+        let process = command
             .args(["--exact", "child::another_process_is_reached", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -54,6 +63,11 @@ impl Child {
 
     pub(crate) fn number(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Says how long messages are, or which mechanism is wanted.
+    pub(crate) fn say(&mut self, number: usize) {
+        self.socket.write_all(&number.to_le_bytes()).expect("the child is alive");
     }
 
     /// Waits until the child says that it is so far.
@@ -136,7 +150,7 @@ fn receive_one(socket: &mut UnixStream) {
 
 fn send_two(socket: &mut UnixStream) {
     let mut end = receive_ticket(socket);
-    let len = message_max(socket);
+    let len = number(socket);
     for number in 0..2 {
         end.send(&message(number, len), patient()).expect("sent");
     }
@@ -153,18 +167,29 @@ fn wait_for_a_message(socket: &mut UnixStream) {
 
 fn wait_for_room(socket: &mut UnixStream) {
     let mut end = receive_ticket(socket);
-    let len = message_max(socket);
+    let len = number(socket);
     while end.try_send(&message(0, len)).is_ok() {}
     step(socket);
     let _ = end.send(&message(0, len), patient());
     wait_to_be_killed(socket);
 }
 
-/// The parent says how long messages are, after the ticket.
-fn message_max(socket: &mut UnixStream) -> usize {
-    let mut len = [0; 8];
-    socket.read_exact(&mut len).expect("a length");
-    usize::from_le_bytes(len)
+/// The other way round: here the link is made, and the parent gets a ticket.
+fn make_a_link(socket: &mut UnixStream) {
+    let subject = Subject(tamtam_ipc::all()[number(socket)]);
+    let link = subject.0.link(&subject.plan()).expect("a link");
+    let mut end = link.client.open().expect("opened");
+    link.server.hand_over(socket).expect("handed over");
+    end.send(&message(0, subject.plan().message_max), patient()).expect("sent");
+    step(socket);
+    wait_to_be_killed(socket);
+}
+
+/// What the parent says after the ticket: how long messages are, or which mechanism is wanted.
+fn number(socket: &mut UnixStream) -> usize {
+    let mut number = [0; size_of::<usize>()];
+    socket.read_exact(&mut number).expect("a number");
+    usize::from_le_bytes(number)
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
+use tamtam_ipc::all;
 use tamtam_ipc::facts::Persistence;
-use tamtam_ipc::{all, clean};
 
 use crate::child::Child;
-use crate::objects::lasting;
+use crate::objects::{is_cleaned, lasting};
 use crate::subject::{for_all, message};
 
 /// The child's part: both ends of a link, and the tickets of another one, of each mechanism, with messages on their way.
@@ -38,9 +38,7 @@ fn ends_by(signal: Signal) {
     let may_leave = all().iter().any(|mechanism| mechanism.facts().persistence == Persistence::Kernel);
     assert!(left.is_empty() || may_leave, "{left:?}");
     // What the kernel keeps can be told from what others left, or use, and is removed.
-    let removed = clean::stale();
-    assert!(removed.iter().all(|stale| stale.outcome.is_ok()), "{removed:?}");
-    assert_eq!(lasting(&[number]), BTreeSet::new());
+    is_cleaned(&[number]);
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! The other end dies, at each step: dropped in this process, and killed in another one.
 
-use std::io::Write as _;
 use std::sync::mpsc;
 use std::thread;
 
 use rustix::process::Signal;
-use tamtam_ipc::facts::{Delivery, PeerDeath};
-use tamtam_ipc::{Deadline, End, Error};
+use tamtam_ipc::facts::{Delivery, PeerDeath, Persistence};
+use tamtam_ipc::{Deadline, End, Error, Ticket, all};
 
 use crate::child::Child;
+use crate::objects::{is_cleaned, lasting};
 use crate::subject::{Subject, brief, for_all, message, patient, receive};
 
 /// More messages than any buffer takes, and than a sender may send in vain.
@@ -176,76 +176,90 @@ fn the_other_end_goes_while_a_sender_waits() {
     });
 }
 
-/// Plays a role in a child, kills it at the step that ends the role, and returns what is left: our end.
-fn kill_after(subject: Subject, role: &str, before: impl Fn(&mut dyn End)) -> Option<Box<dyn End>> {
-    if subject.is_local() {
-        return None;
-    }
-    let plan = subject.plan();
-    let link = subject.0.link(&plan).expect("a link");
-    let mut child = Child::start(role);
-    let mut ours = link.client.open().expect("opened");
-    link.server.hand_over(&child.socket).expect("handed over");
-    child.socket.write_all(&plan.message_max.to_le_bytes()).expect("the child is alive");
-    before(&mut *ours);
-    child.wait_for_step();
-    child.kill(Signal::KILL);
-    Some(ours)
-}
-
-#[test]
-fn a_process_is_killed_that_has_opened_its_end() {
+/// Has a child play a role with either end of a link, kills it at the step that ends the role, and checks what is left: our end.
+fn kill_after(role: &str, before: impl Fn(Subject, &mut dyn End), after: impl Fn(Subject, &mut dyn End)) {
     for_all(|subject| {
-        if let Some(mut ours) = kill_after(subject, "open", |_| ()) {
+        let is_possible = role != "wait for room" || subject.has_back_pressure();
+        if subject.is_local() || !is_possible {
+            return;
+        }
+        for is_client in [true, false] {
+            let plan = subject.plan();
+            let link = subject.0.link(&plan).expect("a link");
+            let (ours, theirs) =
+                if is_client { (link.client, link.server) } else { (link.server, link.client) };
+            let mut child = Child::start(role);
+            let mut ours = ours.open().expect("opened");
+            theirs.hand_over(&child.socket).expect("handed over");
+            child.say(plan.message_max);
+            before(subject, &mut *ours);
+            child.wait_for_step();
+            child.kill(Signal::KILL);
+            after(subject, &mut *ours);
             is_told(subject, &mut *ours);
         }
     });
+}
+
+fn nothing(_: Subject, _: &mut dyn End) {}
+
+#[test]
+fn a_process_is_killed_that_has_opened_its_end() {
+    kill_after("open", nothing, nothing);
 }
 
 #[test]
 fn a_process_is_killed_that_has_received() {
-    for_all(|subject| {
-        let len = subject.plan().message_max;
-        let send = |ours: &mut dyn End| ours.send(&message(0, len), patient()).expect("sent");
-        if let Some(mut ours) = kill_after(subject, "receive one", send) {
-            is_told(subject, &mut *ours);
-        }
-    });
+    let send = |subject: Subject, ours: &mut dyn End| {
+        ours.send(&message(0, subject.plan().message_max), patient()).expect("sent");
+    };
+    kill_after("receive one", send, nothing);
 }
 
 #[test]
 fn a_process_is_killed_that_has_sent() {
-    for_all(|subject| {
-        let len = subject.plan().message_max;
-        if let Some(mut ours) = kill_after(subject, "send two", |_| ()) {
-            if subject.keeps_messages() {
-                for number in 0..2 {
-                    assert_eq!(receive(&mut *ours), message(number, len));
-                }
+    let receive_both = |subject: Subject, ours: &mut dyn End| {
+        if subject.keeps_messages() {
+            for number in 0..2 {
+                assert_eq!(receive(ours), message(number, subject.plan().message_max));
             }
-            is_told(subject, &mut *ours);
         }
-    });
+    };
+    kill_after("send two", nothing, receive_both);
 }
 
 #[test]
 fn a_process_is_killed_that_waits_for_a_message() {
-    for_all(|subject| {
-        if let Some(mut ours) = kill_after(subject, "wait for a message", |_| ()) {
-            is_told(subject, &mut *ours);
-        }
-    });
+    kill_after("wait for a message", nothing, nothing);
 }
 
 #[test]
 fn a_process_is_killed_that_waits_for_room() {
-    for_all(|subject| {
-        if subject.has_back_pressure()
-            && let Some(mut ours) = kill_after(subject, "wait for room", |_| ())
-        {
-            is_told(subject, &mut *ours);
+    kill_after("wait for room", nothing, nothing);
+}
+
+#[test]
+fn the_process_is_killed_that_made_the_link() {
+    for (number, mechanism) in all().iter().enumerate() {
+        let subject = Subject(*mechanism);
+        if mechanism.probe().is_err() || subject.is_local() {
+            continue;
         }
-    });
+        println!("{}", subject.facts().name);
+        let mut child = Child::start("make a link");
+        let maker = child.number();
+        child.say(number);
+        let mut ours = Ticket::receive(&child.socket, patient()).expect("a ticket").open().expect("opened");
+        child.wait_for_step();
+        child.kill(Signal::KILL);
+        assert_eq!(receive(&mut *ours), message(0, subject.plan().message_max));
+        is_told(subject, &mut *ours);
+        // What the maker can remove no more goes with the last end.
+        drop(ours);
+        let left = lasting(&[maker]);
+        assert!(left.is_empty() || subject.facts().persistence == Persistence::Kernel, "{left:?}");
+        is_cleaned(&[maker]);
+    }
 }
 
 #[test]

@@ -155,12 +155,12 @@ fn an_end_that_spins_does_the_same() {
             thread::scope(|scope| {
                 scope.spawn(|| {
                     let mut message = Vec::new();
-                    for _ in 0..100 {
+                    for _ in 0..30 {
                         server.receive(&mut message, patient()).expect("asked");
                         server.send(&message, patient()).expect("answered");
                     }
                 });
-                for number in 0..100 {
+                for number in 0..30 {
                     client.send(&message(number, plan.message_max), patient()).expect("asked");
                     assert_eq!(receive(&mut *client), message(number, plan.message_max));
                 }

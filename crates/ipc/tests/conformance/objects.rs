@@ -5,6 +5,8 @@ use std::fs;
 
 use tamtam_ipc::clean;
 
+use crate::subject::patient;
+
 /// Lists the open descriptors of this process, each with what it is for.
 pub(crate) fn descriptors() -> BTreeSet<String> {
     let entries = fs::read_dir("/proc/self/fd").expect("/proc is mounted");
@@ -35,4 +37,20 @@ pub(crate) fn lasting(processes: &[u32]) -> BTreeSet<String> {
         })
     });
     named.chain(system_v).collect()
+}
+
+/// Checks that what these processes left behind, which are gone, can be removed. Another test may be doing the same at this moment, and
+/// have in hand what this one looks for.
+pub(crate) fn is_cleaned(processes: &[u32]) {
+    let deadline = patient();
+    loop {
+        let removed = clean::stale();
+        assert!(removed.iter().all(|stale| stale.outcome.is_ok()), "{removed:?}");
+        let left = lasting(processes);
+        if left.is_empty() {
+            return;
+        }
+        assert!(!deadline.has_passed(), "{left:?}");
+        std::thread::yield_now();
+    }
 }

@@ -3,8 +3,11 @@
 //! A record is a word and the message behind it. The word says "a message of so many octets, the n-th", or "the n-th stands at the
 //! start", so it is index and length in one: with a short message, one cache line is all that has to travel to the consumer. A word with
 //! another number than the next one is none: leftovers of the last lap. They can be octets of a message, which anybody may have composed, so
-//! the producer takes care that where the next record will begin does not by chance (or by somebody's wish) stand its number. It
-//! need not write there for that, only look, and what it looks at nobody else writes. The order of the accesses:
+//! the producer takes care that where the next record will begin does not by chance (or by somebody's wish) stand its number.
+//! To look there means to fetch a cache line, so it does that beforehand where it can, as if the next message were as long as this
+//! one: not between a message and its word, but behind the word, when the other side has something to do.
+//!
+//! The order of the accesses:
 //!
 //! - The producer stores a record's word with Release after the message, and after it has looked at the place of the *next* word. The consumer
 //!   loads the word with Acquire, so it sees the message whole, and never takes leftovers for a word.
@@ -15,7 +18,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::layout::{HEAD, Layout, WORD, record_len};
+use super::layout::{HEAD, LINE, Layout, WORD, record_len};
 use crate::Error;
 use crate::memory::Region;
 
@@ -74,6 +77,19 @@ pub(super) struct Writer {
     number: u32,
     /// How far the consumer was when we last looked.
     head_seen: u64,
+    ahead: Ahead,
+}
+
+/// Where the record behind the next one will begin, if that one is as long as the last one: we have looked at the place already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ahead {
+    /// Octets of the next record.
+    record: usize,
+    offset: usize,
+}
+
+impl Ahead {
+    const NOWHERE: Self = Self { record: 0, offset: usize::MAX };
 }
 
 /// Room for one message.
@@ -89,7 +105,7 @@ pub(super) struct Room {
 
 impl Writer {
     pub(super) fn new(region: Region, layout: Layout) -> Self {
-        Self { region, layout, tail: Position::default(), number: FIRST, head_seen: 0 }
+        Self { region, layout, tail: Position::default(), number: FIRST, head_seen: 0, ahead: Ahead::NOWHERE }
     }
 
     pub(super) const fn region(&self) -> &Region {
@@ -105,14 +121,13 @@ impl Writer {
     pub(super) fn room(&mut self, len: usize) -> Result<Option<Room>, Error> {
         debug_assert!(len <= self.layout.message_max());
         let record = record_len(len);
-        let to_end = self.layout.capacity() - self.tail.offset;
-        let skipped = if record <= to_end { 0 } else { to_end };
-        let needed = skipped + record;
-        if self.free()? < needed {
-            self.head_seen = self.region.word64(HEAD).load(Ordering::Acquire);
-            if self.free()? < needed {
-                return Ok(None);
-            }
+        if record != self.ahead.record {
+            // What will be written there may reach beyond the place that we have looked at.
+            self.ahead = Ahead::NOWHERE;
+        }
+        let skipped = self.skipped(record);
+        if !self.has_free(skipped + record)? {
+            return Ok(None);
         }
         let offset = if skipped == 0 { self.tail.offset } else { 0 };
         Ok(Some(Room { at: Layout::record(offset) + WORD, len, skipped }))
@@ -130,15 +145,59 @@ impl Writer {
         let record = self.tail;
         self.tail.advance(record_len(len), capacity);
         let after = next(self.number);
-        if number_of(self.word_at(self.tail).load(Ordering::Relaxed)) == after {
-            self.word_at(self.tail).store(0, Ordering::Relaxed);
+        if self.tail.offset != self.ahead.offset {
+            self.clear(self.tail.offset, after);
         }
         // A length fits into 32 bits: the layout saw to that.
-        self.word_at(record).store(word(len as u32, self.number), Ordering::Release);
+        self.word_at(record.offset).store(word(len as u32, self.number), Ordering::Release);
         if room.skipped > 0 {
-            self.word_at(first).store(word(TO_THE_START, self.number), Ordering::Release);
+            self.word_at(first.offset).store(word(TO_THE_START, self.number), Ordering::Release);
         }
         self.number = after;
+        self.look_ahead(record_len(len));
+    }
+
+    /// Prepares for one more record of this length.
+    #[inline]
+    fn look_ahead(&mut self, record: usize) {
+        self.ahead = Ahead::NOWHERE;
+        let skipped = self.skipped(record);
+        // That the consumer is nowhere is told by the next call that needs room.
+        if self.has_free(skipped + record + LINE).is_ok_and(|free| free) {
+            let mut position = self.tail;
+            if skipped > 0 {
+                position.advance(skipped, self.layout.capacity());
+            }
+            position.advance(record, self.layout.capacity());
+            self.clear(position.offset, next(self.number));
+            self.ahead = Ahead { record, offset: position.offset };
+        }
+    }
+
+    /// Sees to it that the word at this place, where nothing is yet, is not taken for the record of this number.
+    #[inline]
+    fn clear(&self, offset: usize, number: u32) {
+        let word = self.word_at(offset);
+        if number_of(word.load(Ordering::Relaxed)) == number {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// How many octets are left over at the end of this lap if the next record has this length.
+    #[inline]
+    fn skipped(&self, record: usize) -> usize {
+        let to_end = self.layout.capacity() - self.tail.offset;
+        if record <= to_end { 0 } else { to_end }
+    }
+
+    /// Tells whether so many octets are free; asks where the consumer is only if need be.
+    #[inline]
+    fn has_free(&mut self, octets: usize) -> Result<bool, Error> {
+        if self.free()? >= octets {
+            return Ok(true);
+        }
+        self.head_seen = self.region.word64(HEAD).load(Ordering::Acquire);
+        Ok(self.free()? >= octets)
     }
 
     /// How many octets are free, as far as we know.
@@ -151,8 +210,8 @@ impl Writer {
     }
 
     #[inline]
-    fn word_at(&self, position: Position) -> &AtomicU64 {
-        self.region.word64(Layout::record(position.offset))
+    fn word_at(&self, offset: usize) -> &AtomicU64 {
+        self.region.word64(Layout::record(offset))
     }
 }
 
@@ -386,10 +445,11 @@ mod tests {
         ];
         for (what, word) in words {
             let (writer, mut reader) = ring(40, 2);
-            writer.word_at(writer.tail).store(word, Ordering::Relaxed);
+            writer.word_at(writer.tail.offset).store(word, Ordering::Relaxed);
             assert!(matches!(reader.peek(), Err(Error::Corrupt(_))), "{what}");
         }
-        for (what, head) in [("ahead", 64 << 10), ("behind", 0_u64.wrapping_sub(4096)), ("nowhere", u64::MAX)]
+        for (what, head) in
+            [("ahead", 64 << 10), ("behind", 0_u64.wrapping_sub(4096)), ("far behind", 1 << 63)]
         {
             let (mut writer, _) = ring(40, 2);
             writer.region.word64(HEAD).store(head, Ordering::Relaxed);
@@ -410,7 +470,7 @@ mod tests {
             pop(&mut reader).expect("there");
         }
         // Sixty-four octets are left.
-        writer.word_at(writer.tail).store(word(100, FIRST + 2), Ordering::Relaxed);
+        writer.word_at(writer.tail.offset).store(word(100, FIRST + 2), Ordering::Relaxed);
         assert!(matches!(reader.peek(), Err(Error::Corrupt(_))));
     }
 
