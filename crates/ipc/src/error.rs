@@ -63,6 +63,14 @@ impl Unavailable {
         Self { mechanism, reason: reason.into() }
     }
 
+    /// What an error that `probe` ran into says of the mechanism.
+    pub(crate) fn because(mechanism: &'static str, error: Error) -> Self {
+        match error {
+            Error::Unavailable(reason) => reason,
+            error => Self::new(mechanism, error.to_string()),
+        }
+    }
+
     /// The mechanism's name.
     #[must_use]
     pub const fn mechanism(&self) -> &'static str {

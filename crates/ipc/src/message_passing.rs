@@ -1,8 +1,8 @@
 //! Synchronous message passing in the manner of QNX: send, receive, reply.
 //!
-//! A client's [`send`](Connection::send) does three things in one: it hands over a message, waits until the server has received it, and waits until the
-//! server has replied. There are no queues that can fill up and no copies that can be lost: the client holds the message until it is
-//! answered, and cannot send faster than it is served.
+//! A client's [`send`](Connection::send) does three things in one: it hands over a message, waits until the server
+//! has received it, and waits until the server has replied. There are no queues that can fill up and no copies that
+//! can be lost: the client holds the message until it is answered, and cannot send faster than it is served.
 //!
 //! ```
 //! use std::thread;
@@ -30,20 +30,22 @@
 //!
 //! | It is | while | If the server dies now | If the deadline passes now |
 //! | --- | --- | --- | --- |
-//! | SEND-blocked | the server has not received the message | the server has seen nothing of it | the message is withdrawn: the server never sees it |
+//! | SEND-blocked | the server has not received the message | the server has seen nothing of it | the message is withdrawn: the server never sees it, unless it receives it in that very moment and gets a notice |
 //! | REPLY-blocked | the server has received it, and not replied | whether it has acted on it is unknown | the server gets a [notice](Received::Withdrawn); what it replies is dropped |
 //!
-//! [`Failure::Ended`] says in which of both it was. If the *client* dies, the server gets a [notice](Received::Gone) after all that the client had sent.
-//! A server that drops a [`Rendezvous`] without a reply refuses it, so that nobody waits in vain.
+//! [`Failure::Ended`] says in which of both it was. If the *client* dies, the server gets a [notice](Received::Gone)
+//! after all that the client had sent. A server that drops a [`Rendezvous`] without a reply refuses it, so that
+//! nobody waits in vain.
 //!
 //! [Pulses](Connection::pulse) are the other half: small notices that never wait and are never answered.
 //!
 //! # What this is not
 //!
-//! In QNX the kernel does all this, in one step from client to server, and lends the server the client's priority while it works for it. Here it
-//! is made of packets over Unix sockets: messages are copied twice, two changes of thread take what two changes of thread take on Linux, and
-//! **priorities are not inherited**: a server that works for an urgent client can be held up by anything of middle priority. Linux offers
-//! that for mutexes only (`PTHREAD_PRIO_INHERIT`).
+//! In QNX the kernel does all this, in one step from client to server, and lends the server the client's priority
+//! while it works for it. Here it is made of packets over Unix sockets: messages are copied twice, two changes of
+//! thread take what two changes of thread take on Linux, and **priorities are not inherited**: a server that works
+//! for an urgent client can be held up by anything of middle priority. Linux offers that for mutexes only
+//! (`PTHREAD_PRIO_INHERIT`).
 
 mod channel;
 mod connection;
@@ -98,13 +100,14 @@ impl fmt::Display for Blocked {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The server has received the message and said no, with a code whose meaning is up to both; [`Rendezvous::DROPPED`] if it gave the message up.
+    /// The server has received the message and said no, with a code whose meaning is up to both;
+    /// [`Rendezvous::DROPPED`] if it gave the message up.
     #[error("the server refused the message with code {0}")]
     Refused(u8),
     /// It came to an end before there was a reply: the deadline passed, the server is gone, or something else went wrong.
     #[error("{blocked}: {error}")]
     Ended {
-        /// What it was waiting for.
+        /// What it was waiting for. If the deadline passed: a moment before it gave up.
         blocked: Blocked,
         /// What happened.
         #[source]

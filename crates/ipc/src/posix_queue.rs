@@ -1,4 +1,5 @@
-//! POSIX message queues: whole messages with priorities, kept by the kernel, between processes that need not run at the same time.
+//! POSIX message queues: whole messages with priorities, kept by the kernel, between processes that need not run at
+//! the same time.
 //!
 //! [`PosixQueue`] is one queue. The most urgent message comes first, among equals the oldest:
 //!
@@ -19,8 +20,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A queue does not know who uses it: when the last reader dies, senders fill it and then wait; when the last sender dies, readers wait.
-//! [`Adapter`] adds a socket pair to each link for that.
+//! A queue does not know who uses it: when the last reader dies, senders fill it and then wait; when the last sender
+//! dies, readers wait. [`Adapter`] adds a socket pair to each link for that.
 
 mod link;
 mod sys;
@@ -41,8 +42,8 @@ const NAME: &str = "posix-queue";
 
 /// One queue, open for sending and receiving as far as its permissions allow.
 ///
-/// It can be used by several threads at once, and its descriptor can go to another process. Dropping it closes it; a queue with a name
-/// stays until [`unlink`](Self::unlink), together with the messages in it.
+/// It can be used by several threads at once, and its descriptor can go to another process. Dropping it closes it; a
+/// queue with a name stays until [`unlink`](Self::unlink), together with the messages in it.
 #[derive(Debug)]
 pub struct PosixQueue {
     descriptor: OwnedFd,
@@ -54,7 +55,8 @@ pub struct PosixQueue {
 pub struct Shape {
     /// How many messages may wait (`mq_maxmsg`): from 1 to the limit in `/proc/sys/fs/mqueue/msg_max`, by default 10.
     pub messages: usize,
-    /// Octets of the longest message (`mq_msgsize`): from 1 to the limit in `/proc/sys/fs/mqueue/msgsize_max`, by default 8192.
+    /// Octets of the longest message (`mq_msgsize`): from 1 to the limit in `/proc/sys/fs/mqueue/msgsize_max`, by
+    /// default 8192.
     pub message_max: usize,
 }
 
@@ -73,13 +75,13 @@ pub enum Access {
 pub const PRIORITY_MAX: u32 = 31;
 
 impl PosixQueue {
-    /// Makes a queue under a new name, which is a slash and up to 254 octets without a slash. `mode` are the permissions as for a file,
-    /// less the process's umask.
+    /// Makes a queue under a new name, which is a slash and up to 254 octets without a slash. `mode` are the
+    /// permissions as for a file, less the process's umask.
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] if the system has no such queues, or a limit leaves no room for this one; [`Error::System`], among them that
-    /// the name is taken.
+    /// [`Error::Unavailable`] if the system has no such queues, or a limit leaves no room for this one;
+    /// [`Error::System`], among them that the name is taken.
     pub fn create(name: &str, shape: Shape, mode: u32) -> Result<Self, Error> {
         let attributes = sys::attributes_of_size(shape.messages, shape.message_max);
         let descriptor =
@@ -163,7 +165,8 @@ impl PosixQueue {
         )
     }
 
-    /// Receives the oldest of the most urgent messages into `into`, and returns its priority. Waits as [`send`](Self::send) does.
+    /// Receives the oldest of the most urgent messages into `into`, and returns its priority. Waits as
+    /// [`send`](Self::send) does.
     ///
     /// # Errors
     ///
@@ -177,11 +180,11 @@ impl PosixQueue {
         )
     }
 
-    /// Asks for one signal when a message arrives in the empty queue and no thread waits for it. The signal carries `payload`, and comes
-    /// to the [`Inbox`](crate::signals::Inbox) of that signal.
+    /// Asks for one signal when a message arrives in the empty queue and no thread waits for it. The signal carries
+    /// `payload`, and comes to the [`Inbox`](crate::signals::Inbox) of that signal.
     ///
-    /// One process at a time may ask, for one message at a time: ask again first, then empty the queue, so that no message comes between.
-    /// To wait for several queues, their descriptors are the better way on Linux.
+    /// One process at a time may ask, for one message at a time: ask again first, then empty the queue, so that no
+    /// message comes between. To wait for several queues, their descriptors are the better way on Linux.
     ///
     /// # Errors
     ///

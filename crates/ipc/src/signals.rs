@@ -18,15 +18,15 @@
 //!
 //! # What to know before using signals for messages
 //!
-//! - **Ordinary signals coalesce.** A signal that is pending already is not queued a second time: ten `SIGUSR1` may arrive as one.
-//!   [`coalescing`] shows it. Real-time signals are queued, each with its payload, and of one number they arrive in the order in which they were sent;
-//!   of several numbers the lowest comes first.
-//! - **The default action of a real-time signal ends the process.** An [`Inbox`] therefore blocks its signal in *every* thread. How it does that
-//!   without the help of the program stands there.
-//! - **The queue is the user's, not the process's.** `RLIMIT_SIGPENDING` counts the signals that wait in all processes of a user; beyond it
-//!   nobody can queue one more ([`Pending`]).
-//! - **A process number is used again.** A signal for one that has died may hit another one. A [`Target`] holds a descriptor of the process (pidfd),
-//!   not its number.
+//! - **Ordinary signals coalesce.** A signal that is pending already is not queued a second time: ten `SIGUSR1` may
+//!   arrive as one. [`coalescing`] shows it. Real-time signals are queued, each with its payload, and of one number
+//!   they arrive in the order in which they were sent; of several numbers the lowest comes first.
+//! - **The default action of a real-time signal ends the process.** An [`Inbox`] therefore blocks its signal in
+//!   *every* thread. How it does that without the help of the program stands there.
+//! - **The queue is the user's, not the process's.** `RLIMIT_SIGPENDING` counts the signals that wait in all
+//!   processes of a user; beyond it nobody can queue one more ([`Pending`]).
+//! - **A process number is used again.** A signal for one that has died may hit another one. A [`Target`] holds a
+//!   descriptor of the process (pidfd), not its number.
 
 mod demonstration;
 mod inbox;

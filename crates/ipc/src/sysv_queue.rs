@@ -1,4 +1,5 @@
-//! System V message queues: whole messages, each of a kind by which the receiver can choose; the oldest of their sort, and everywhere.
+//! System V message queues: whole messages, each of a kind by which the receiver can choose; the oldest of their
+//! sort, and everywhere.
 //!
 //! [`SysvQueue`] is one queue:
 //!
@@ -23,10 +24,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Three things are missing from these calls, and no wrapper can add them to a single queue: a queue is no descriptor, so no event loop can
-//! wait for it; its waits have no deadlines (who needs one interrupts them with a signal, asks again and again, or has another thread that
-//! sends a message); and it has neither an owner nor a count of users, so it stays until somebody removes it. [`Adapter`] shows how two queues and
-//! a socket pair together get the last two.
+//! Three things are missing from these calls, and no wrapper can add them to a single queue: a queue is no
+//! descriptor, so no event loop can wait for it; its waits have no deadlines (who needs one interrupts them with a
+//! signal, asks again and again, or has another thread that sends a message); and it has neither an owner nor a count
+//! of users, so it stays until somebody removes it. [`Adapter`] shows how two queues and a socket pair together get
+//! the last two.
 
 mod link;
 pub mod plate;
@@ -43,7 +45,8 @@ use crate::{Error, Unavailable, limits};
 /// The name in facts and errors.
 const NAME: &str = "sysv-queue";
 
-/// A queue. Copies of this value are the same queue, and dropping it does nothing: the queue stays until [`remove`](Self::remove).
+/// A queue. Copies of this value are the same queue, and dropping it does nothing: the queue stays until
+/// [`remove`](Self::remove).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SysvQueue {
     id: c_int,
@@ -108,8 +111,8 @@ pub struct Status {
 }
 
 impl SysvQueue {
-    /// Makes a queue without a key (`IPC_PRIVATE`): who shall use it has to be told its [`id`](Self::id). `mode` are the permissions as for
-    /// a file; the umask does not count.
+    /// Makes a queue without a key (`IPC_PRIVATE`): who shall use it has to be told its [`id`](Self::id). `mode` are
+    /// the permissions as for a file; the umask does not count.
     ///
     /// # Errors
     ///
@@ -118,7 +121,8 @@ impl SysvQueue {
         Self::get(libc::IPC_PRIVATE, libc::IPC_CREAT, mode)
     }
 
-    /// Makes a queue under a new key. A key is a number that programs agree on; nothing but luck keeps two from choosing the same.
+    /// Makes a queue under a new key. A key is a number that programs agree on; nothing but luck keeps two from
+    /// choosing the same.
     ///
     /// # Errors
     ///
@@ -192,8 +196,8 @@ impl SysvQueue {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if the queue was removed, with all that was in it; [`Error::System`], among them `E2BIG` for a message that was sent
-    /// when the system's limit was greater: it stays in the queue.
+    /// [`Error::Closed`] if the queue was removed, with all that was in it; [`Error::System`], among them `E2BIG` for
+    /// a message that was sent when the system's limit was greater: it stays in the queue.
     pub fn receive(self, select: Select, into: &mut Vec<u8>) -> Result<Kind, Error> {
         self.receive_with(select, into, 0)
     }
@@ -234,7 +238,8 @@ impl SysvQueue {
         })
     }
 
-    /// Changes how many octets may wait in all. More than `/proc/sys/kernel/msgmnb` takes the capability `CAP_SYS_RESOURCE`.
+    /// Changes how many octets may wait in all. More than `/proc/sys/kernel/msgmnb` takes the capability
+    /// `CAP_SYS_RESOURCE`.
     ///
     /// # Errors
     ///

@@ -1,11 +1,12 @@
 //! A thread that ends waits which the kernel would not end: at a deadline, and when the other end is gone.
 //!
-//! A message queue neither knows its users, nor, in System V, time. So each end of a link over queues has a thread that sleeps until one
-//! of both happens, and then puts a *wake-up* into the queue that its end receives from: an empty message which can be told from others.
-//! Whoever receives one looks again. A wake-up that comes too late wakes somebody for nothing, and does no harm.
+//! A message queue neither knows its users, nor, in System V, time. So each end of a link over queues has a thread
+//! that sleeps until one of both happens, and then puts a *wake-up* into the queue that its end receives from: an
+//! empty message which can be told from others. Whoever receives one looks again. A wake-up that comes too late wakes
+//! somebody for nothing, and does no harm.
 //!
-//! That costs a message nothing: whoever begins to wait writes down until when, and the thread looks at that when it would have had to wake
-//! up for an earlier deadline. Only a deadline before all known ones makes a system call.
+//! That costs a message nothing: whoever begins to wait writes down until when, and the thread looks at that when it
+//! would have had to wake up for an earlier deadline. Only a deadline before all known ones makes a system call.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -54,7 +55,8 @@ struct Shared {
 const NOT: u64 = u64::MAX;
 
 impl Watch {
-    /// Watches `line`, one end of a socket pair. `wake` puts a wake-up into the queue if there is room; with a full queue nobody waits.
+    /// Watches `line`, one end of a socket pair. `wake` puts a wake-up into the queue if there is room; with a full
+    /// queue nobody waits.
     pub(crate) fn start(line: OwnedFd, wake: impl FnMut() + Send + 'static) -> Result<Self, Error> {
         let bell =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(Error::system("eventfd"))?;
@@ -68,7 +70,7 @@ impl Watch {
             is_stopped: AtomicBool::new(false),
         });
         let theirs = Arc::clone(&shared);
-        let builder = Builder::new().name("tamtam-watch".to_owned());
+        let builder = Builder::new().name(mask::DEAF.to_owned());
         // The program's signals are none of this thread's business; it inherits that they are blocked.
         let spawned = mask::all_blocked(|| builder.spawn(move || theirs.run(wake)));
         Ok(Self { shared, thread: Some(spawned.map_err(Error::system("clone"))?) })
@@ -92,7 +94,8 @@ impl Watch {
         self.shared.line.as_fd()
     }
 
-    /// Receives one message. `take` takes what is first in the queue; with `false` it must not wait, and returns `None` if nothing is there.
+    /// Receives one message. `take` takes what is first in the queue; with `false` it must not wait, and returns
+    /// `None` if nothing is there.
     pub(crate) fn receive(
         &self,
         wait: Wait,
@@ -137,7 +140,8 @@ impl Watch {
         let Some(left) = deadline.remaining() else { return };
         let limit = self.shared.moment().saturating_add(nanoseconds(left));
         self.shared.limit.store(limit, Ordering::SeqCst);
-        // Either the thread's next look is early enough, or it sees the new limit after it has written down its next look, or we wake it.
+        // Either the thread's next look is early enough, or it sees the new limit after it has written down its next
+        // look, or we wake it.
         if limit < self.shared.next_look.load(Ordering::SeqCst) {
             self.shared.ring();
         }

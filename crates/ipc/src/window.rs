@@ -1,7 +1,9 @@
-//! How much may be on its way: a limit that both ends keep to, for queues whose own limit cannot be waited for with a deadline.
+//! How much may be on its way: a limit that both ends keep to, for queues whose own limit cannot be waited for with a
+//! deadline.
 //!
-//! The sender counts what it has sent; the receiver tells over a socket pair what it has taken, a few times per window. So a sender within
-//! its window makes no system call for that, and one beyond it waits for the socket, which has deadlines and tells when the other end is gone.
+//! The sender counts what it has sent; the receiver tells over a socket pair what it has taken, a few times per
+//! window. So a sender within its window makes no system call for that, and one beyond it waits for the socket, which
+//! has deadlines and tells when the other end is gone.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -70,7 +72,8 @@ impl Window {
         Self { socket, limit, longest, sent: Amount::default(), taken: Amount::default(), in_step: 0 }
     }
 
-    /// Lets no more than so many messages be on their way: both ends have to say the same before the first message was taken.
+    /// Lets no more than so many messages be on their way: both ends have to say the same before the first message
+    /// was taken.
     pub(crate) fn narrow(&mut self, messages: u32) {
         self.limit.messages = self.limit.messages.min(messages.max(1));
     }
@@ -101,8 +104,9 @@ impl Window {
         self.sent = self.sent.minus(amount).unwrap_or_default();
     }
 
-    /// Counts what was taken. Tells the other end of it a few times per window, and whenever that may be what it waits for: so as many messages as
-    /// the window has may be sent again when all were taken, and nobody waits for room while the queue is empty.
+    /// Counts what was taken. Tells the other end of it a few times per window, and whenever that may be what it
+    /// waits for: so as many messages as the window has may be sent again when all were taken, and nobody waits for
+    /// room while the queue is empty.
     pub(crate) fn take(&mut self, amount: Amount) {
         self.taken = self.taken.plus(amount);
         self.in_step += amount.messages;
@@ -133,7 +137,8 @@ impl AsFd for Window {
     }
 }
 
-/// After how many messages each the other end is told: half of the window, or each if the window is odd. Full steps are a full window.
+/// After how many messages each the other end is told: half of the window, or each if the window is odd. Full steps
+/// are a full window.
 pub(crate) const fn step(window: u32) -> u32 {
     if window > 0 && window.is_multiple_of(2) { window / 2 } else { 1 }
 }

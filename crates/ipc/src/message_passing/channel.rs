@@ -21,8 +21,9 @@ use crate::{Deadline, Error};
 
 /// Where a server receives from its clients.
 ///
-/// Clients are served in turn: one that sends much does not keep the others waiting. When a channel is dropped, its path is removed, and all clients get
-/// [`Error::Closed`]; those that wait for a [`Rendezvous`] which is kept beyond the channel when that is over.
+/// Clients are served in turn: one that sends much does not keep the others waiting. When a channel is dropped, its
+/// path is removed, and all clients get [`Error::Closed`]; those that wait for a [`Rendezvous`] which is kept beyond
+/// the channel when that is over.
 #[derive(Debug)]
 pub struct Channel {
     message_max: usize,
@@ -44,8 +45,8 @@ pub enum Received {
     Message(Rendezvous),
     /// A pulse; nobody waits.
     Pulse(ClientId, Pulse),
-    /// This client does not wait any more for the reply to its last message, which has been received and not been replied to. A reply is no error, and
-    /// goes nowhere.
+    /// This client does not wait any more for the reply to its last message, which has been received and not been
+    /// replied to. A reply is no error, and goes nowhere.
     Withdrawn(ClientId),
     /// This client is gone: it was dropped, or its process ended. All that it had sent has been received.
     Gone(ClientId),
@@ -65,7 +66,8 @@ const EVENTS: usize = 32;
 const BACKLOG: i32 = 128;
 
 impl Channel {
-    /// A channel without a name: clients get their connections from [`attach`](Self::attach). Messages and replies have at most `message_max` octets.
+    /// A channel without a name: clients get their connections from [`attach`](Self::attach). Messages and replies
+    /// have at most `message_max` octets.
     ///
     /// # Errors
     ///
@@ -84,11 +86,13 @@ impl Channel {
         })
     }
 
-    /// A channel at a path, where nothing is yet. Who may write to the path may connect: the umask counts when it is made.
+    /// A channel at a path, where nothing is yet. Who may write to the path may connect: the umask counts when it is
+    /// made.
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new); [`Error::System`] with `EADDRINUSE` if the path is there, be it of a server that runs or of one that has crashed.
+    /// As for [`new`](Self::new); [`Error::System`] with `EADDRINUSE` if the path is there, be it of a server that
+    /// runs or of one that has crashed.
     pub fn bind(path: impl AsRef<Path>, message_max: usize) -> Result<Self, Error> {
         let mut channel = Self::new(message_max)?;
         let path = path.as_ref();
@@ -147,7 +151,8 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`]; [`Error::System`], among them `EMFILE` if a client cannot be accepted because the process may not open more files.
+    /// [`Error::TimedOut`]; [`Error::System`], among them `EMFILE` if a client cannot be accepted because the process
+    /// may not open more files.
     pub fn receive(&mut self, message: &mut Vec<u8>, deadline: Deadline) -> Result<Received, Error> {
         loop {
             while let Some(number) = self.ready.pop_front() {

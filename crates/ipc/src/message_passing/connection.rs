@@ -11,7 +11,8 @@ use super::{Blocked, Failure, Pulse};
 use crate::wait::{readable, uninterrupted, until, writable};
 use crate::{Deadline, Error, Wait};
 
-/// A client's connection to a [`Channel`](super::Channel). A client that wants to send several messages at a time has several, one for each thread.
+/// A client's connection to a [`Channel`](super::Channel). A client that wants to send several messages at a time has
+/// several, one for each thread.
 #[derive(Debug)]
 pub struct Connection {
     socket: OwnedFd,
@@ -21,12 +22,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to the channel that a server has bound to this path. Messages and replies have at most `message_max` octets.
+    /// Connects to the channel that a server has bound to this path. Messages and replies have at most `message_max`
+    /// octets.
     ///
     /// # Errors
     ///
-    /// [`Error::System`]: `ENOENT` and `ECONNREFUSED` if there is no server, `EACCES` without write permission on the path;
-    /// [`Error::TooLong`] if the system's socket buffers are smaller.
+    /// [`Error::System`]: `ENOENT` and `ECONNREFUSED` if there is no server, `EACCES` without write permission on the
+    /// path; [`Error::TooLong`] if the system's socket buffers are smaller.
     pub fn open(path: impl AsRef<Path>, message_max: usize) -> Result<Self, Error> {
         let address = SocketAddrUnix::new(path.as_ref()).map_err(Error::system("connect"))?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -47,12 +49,13 @@ impl Connection {
         Ok(Self { socket, message_max, number })
     }
 
-    /// Sends a message, and waits until the server has received it and replied; the reply replaces what is in `reply`.
+    /// Sends a message, and waits until the server has received it and replied; the reply replaces what is in
+    /// `reply`.
     ///
     /// # Errors
     ///
-    /// [`Failure::Refused`]; [`Failure::Ended`] with [`Error::TimedOut`], [`Error::Closed`], [`Error::TooLong`], [`Error::Corrupt`] or [`Error::System`], and with
-    /// what it was waiting for.
+    /// [`Failure::Refused`]; [`Failure::Ended`] with [`Error::TimedOut`], [`Error::Closed`], [`Error::TooLong`],
+    /// [`Error::Corrupt`] or [`Error::System`], and with what it was waiting for.
     pub fn send(&mut self, message: &[u8], reply: &mut Vec<u8>, deadline: Deadline) -> Result<(), Failure> {
         self.request(message, deadline).map_err(|error| Failure::Ended { blocked: Blocked::Send, error })?;
         let ended = |blocked| move |error| Failure::Ended { blocked, error };
@@ -114,7 +117,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if the server has so much to receive already that there is no room; [`Error::Closed`] if it is gone; [`Error::System`].
+    /// [`Error::TimedOut`] if the server has so much to receive already that there is no room; [`Error::Closed`] if
+    /// it is gone; [`Error::System`].
     pub fn pulse(&self, pulse: Pulse) -> Result<(), Error> {
         let head = Head { kind: Kind::Pulse, code: pulse.code, number: pulse.value };
         packet::send(self.as_fd(), head, &[])?.ok_or(Error::TimedOut)

@@ -12,9 +12,10 @@ use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Tic
 
 /// The mechanism.
 ///
-/// A link's ends are alike, and `send` gives nothing back; so a message counts as replied to when the other end comes back: with a message of its own, which
-/// carries the reply, or, at the latest, when it has received half of the plan's depth. `send` waits while as many messages as the plan is deep are not replied to,
-/// as that many threads of a client would. A depth of 1 is the strict form: one message, received and replied to, then the next.
+/// A link's ends are alike, and `send` gives nothing back; so a message counts as replied to when the other end comes
+/// back: with a message of its own, which carries the reply, or, at the latest, when it has received half of the
+/// plan's depth. `send` waits while as many messages as the plan is deep are not replied to, as that many threads of
+/// a client would. A depth of 1 is the strict form: one message, received and replied to, then the next.
 #[derive(Clone, Copy, Debug)]
 pub struct Adapter;
 
@@ -50,8 +51,7 @@ impl Mechanism for Adapter {
     }
 
     fn probe(&self) -> Result<Vec<Limit>, Unavailable> {
-        let unavailable = |error: Error| Unavailable::new(FACTS.name, error.to_string());
-        let (socket, _peer) = sockets().map_err(unavailable)?;
+        let (socket, _peer) = sockets().map_err(|error| Unavailable::because(FACTS.name, error))?;
         let longest = packet::message_max(socket.as_fd()).try_into().unwrap_or(u64::MAX);
         Ok(vec![Limit::new("octets of a message, at most", longest, "/proc/sys/net/core/wmem_max")])
     }

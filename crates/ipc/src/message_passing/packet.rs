@@ -99,8 +99,8 @@ pub(super) enum Arrived {
     Reset,
 }
 
-/// Receives a packet with a message of at most `message_max` octets. `None` if there is none, which a `patient` call waits for; a signal may end
-/// that wait.
+/// Receives a packet with a message of at most `message_max` octets. `None` if there is none, which a `patient` call
+/// waits for; a signal may end that wait.
 pub(super) fn receive(
     socket: BorrowedFd<'_>,
     message: &mut Vec<u8>,

@@ -55,8 +55,8 @@ impl Rendezvous {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if the client is gone, or does not receive its replies; [`Error::TooLong`], after which the client is refused; [`Error::System`].
-    /// A client that only does not wait any more is no error.
+    /// [`Error::Closed`] if the client is gone, or does not receive its replies; [`Error::TooLong`], after which the
+    /// client is refused; [`Error::System`]. A client that only does not wait any more is no error.
     pub fn reply(self, message: &[u8]) -> Result<(), Error> {
         if message.len() > self.client.message_max {
             return Err(Error::TooLong { len: message.len(), max: self.client.message_max });
@@ -96,7 +96,8 @@ impl Client {
         match packet::send(self.as_fd(), head, message) {
             Ok(Some(())) => Ok(()),
             Ok(None) => {
-                // A client that does not take its replies must not hold up the server, nor wait for one that it cannot get.
+                // A client that does not take its replies must not hold up the server, nor wait for one that it
+                // cannot get.
                 let _ = shutdown(&self.socket, Shutdown::Both);
                 Err(Error::Closed)
             }

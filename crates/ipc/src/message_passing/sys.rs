@@ -7,7 +7,8 @@ use rustix::io::Errno;
 
 use crate::errno::checked;
 
-/// How many octets the other end of a Unix socket has still to receive, those that the kernel adds included (`SIOCOUTQ`, see unix(7)).
+/// How many octets the other end of a Unix socket has still to receive, those that the kernel adds included
+/// (`SIOCOUTQ`, see unix(7)).
 pub(super) fn unread(socket: BorrowedFd<'_>) -> Result<c_int, Errno> {
     let mut octets: c_int = 0;
     // SAFETY: the request, which has the same number as TIOCOUTQ, writes one number, which is there.

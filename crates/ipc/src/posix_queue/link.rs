@@ -14,8 +14,8 @@ use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Tic
 
 /// The mechanism.
 ///
-/// A link has two queues without names, so that nothing stays behind, and a socket pair by which both ends learn of each other's end. A plan
-/// with more messages than `/proc/sys/fs/mqueue/msg_max` allows gets as many as it allows.
+/// A link has two queues without names, so that nothing stays behind, and a socket pair by which both ends learn of
+/// each other's end. A plan with more messages than `/proc/sys/fs/mqueue/msg_max` allows gets as many as it allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Adapter;
 
@@ -56,10 +56,8 @@ impl Mechanism for Adapter {
     }
 
     fn probe(&self) -> Result<Vec<Limit>, Unavailable> {
-        PosixQueue::unnamed(Shape { messages: 1, message_max: 1 }).map_err(|error| match error {
-            Error::Unavailable(reason) => reason,
-            error => Unavailable::new(NAME, error.to_string()),
-        })?;
+        PosixQueue::unnamed(Shape { messages: 1, message_max: 1 })
+            .map_err(|error| Unavailable::because(NAME, error))?;
         let rlimit = rustix::process::getrlimit(rustix::process::Resource::Msgqueue).current;
         let limits = [
             Limit::of_file("messages that may wait in a queue", MESSAGES_MAX),

@@ -1,4 +1,5 @@
-//! The calls of mq_overview(7). On Linux a queue's handle (`mqd_t`) is a descriptor, so it is kept, closed and passed on as one.
+//! The calls of mq_overview(7). On Linux a queue's handle (`mqd_t`) is a descriptor, so it is kept, closed and passed
+//! on as one.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -57,14 +58,16 @@ pub(super) fn send(
 ) -> Result<(), Errno> {
     let until = until.map(c_timespec);
     let until = until.as_ref().map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: pointer and length are those of a live slice, `until` is null or to a live value, and the call keeps neither.
+    // SAFETY: pointer and length are those of a live slice, `until` is null or to a live value, and the call keeps
+    // neither.
     checked(unsafe {
         libc::mq_timedsend(queue.as_raw_fd(), message.as_ptr().cast(), message.len(), priority, until)
     })
     .map(drop)
 }
 
-/// Receives one message of at most `message_max` octets, which has to be the queue's limit or more. Waits as [`send`] does.
+/// Receives one message of at most `message_max` octets, which has to be the queue's limit or more. Waits as [`send`]
+/// does.
 pub(super) fn receive(
     queue: BorrowedFd<'_>,
     into: &mut Vec<u8>,
@@ -76,7 +79,8 @@ pub(super) fn receive(
     let until = until.map(c_timespec);
     let until = until.as_ref().map_or(ptr::null(), ptr::from_ref);
     let mut priority = 0;
-    // SAFETY: the vector has room for `message_max` octets, which is the length given; the other pointers are to live values or null.
+    // SAFETY: the vector has room for `message_max` octets, which is the length given; the other pointers are to live
+    // values or null.
     let len = checked(unsafe {
         libc::mq_timedreceive(
             queue.as_raw_fd(),
@@ -86,7 +90,8 @@ pub(super) fn receive(
             until,
         )
     })?;
-    // SAFETY: the kernel wrote `len` octets at the vector's start, at most `message_max`, and 0 is the least after the check above.
+    // SAFETY: the kernel wrote `len` octets at the vector's start, at most `message_max`, and 0 is the least after
+    // the check above.
     unsafe { into.set_len(len.unsigned_abs().min(message_max)) };
     Ok(priority)
 }

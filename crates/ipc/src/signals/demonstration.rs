@@ -2,8 +2,9 @@
 
 use std::thread;
 
+use super::inbox::Claim;
+use super::mask;
 use super::sys::{self, Set};
-use super::{RealTime, mask};
 use crate::Error;
 use crate::wait::uninterrupted;
 
@@ -18,7 +19,8 @@ pub struct Coalescing {
     pub real_time: u32,
 }
 
-/// Sends `count` ordinary signals, and as many real-time ones, to a thread that does not read them yet, and counts what arrives.
+/// Sends `count` ordinary signals, and as many real-time ones, to a thread that does not read them yet, and counts
+/// what arrives.
 ///
 /// They go to a thread of this function alone, so nothing else in the process is disturbed.
 ///
@@ -31,16 +33,20 @@ pub struct Coalescing {
 ///
 /// # Errors
 ///
-/// [`Error::System`], with `EAGAIN` if `count` is beyond what `RLIMIT_SIGPENDING` leaves.
+/// [`Error::Unavailable`] if this process uses all real-time signals; [`Error::System`], with `EAGAIN` if `count` is
+/// beyond what `RLIMIT_SIGPENDING` leaves.
 pub fn coalescing(count: u32) -> Result<Coalescing, Error> {
+    // So that nobody else in this process sends that one meanwhile.
+    let claim = Claim::new()?;
+    let number = claim.signal().number();
     let builder = thread::Builder::new().name("tamtam-signals".to_owned());
-    let demonstration = mask::all_blocked(|| builder.spawn(move || in_own_thread(count)));
+    let demonstration = mask::all_blocked(|| builder.spawn(move || in_own_thread(count, number)));
     let joined = demonstration.map_err(Error::system("clone"))?.join();
     joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Runs with all signals blocked.
-fn in_own_thread(count: u32) -> Result<Coalescing, Error> {
+fn in_own_thread(count: u32, real_time: i32) -> Result<Coalescing, Error> {
     let thread = rustix::thread::gettid().as_raw_nonzero().get();
     let sent_and_read = |signal| -> Result<u32, Error> {
         let inbox = sys::signalfd(&Set::of(&[signal])).map_err(Error::system("signalfd"))?;
@@ -57,6 +63,6 @@ fn in_own_thread(count: u32) -> Result<Coalescing, Error> {
     Ok(Coalescing {
         sent: count,
         ordinary: sent_and_read(libc::SIGUSR2)?,
-        real_time: sent_and_read(RealTime::greatest().number())?,
+        real_time: sent_and_read(real_time)?,
     })
 }

@@ -13,10 +13,12 @@ use crate::{Deadline, Error, Unavailable, Wait};
 
 /// A descriptor from which the signals of one number are read.
 ///
-/// To open one blocks the signal in every thread of the process, also in those that run already: they are interrupted once. The signal stays
-/// blocked until the process ends, and has a handler for the case that some thread unblocks it. Programs that the process starts inherit that it is
-/// blocked, but not the handler. Numbers that were used once are used again.
+/// To open one blocks the signal in every thread of the process, also in those that run already: they are interrupted
+/// once. The signal stays blocked until the process ends, and has a handler for the case that some thread unblocks
+/// it. Programs that the process starts inherit that it is blocked, but not the handler. Numbers that were used once
+/// are used again.
 ///
+/// Signals that were sent to one thread (`tgkill`, `pthread_kill`) are not for an inbox, and are thrown away.
 /// Signals that nobody has read when the inbox is dropped are thrown away.
 #[derive(Debug)]
 pub struct Inbox {
@@ -31,7 +33,8 @@ pub struct Note {
     pub payload: i32,
     /// The whole payload, where the sender has used all bits of a pointer.
     pub wide: u64,
-    /// The process that says it sent it, as it calls itself. For signals of [`Target::queue`](super::Target::queue) the sender writes this itself.
+    /// The process that says it sent it, as it calls itself. For signals of [`Target::queue`](super::Target::queue)
+    /// the sender writes this itself.
     pub process: u32,
     /// The user who says so.
     pub user: u32,
@@ -53,7 +56,8 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// As for [`any`](Self::any); [`Error::Unavailable`] as well if the signal has an inbox already, or the program handles or ignores it.
+    /// As for [`any`](Self::any); [`Error::Unavailable`] as well if the signal has an inbox already, or the program
+    /// handles or ignores it.
     pub fn of(signal: RealTime) -> Result<Self, Error> {
         Self::claimed(Claim::of(signal)?)
     }
@@ -90,11 +94,15 @@ impl Inbox {
         /// The size of the kernel's `signalfd_siginfo`.
         const RECORD: usize = 128;
         let mut record = [0; RECORD];
-        match uninterrupted(|| rustix::io::read(&self.descriptor, &mut record)) {
-            Ok(RECORD) => Ok(Some(Note::of_record(&record))),
-            Ok(_) => Err(Error::Corrupt("the kernel gave half a signal".into())),
-            Err(Errno::AGAIN) => Ok(None),
-            Err(error) => Err(Error::system("read")(error)),
+        loop {
+            match uninterrupted(|| rustix::io::read(&self.descriptor, &mut record)) {
+                // Our own request to block it, of which nothing is left to do.
+                Ok(RECORD) if Note::of_record(&record).code == libc::SI_TKILL => {}
+                Ok(RECORD) => return Ok(Some(Note::of_record(&record))),
+                Ok(_) => return Err(Error::Corrupt("the kernel gave half a signal".into())),
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(error) => return Err(Error::system("read")(error)),
+            }
         }
     }
 
@@ -143,9 +151,11 @@ static CLAIMED: Mutex<(u64, u64)> = Mutex::new((0, 0));
 
 impl Claim {
     pub(super) fn new() -> Result<Self, Error> {
+        // Who blocks a signal, or handles it, means something by it; but who blocks all means none of them.
+        let blocked = sys::block(&Set::of(&[]));
+        let blocks_all = RealTime::all().all(|signal| blocked.has(signal.number()));
         let free = |signal: &RealTime| {
-            // Who blocks it, or handles it, means something by it.
-            !sys::block(&Set::of(&[])).has(signal.number())
+            (blocks_all || !blocked.has(signal.number()))
                 && sys::action(signal.number()) == Ok(Action::Default)
         };
         RealTime::all()
@@ -185,6 +195,7 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
     use std::thread;
 
     use super::*;
@@ -206,5 +217,42 @@ mod tests {
         let mut payloads = [(); 2].map(|()| inbox.receive(Deadline::NEVER).expect("a signal").payload);
         payloads.sort_unstable();
         assert_eq!(payloads, [5, 6]);
+    }
+
+    #[test]
+    fn a_thread_that_blocks_all_signals_can_have_an_inbox() {
+        let opened = thread::spawn(|| {
+            sys::set_blocked(&Set::full());
+            Inbox::any().map(drop)
+        });
+        opened.join().expect("no panic").expect("an inbox");
+    }
+
+    #[test]
+    fn a_thread_that_blocks_all_for_a_moment_does_not_take_signals_afterwards() {
+        let (blocked, wait_for_block) = channel();
+        let (opened, wait_for_open) = channel();
+        let (unblocked, wait_for_unblock) = channel();
+        let (done, wait_for_end) = channel::<()>();
+        // What the C library does while it starts a thread.
+        let thread = thread::spawn(move || {
+            let before = sys::set_blocked(&Set::full());
+            blocked.send(()).expect("the test waits");
+            let signal: RealTime = wait_for_open.recv().expect("an inbox is opened");
+            sys::set_blocked(&before);
+            unblocked.send(sys::block(&Set::of(&[])).has(signal.number())).expect("the test waits");
+            let _ = wait_for_end.recv();
+        });
+        wait_for_block.recv().expect("the thread runs");
+        let inbox = Inbox::any().expect("an inbox");
+        opened.send(inbox.signal()).expect("the thread waits");
+        assert!(wait_for_unblock.recv().expect("the thread runs"), "it blocks the signal from then on");
+        let me = Target::of(std::process::id()).expect("this process");
+        (0..100).for_each(|payload| me.queue(inbox.signal(), payload).expect("queued"));
+        for payload in 0..100 {
+            assert_eq!(inbox.receive(Deadline::NEVER).expect("a signal").payload, payload);
+        }
+        drop(done);
+        thread.join().expect("no panic");
     }
 }

@@ -20,8 +20,9 @@ use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Tic
 
 /// The mechanism.
 ///
-/// A message is put into the payload of one signal, which has the size of a pointer: so it has at most seven octets (three where pointers have
-/// 32 bits). A socket pair tells both ends who the other one is and when it is gone, and keeps the signals on their way below the plan's depth.
+/// A message is put into the payload of one signal, which has the size of a pointer: so it has at most seven octets
+/// (three where pointers have 32 bits). A socket pair tells both ends who the other one is and when it is gone, and
+/// keeps the signals on their way below the plan's depth.
 #[derive(Clone, Copy, Debug)]
 pub struct Adapter;
 
@@ -65,11 +66,7 @@ impl Mechanism for Adapter {
     }
 
     fn probe(&self) -> Result<Vec<Limit>, Unavailable> {
-        let unavailable = |error| match error {
-            Error::Unavailable(reason) => reason,
-            error => Unavailable::new(NAME, error.to_string()),
-        };
-        Target::of(std::process::id()).map_err(unavailable)?;
+        Target::of(std::process::id()).map_err(|error| Unavailable::because(NAME, error))?;
         sys::signalfd(&sys::Set::of(&[]))
             .map_err(|error| Unavailable::new(NAME, format!("signalfd: {error}")))?;
         let pending = Pending::now().map_err(|error| Unavailable::new(NAME, format!("{STATUS}: {error}")))?;
@@ -106,7 +103,8 @@ impl Mechanism for Adapter {
     }
 }
 
-/// Tells the other end where to send to: signal, tag, how many signals may wait, and a name that tells which process this is.
+/// Tells the other end where to send to: signal, tag, how many signals may wait, and a name that tells which process
+/// this is.
 fn greet(socket: BorrowedFd<'_>, inbox: &Inbox, tag: u8, room: u32) -> Result<(), Error> {
     let greeting = format!("{} {tag} {room} {}", inbox.signal().number(), object::unique());
     match uninterrupted(|| send(socket, greeting.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)) {

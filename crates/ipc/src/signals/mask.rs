@@ -1,7 +1,7 @@
 //! Which threads block which signals.
 //!
-//! Each thread has a mask of its own, and inherits that of the thread that starts it. A signal for the process goes to any thread that does not
-//! block it; to a signalfd only if there is none.
+//! Each thread has a mask of its own, and inherits that of the thread that starts it. A signal for the process goes
+//! to any thread that does not block it; to a signalfd only if there is none.
 
 use std::time::Duration;
 use std::{fs, io};
@@ -26,9 +26,11 @@ pub(crate) fn all_blocked<T>(work: impl FnOnce() -> T) -> T {
 
 /// Blocks the signal in every thread of this process, whoever started it.
 ///
-/// A mask can be changed by its own thread only. So the signal gets a handler that adds the signal to what the interrupted thread blocks, and
-/// each thread that does not block it is sent one. The handler stays: should a thread that is being started at this moment be missed, the first signal that it
-/// gets does the same, and is passed on to the others, so that it neither ends the process nor is lost.
+/// A mask can be changed by its own thread only. So the signal gets a handler that adds the signal to what the
+/// interrupted thread blocks, and each thread that does not block it is sent one. A thread that blocks all signals may
+/// do so for a moment only (the C library does, while it starts another thread): it is sent one as well, which waits
+/// for the end of that moment, and then comes before all others. The handler stays: should a thread be missed all the
+/// same, the first signal that it gets does the rest, and is passed on, so that it does not end the process.
 pub(super) fn block_everywhere(signal: RealTime) -> Result<(), Error> {
     /// A thread that does not run for so long (stopped, or deep in the kernel) cannot be made to block anything.
     const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,29 +49,55 @@ pub(super) fn block_everywhere(signal: RealTime) -> Result<(), Error> {
     sys::block(&Set::of(&[number]));
     let deadline = Deadline::after(PATIENCE);
     loop {
-        let open = threads_that_do_not_block(number)?;
-        let Some((_, name)) = open.first() else { return Ok(()) };
+        let threads = threads(number)?;
+        for thread in threads.iter().filter(|thread| thread.state != State::Blocks) {
+            // It fails for a thread that has ended, which is as good.
+            let _ = sys::send_to_thread(thread.number, number);
+        }
+        let Some(open) = threads.iter().find(|thread| thread.state == State::DoesNotBlock) else {
+            return Ok(());
+        };
         if deadline.has_passed() {
+            let name = &open.name;
             let reason =
                 format!("thread {name:?} does not run, and so cannot be made to block signal {number}");
             return Err(Unavailable::new(NAME, reason).into());
         }
-        for (thread, _) in &open {
-            // It fails for a thread that has ended, which is as good.
-            let _ = sys::send_to_thread(*thread, number);
-        }
-        // Nothing tells when another thread's mask changes, so this is the one place that has to look again after a moment.
+        // Nothing tells when another thread's mask changes, so this is the one place that has to look again after a
+        // moment.
         let _ = crate::wait::ready(&mut [], deadline.min(Deadline::after(PAUSE)));
     }
 }
 
-/// Numbers and names of the threads.
-fn threads_that_do_not_block(signal: i32) -> Result<Vec<(i32, String)>, Error> {
+/// What a thread does about a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    DoesNotBlock,
+    /// Together with all others: perhaps not for long. None has been sent to it yet.
+    BlocksAll,
+    Blocks,
+}
+
+#[derive(Debug)]
+struct Thread {
+    number: i32,
+    name: String,
+    state: State,
+}
+
+/// Threads of this crate, which block all signals for good.
+pub(crate) const DEAF: &str = "tamtam-watch";
+
+/// Lists the threads of this process.
+fn threads(signal: i32) -> Result<Vec<Thread>, Error> {
     let unknown = |error: io::Error| -> Error {
         let reason = format!("whether all threads block a signal stands in /proc/self/task: {error}");
         Unavailable::new(NAME, reason).into()
     };
-    let mut open = Vec::new();
+    let me = rustix::thread::gettid().as_raw_nonzero().get();
+    // What every mask has in which all signals are blocked; programs leave those of the C library out.
+    let all = RealTime::all().fold(bit(libc::SIGUSR1), |all, signal| all | bit(signal.number()));
+    let mut threads = Vec::new();
     for task in fs::read_dir("/proc/self/task").map_err(unknown)? {
         let task = task.map_err(unknown)?;
         let status = match fs::read_to_string(task.path().join("status")) {
@@ -78,17 +106,24 @@ fn threads_that_do_not_block(signal: i32) -> Result<Vec<(i32, String)>, Error> {
             Err(error) if is_gone(&error) => continue,
             Err(error) => return Err(unknown(error)),
         };
-        let blocked = field(&status, "SigBlk:").and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        let mask = |key| field(&status, key).and_then(|mask| u64::from_str_radix(mask, 16).ok());
         let number = task.file_name().to_str().and_then(|name| name.parse().ok());
-        let (Some(blocked), Some(number)) = (blocked, number) else {
+        let (Some(blocked), Some(pending), Some(number)) = (mask("SigBlk:"), mask("SigPnd:"), number) else {
             return Err(unknown(io::ErrorKind::InvalidData.into()));
         };
-        let has_ended = field(&status, "State:").is_some_and(|state| state.starts_with(['Z', 'X']));
-        if !has_ended && blocked & bit(signal) == 0 {
-            open.push((number, field(&status, "Name:").unwrap_or_default().to_owned()));
+        if field(&status, "State:").is_some_and(|state| state.starts_with(['Z', 'X'])) {
+            continue;
         }
+        let name = field(&status, "Name:").unwrap_or_default();
+        let is_settled = number == me || name == DEAF || pending & bit(signal) != 0;
+        let state = match blocked {
+            blocked if blocked & bit(signal) == 0 => State::DoesNotBlock,
+            blocked if blocked & all == all && !is_settled => State::BlocksAll,
+            _ => State::Blocks,
+        };
+        threads.push(Thread { number, name: name.to_owned(), state });
     }
-    Ok(open)
+    Ok(threads)
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -123,7 +158,8 @@ mod tests {
         let sleeper = thread::spawn(move || wait.recv());
         let signal = super::super::inbox::Claim::new().expect("a free one");
         block_everywhere(signal.signal()).expect("all threads run");
-        assert_eq!(threads_that_do_not_block(signal.signal().number()).expect("/proc"), []);
+        let threads = threads(signal.signal().number()).expect("/proc");
+        assert!(threads.iter().all(|thread| thread.state != State::DoesNotBlock), "{threads:?}");
         drop(go);
         sleeper.join().expect("joined").expect_err("nothing was sent");
     }

@@ -25,7 +25,8 @@ impl Set {
 
     pub(super) fn of(signals: &[c_int]) -> Self {
         let mut set = MaybeUninit::uninit();
-        // SAFETY: the first call initializes the set that the pointer is to; the others change it, and refuse numbers that are no signals.
+        // SAFETY: the first call initializes the set that the pointer is to; the others change it, and refuse numbers
+        // that are no signals.
         unsafe {
             libc::sigemptyset(set.as_mut_ptr());
             for signal in signals {
@@ -67,7 +68,8 @@ pub(super) fn signalfd(set: &Set) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// What the kernel tells about a signal with a payload, as rt_sigqueueinfo(2) takes it: the C library's structure keeps these fields to itself.
+/// What the kernel tells about a signal with a payload, as rt_sigqueueinfo(2) takes it: the C library's structure
+/// keeps these fields to itself.
 #[repr(C)]
 union Info {
     all: libc::siginfo_t,
@@ -161,15 +163,16 @@ fn our_handler() -> libc::sighandler_t {
 /// The handler. It may interrupt any code, so it calls nothing but the kernel.
 extern "C" fn block_and_pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let context = context.cast::<libc::ucontext_t>();
-    // SAFETY: the kernel calls a handler with SA_SIGINFO with pointers to both structures, which are on the stack until it returns. What is in
-    // the context's mask is what the thread blocks afterwards. The calls are async-signal-safe; the second one gets the kernel's own structure.
+    // SAFETY: the kernel calls a handler with SA_SIGINFO with pointers to both structures, which are on the stack
+    // until it returns. What is in the context's mask is what the thread blocks afterwards. The calls are
+    // async-signal-safe; the second one gets the kernel's own structure.
     unsafe {
         libc::sigaddset(&raw mut (*context).uc_sigmask, signal);
         if (*info).si_code == libc::SI_TKILL {
             return; // our own request to block it
         }
-        // Now that this thread does not take it any more, another one may, or a signalfd. The one failure, that as many signals are queued as
-        // may be, cannot be told to anybody from here.
+        // Now that this thread does not take it any more, another one may, or a signalfd. The one failure, that as
+        // many signals are queued as may be, cannot be told to anybody from here.
         let errno = libc::__errno_location();
         let before = *errno;
         libc::syscall(libc::SYS_rt_sigqueueinfo, libc::getpid(), signal, info);

@@ -18,8 +18,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if there is none; [`Error::Unavailable`] if the kernel is older than Linux 5.3, or a sandbox hides the call;
-    /// [`Error::System`].
+    /// [`Error::Closed`] if there is none; [`Error::Unavailable`] if the kernel is older than Linux 5.3, or a sandbox
+    /// hides the call; [`Error::System`].
     pub fn of(process: u32) -> Result<Self, Error> {
         let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
             return Err(Error::Closed);
@@ -40,8 +40,9 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if as many signals are queued as the limit of the target's user allows (`EAGAIN`, see [`Pending`](super::Pending)): nothing was sent,
-    /// and nothing tells when it is worth a new try. [`Error::Closed`] if the process is gone; [`Error::System`].
+    /// [`Error::TimedOut`] if as many signals are queued as the limit of the target's user allows (`EAGAIN`, see
+    /// [`Pending`](super::Pending)): nothing was sent, and nothing tells when it is worth a new try.
+    /// [`Error::Closed`] if the process is gone; [`Error::System`].
     pub fn queue(&self, signal: RealTime, payload: i32) -> Result<(), Error> {
         // In the union of a number and a pointer the number stands first.
         let mut wide = [0; size_of::<usize>()];

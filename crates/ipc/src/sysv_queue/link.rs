@@ -12,9 +12,11 @@ use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Tic
 
 /// The mechanism.
 ///
-/// A link has two private queues and a socket pair. Waits for a message are ended by a thread's message, because a System V wait knows no
-/// deadline; and so that nobody has to wait for room in a queue, both ends keep to a window, and tell over the sockets what they have
-/// taken. Each end removes the queue that it receives from; both, if the other end is gone.
+/// A link has two private queues and a socket pair. Waits for a message are ended by a thread's message, because a
+/// System V wait knows no deadline; and so that nobody has to wait for room in a queue, both ends keep to a window,
+/// and tell over the sockets what they have taken. Each end removes the queue that it receives from; both, if the
+/// other end is gone. A ticket that outlives its maker without being opened may find its queues removed as
+/// [stale](plate::stale).
 #[derive(Clone, Copy, Debug)]
 pub struct Adapter;
 
@@ -54,11 +56,9 @@ impl Mechanism for Adapter {
     }
 
     fn probe(&self) -> Result<Vec<Limit>, Unavailable> {
-        let unavailable = |error| match error {
-            Error::Unavailable(reason) => reason,
-            error => Unavailable::new(NAME, error.to_string()),
-        };
-        SysvQueue::private(0o600).and_then(SysvQueue::remove).map_err(unavailable)?;
+        SysvQueue::private(0o600)
+            .and_then(SysvQueue::remove)
+            .map_err(|error| Unavailable::because(NAME, error))?;
         if self.message_max() == 0 {
             let reason = format!("{MESSAGE_MAX} and {OCTETS_MAX} leave no room for a message");
             return Err(Unavailable::new(NAME, reason));

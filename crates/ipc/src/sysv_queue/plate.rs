@@ -1,4 +1,5 @@
-//! A name plate in a queue: whose it is. Without one nobody can tell a queue that a crash has left from one that is in use.
+//! A name plate in a queue: whose it is. Without one nobody can tell a queue that a crash has left from one that is
+//! in use.
 //!
 //! The plate is a message of a kind that nobody receives by accident; in it stands a name that tells who put it there
 //! ([`unique`]). So it goes with the queue, and needs nothing beside it.
@@ -47,7 +48,8 @@ pub fn stale() -> Result<Vec<i32>, Error> {
         .collect())
 }
 
-/// Reads a line of `/proc/sysvipc/msg`: the queue's number if we made it, and neither who sent nor who received last is alive.
+/// Reads a line of `/proc/sysvipc/msg`: the queue's number if we made it, and neither who sent nor who received last
+/// is alive.
 fn abandoned(line: &str) -> Option<i32> {
     let fields: Vec<i64> = line.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
     let [_, id, _, _, _, sender, receiver, _, _, creator, ..] = fields[..] else { return None };

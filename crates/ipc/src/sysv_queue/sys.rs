@@ -50,7 +50,8 @@ pub(super) fn receive(
         let start = envelope.as_mut_ptr().cast::<u8>();
         // SAFETY: behind the head there is room for as many octets as we say.
         let len = checked(unsafe { libc::msgrcv(id, start.cast(), message_max, wanted, flags) })?;
-        // SAFETY: the envelope is initialized from its beginning, and `reserve` made it longer than head and `message_max` together.
+        // SAFETY: the envelope is initialized from its beginning, and `reserve` made it longer than head and
+        // `message_max` together.
         let octets = unsafe {
             std::slice::from_raw_parts(start.add(HEAD).cast_const(), len.unsigned_abs().min(message_max))
         };

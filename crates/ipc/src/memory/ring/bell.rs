@@ -8,11 +8,11 @@
 //!
 //! A sleeper must never miss what it waits for. Each side stores one thing and then loads another (the one its record, then the word;
 //! the other its word, then the record), and a load may overtake a store. So there is a sequentially consistent fence on both sides,
-//! in [`announce`] and [`take`]. The models at the end fail without either.
+//! in [`announce`] and [`take`].
 
 use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -214,131 +214,16 @@ impl Drop for Nap<'_> {
     }
 }
 
-/// What the two functions below need of a word; the model checker has its own.
-trait Word {
-    fn load(&self) -> u32;
-    fn store(&self, value: u32);
-    fn swap(&self, value: u32) -> u32;
-    fn fence();
-}
-
 /// The sleeper's part, before it looks a last time.
 #[inline]
-fn announce<W: Word>(word: &W, how: u32) {
-    word.store(how);
-    W::fence();
+fn announce(word: &AtomicU32, how: u32) {
+    word.store(how, Ordering::Relaxed);
+    fence(Ordering::SeqCst);
 }
 
 /// The other side's part, after it has published something: returns how the sleeper is to be woken, and that only once.
 #[inline]
-fn take<W: Word>(word: &W) -> u32 {
-    W::fence();
-    if word.load() == AWAKE { AWAKE } else { word.swap(AWAKE) }
-}
-
-macro_rules! word {
-    ($($atomic:ident)::*) => {
-        impl Word for $($atomic)::*::AtomicU32 {
-            #[inline]
-            fn load(&self) -> u32 {
-                self.load($($atomic)::*::Ordering::Relaxed)
-            }
-            #[inline]
-            fn store(&self, value: u32) {
-                self.store(value, $($atomic)::*::Ordering::Relaxed);
-            }
-            #[inline]
-            fn swap(&self, value: u32) -> u32 {
-                self.swap(value, $($atomic)::*::Ordering::AcqRel)
-            }
-            #[inline]
-            fn fence() {
-                $($atomic)::*::fence($($atomic)::*::Ordering::SeqCst);
-            }
-        }
-    };
-}
-
-word!(std::sync::atomic);
-
-/// Models for the checker: `cargo xtask loom`.
-#[cfg(all(test, tamtam_loom))]
-mod loom_models {
-    use super::*;
-    use loom::sync::Arc;
-    use loom::sync::atomic::{AtomicU32, Ordering};
-    use loom::thread;
-
-    word!(loom::sync::atomic);
-
-    /// The kernel's part: sleeps while the word has this value.
-    fn doze(word: &AtomicU32, value: u32) {
-        while word.load(Ordering::Acquire) == value {
-            thread::yield_now();
-        }
-    }
-
-    /// A record as the ring has it: published with Release, seen with Acquire; and a word of the sleeper.
-    #[derive(Default)]
-    struct Shared {
-        record: AtomicU32,
-        word: AtomicU32,
-    }
-
-    #[test]
-    fn loom_a_sleeper_is_always_woken() {
-        loom::model(|| {
-            let shared = Arc::new(Shared::default());
-            let sleeper = {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || {
-                    while shared.record.load(Ordering::Acquire) == 0 {
-                        announce(&shared.word, ON_FUTEX);
-                        if shared.record.load(Ordering::Acquire) == 0 {
-                            doze(&shared.word, ON_FUTEX);
-                        }
-                    }
-                })
-            };
-            shared.record.store(1, Ordering::Release);
-            take(&shared.word);
-            sleeper.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn loom_who_goes_over_to_the_socket_is_woken_there() {
-        loom::model(|| {
-            let shared = Arc::new(Shared::default());
-            let socket = Arc::new(AtomicU32::new(0));
-            let sleeper = {
-                let (shared, socket) = (Arc::clone(&shared), Arc::clone(&socket));
-                thread::spawn(move || {
-                    // The moment on the futex is over before anything happens there.
-                    announce(&shared.word, ON_FUTEX);
-                    announce(&shared.word, ON_SOCKET);
-                    if shared.record.load(Ordering::Acquire) == 0 {
-                        doze(&socket, 0);
-                        assert_eq!(shared.record.load(Ordering::Acquire), 1);
-                    }
-                })
-            };
-            shared.record.store(1, Ordering::Release);
-            if take(&shared.word) == ON_SOCKET {
-                socket.store(1, Ordering::Release);
-            }
-            sleeper.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn loom_a_sleeper_is_woken_once() {
-        loom::model(|| {
-            let word = Arc::new(AtomicU32::new(ON_FUTEX));
-            let other = Arc::clone(&word);
-            let ringer = thread::spawn(move || take(&*other));
-            let taken = [take(&*word), ringer.join().unwrap()];
-            assert!(taken.contains(&AWAKE) && taken.contains(&ON_FUTEX), "{taken:?}");
-        });
-    }
+fn take(word: &AtomicU32) -> u32 {
+    fence(Ordering::SeqCst);
+    if word.load(Ordering::Relaxed) == AWAKE { AWAKE } else { word.swap(AWAKE, Ordering::AcqRel) }
 }
