@@ -13,6 +13,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Even on a busy machine a publisher that nobody holds up sends a message so often; it tries to each millisecond.
 const PACE: Duration = Duration::from_millis(50);
 const DEPTH: u32 = 100;
+const OCTETS: u64 = 1 << 20;
 const SUBSCRIBERS: usize = 3;
 
 /// Those of one topic.
@@ -31,7 +32,18 @@ pub(crate) fn run(crew: &mut Crew, options: &Options, pause: Duration, wrong: &m
         number += 1;
         let (seed, manner, latch) = (options.seed, Manner::Steady, 0);
         let place = options.place.clone();
-        crew.start(Task { role, policy, number, seed, manner, depth: DEPTH, latch, is_tcp: false, place })
+        crew.start(Task {
+            role,
+            policy,
+            number,
+            seed,
+            manner,
+            depth: DEPTH,
+            octets: OCTETS,
+            latch,
+            is_tcp: false,
+            place,
+        })
     };
     let mut groups = Vec::new();
     for &policy in &options.policies {
