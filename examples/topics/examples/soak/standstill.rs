@@ -94,10 +94,9 @@ pub(crate) fn run(crew: &mut Crew, options: &Options, pause: Duration, wrong: &m
                 until(crew, "the others have everything", |crew| Ok(top(crew, other)? >= now.returned))?;
             }
         }
-        let task = &crew.members.get(group.publisher).ok_or("no publisher")?.task;
-        let lines = Log::read(&task.place, &name)?;
-        if group.policy.fails() && !lines.contains(&Line::Full { node: victim.clone() }) {
-            wrong.push(format!("{name} was not told that {victim} is slow"));
+        if group.policy.fails() {
+            let full = Line::Full { node: victim };
+            until(crew, "it is told who is slow", |_| Ok(Log::read(&options.place, &name)?.contains(&full)))?;
         }
     }
     for group in &groups {
