@@ -19,6 +19,7 @@ usage: soak [OPTIONS]
   --seed S          what is done follows from it; default: the time
   --policy P,...    block, impatient, error, drop-oldest, drop-newest; default all
   --crowd N         so many publishers, and so many subscribers, under each policy; default 3
+  --pause S         stop processes for so many seconds at most; default 4
   --stopped S       instead: one subscriber under each policy stands still for so many seconds
   --keep            leave the evidence behind, and say where
 ";
@@ -47,6 +48,7 @@ fn run() -> Outcome<String> {
         seed,
         policies: Policy::ALL.to_vec(),
         crowd: 3,
+        longest_pause: Duration::from_secs(4),
         stopped: None,
         place,
     };
@@ -59,6 +61,7 @@ fn run() -> Outcome<String> {
             "--seed" => options.seed = value()?.parse()?,
             "--policy" => options.policies = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?,
             "--crowd" => options.crowd = value()?.parse()?,
+            "--pause" => options.longest_pause = Duration::try_from_secs_f64(value()?.parse()?)?,
             "--stopped" => options.stopped = Some(Duration::try_from_secs_f64(value()?.parse()?)?),
             "--keep" => keep = true,
             "--help" | "-h" => return Ok(HELP.to_owned()),

@@ -28,6 +28,7 @@ fn run(stopped: Option<Duration>, crowd: usize) {
         seed: 1,
         policies: Policy::ALL.to_vec(),
         crowd,
+        longest_pause: Duration::from_secs(4),
         stopped,
         place: place.path().to_owned(),
     };

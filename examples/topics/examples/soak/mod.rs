@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) policies: Vec<Policy>,
     /// Publishers, and subscribers, of each policy.
     pub(crate) crowd: usize,
+    /// How long processes are stopped at most.
+    pub(crate) longest_pause: Duration,
     /// Instead of the turmoil: one subscriber of each policy stands still for so long.
     pub(crate) stopped: Option<Duration>,
     /// Where the registry and the evidence are.
@@ -138,9 +140,10 @@ fn report(crew: &mut Crew, options: &Options, mut wrong: Vec<String>) -> Outcome
         let history: Vec<String> = history.collect();
         writeln!(
             text,
-            "  {}: depth {}, latch {}; {}",
+            "  {}: depth {}, {} octets, latch {}; {}",
             member.task.name(),
             member.task.depth,
+            member.task.octets,
             member.task.latch,
             history.join(", ")
         )?;

@@ -110,6 +110,8 @@ pub(crate) struct Task {
     pub(crate) seed: u64,
     pub(crate) manner: Manner,
     pub(crate) depth: u32,
+    /// The bound of queues in octets.
+    pub(crate) octets: u64,
     pub(crate) latch: u32,
     /// Over TCP instead of a Unix socket.
     pub(crate) is_tcp: bool,
@@ -128,14 +130,15 @@ impl Task {
     }
 
     pub(crate) fn qos(&self) -> Qos {
-        Qos::default().depth(self.depth).latch(self.latch).overflow(self.policy.overflow())
+        let qos = Qos::default().depth(self.depth).depth_bytes(self.octets);
+        qos.latch(self.latch).overflow(self.policy.overflow())
     }
 
     /// The environment by which a process learns of its task.
     pub(crate) fn environment(&self) -> [(&'static str, std::ffi::OsString); 2] {
-        let Self { policy, number, seed, depth, latch, is_tcp, .. } = self;
+        let Self { policy, number, seed, depth, octets, latch, is_tcp, .. } = self;
         let (role, manner) = (self.role as u8, self.manner as u8);
-        let words = format!("{role} {policy} {number} {seed} {manner} {depth} {latch} {is_tcp}");
+        let words = format!("{role} {policy} {number} {seed} {manner} {depth} {octets} {latch} {is_tcp}");
         [(TASK, words.into()), (PLACE, self.place.clone().into())]
     }
 
@@ -145,8 +148,8 @@ impl Task {
             return Ok(None);
         };
         let words: Vec<&str> = words.split(' ').collect();
-        let [role, policy, number, seed, manner, depth, latch, is_tcp] = words[..] else {
-            return Err("a task of eight words".into());
+        let [role, policy, number, seed, manner, depth, octets, latch, is_tcp] = words[..] else {
+            return Err("a task of nine words".into());
         };
         Ok(Some(Self {
             role: if role == "0" { Role::Publisher } else { Role::Subscriber },
@@ -155,6 +158,7 @@ impl Task {
             seed: seed.parse()?,
             manner: if manner == "0" { Manner::Moody } else { Manner::Steady },
             depth: depth.parse()?,
+            octets: octets.parse()?,
             latch: latch.parse()?,
             is_tcp: is_tcp.parse()?,
             place: place.into(),

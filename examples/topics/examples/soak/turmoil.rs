@@ -65,6 +65,8 @@ fn act(
             seed: random.number(),
             manner: Manner::Moody,
             depth: u32::try_from(random.between(1, 1000))?,
+            // A queue takes a message that is larger when it is empty.
+            octets: if random.percent(25) { random.between(1000, 1_000_000) } else { 64 << 20 },
             latch: if random.percent(25) { u32::try_from(random.between(1, 20))? } else { 0 },
             is_tcp: random.percent(20),
             place: options.place.clone(),
@@ -93,7 +95,8 @@ fn act(
     } else if random.percent(45) {
         crew.stop(index)?;
         slot.is_stopped = true;
-        slot.due = Instant::now() + random.pause(10, 4000);
+        let longest = u64::try_from(options.longest_pause.as_millis())?;
+        slot.due = Instant::now() + random.pause(10, longest);
     } else {
         slot.due = Instant::now() + random.pause(50, 4000);
     }

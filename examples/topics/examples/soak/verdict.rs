@@ -407,7 +407,18 @@ mod tests {
     fn task(role: Role, policy: Policy) -> Task {
         let (number, place) = (1, std::path::PathBuf::new());
         let manner = Manner::Steady;
-        Task { role, policy, number, seed: 0, manner, depth: 10, latch: 0, is_tcp: false, place }
+        Task {
+            role,
+            policy,
+            number,
+            seed: 0,
+            manner,
+            depth: 10,
+            octets: 1000,
+            latch: 0,
+            is_tcp: false,
+            place,
+        }
     }
 
     fn second(from: u64, to: u64) -> (Duration, Duration) {
