@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_blocks_all_for_a_moment_does_not_take_signals_afterwards() {
+    fn a_thread_that_blocks_all_for_a_moment_costs_no_signals_afterwards() {
         let (blocked, wait_for_block) = channel();
         let (opened, wait_for_open) = channel();
         let (unblocked, wait_for_unblock) = channel();
@@ -238,20 +238,22 @@ mod tests {
         let thread = thread::spawn(move || {
             let before = sys::set_blocked(&Set::full());
             blocked.send(()).expect("the test waits");
-            let signal: RealTime = wait_for_open.recv().expect("an inbox is opened");
+            wait_for_open.recv().expect("an inbox is opened");
             sys::set_blocked(&before);
-            unblocked.send(sys::block(&Set::of(&[])).has(signal.number())).expect("the test waits");
+            unblocked.send(()).expect("the test waits");
             let _ = wait_for_end.recv();
         });
         wait_for_block.recv().expect("the thread runs");
         let inbox = Inbox::any().expect("an inbox");
-        opened.send(inbox.signal()).expect("the thread waits");
-        assert!(wait_for_unblock.recv().expect("the thread runs"), "it blocks the signal from then on");
+        opened.send(()).expect("the thread waits");
+        wait_for_unblock.recv().expect("the thread runs");
         let me = Target::of(std::process::id()).expect("this process");
         (0..100).for_each(|payload| me.queue(inbox.signal(), payload).expect("queued"));
-        for payload in 0..100 {
-            assert_eq!(inbox.receive(Deadline::NEVER).expect("a signal").payload, payload);
-        }
+        // Should it have been missed, it passes the first one on, behind others.
+        let mut payloads: Vec<_> =
+            (0..100).map(|_| inbox.receive(Deadline::NEVER).expect("a signal").payload).collect();
+        payloads.sort_unstable();
+        assert!(payloads.into_iter().eq(0..100));
         drop(done);
         thread.join().expect("no panic");
     }

@@ -49,13 +49,18 @@ pub(super) fn block_everywhere(signal: RealTime) -> Result<(), Error> {
     sys::block(&Set::of(&[number]));
     let deadline = Deadline::after(PATIENCE);
     loop {
-        let threads = threads(number)?;
+        let (threads, is_complete) = threads(number)?;
         for thread in threads.iter().filter(|thread| thread.state != State::Blocks) {
             // It fails for a thread that has ended, which is as good.
             let _ = sys::send_to_thread(thread.number, number);
         }
-        let Some(open) = threads.iter().find(|thread| thread.state == State::DoesNotBlock) else {
-            return Ok(());
+        let open = threads.iter().find(|thread| thread.state == State::DoesNotBlock);
+        let Some(open) = open else {
+            if is_complete || deadline.has_passed() {
+                return Ok(());
+            }
+            let _ = crate::wait::ready(&mut [], deadline.min(Deadline::after(PAUSE)));
+            continue;
         };
         if deadline.has_passed() {
             let name = &open.name;
@@ -88,8 +93,9 @@ struct Thread {
 /// Threads of this crate, which block all signals for good.
 pub(crate) const DEAF: &str = "tamtam-watch";
 
-/// Lists the threads of this process.
-fn threads(signal: i32) -> Result<Vec<Thread>, Error> {
+/// Lists the threads of this process, and tells whether they are all there: the kernel's list may leave one out while others come
+/// and go.
+fn threads(signal: i32) -> Result<(Vec<Thread>, bool), Error> {
     let unknown = |error: io::Error| -> Error {
         let reason = format!("whether all threads block a signal stands in /proc/self/task: {error}");
         Unavailable::new(NAME, reason).into()
@@ -98,8 +104,10 @@ fn threads(signal: i32) -> Result<Vec<Thread>, Error> {
     // What every mask has in which all signals are blocked; programs leave those of the C library out.
     let all = RealTime::all().fold(bit(libc::SIGUSR1), |all, signal| all | bit(signal.number()));
     let mut threads = Vec::new();
+    let (before, mut listed) = (count_of_threads(), 0);
     for task in fs::read_dir("/proc/self/task").map_err(unknown)? {
         let task = task.map_err(unknown)?;
+        listed += 1;
         let status = match fs::read_to_string(task.path().join("status")) {
             Ok(status) => status,
             // It has ended meanwhile.
@@ -123,7 +131,11 @@ fn threads(signal: i32) -> Result<Vec<Thread>, Error> {
         };
         threads.push(Thread { number, name: name.to_owned(), state });
     }
-    Ok(threads)
+    Ok((threads, [before, count_of_threads()] == [Some(listed); 2]))
+}
+
+fn count_of_threads() -> Option<u64> {
+    field(&fs::read_to_string("/proc/self/status").ok()?, "Threads:")?.parse().ok()
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -158,7 +170,7 @@ mod tests {
         let sleeper = thread::spawn(move || wait.recv());
         let signal = super::super::inbox::Claim::new().expect("a free one");
         block_everywhere(signal.signal()).expect("all threads run");
-        let threads = threads(signal.signal().number()).expect("/proc");
+        let (threads, _) = threads(signal.signal().number()).expect("/proc");
         assert!(threads.iter().all(|thread| thread.state != State::DoesNotBlock), "{threads:?}");
         drop(go);
         sleeper.join().expect("joined").expect_err("nothing was sent");

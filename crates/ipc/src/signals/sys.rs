@@ -152,6 +152,10 @@ pub(super) fn set_action(signal: c_int) -> Result<(), Errno> {
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = our_handler();
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    // One after the other: a handler that is interrupted by that of another number would have what that one blocks undone, and the
+    // stacks for signals are short.
+    // SAFETY: the set is ours.
+    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
     // SAFETY: the handler has the form that SA_SIGINFO asks for, and does only what signal-safety(7) allows.
     checked(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }).map(drop)
 }

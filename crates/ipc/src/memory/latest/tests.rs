@@ -65,7 +65,11 @@ fn a_value_is_new_once_and_stays_the_latest() {
         assert!(matches!(reader.next(&mut seen, deadline), Err(Error::Closed)));
     }
     assert_eq!(reader.latest(&mut seen).expect("still there"), Some(2));
-    assert!(!reader.is_writer_alive().expect("asked") && !reader.was_interrupted().expect("asked"));
+    // Whoever starts a program at this moment has its descriptor, too, until the program runs.
+    while reader.is_writer_alive().expect("asked") {
+        thread::yield_now();
+    }
+    assert!(!reader.was_interrupted().expect("asked"));
 }
 
 #[test]
