@@ -330,7 +330,7 @@ impl Discovery {
             for (id, source) in &mut sources.known {
                 let is_missing = !source.endpoint.is_empty() && !present.contains(id);
                 if is_missing && !source.ended && source.gone.is_none() {
-                    source.gone = Some(Instant::now());
+                    source.is_gone(Instant::now());
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::{Event, LossReason, PublisherId};
 use crate::header::{FLAG_END, FLAG_HEARTBEAT, Head, SOURCE_LEN};
@@ -52,8 +52,10 @@ pub(crate) struct Source {
     /// The number of the last message that arrived, 0 if none did.
     pub(crate) arrived: u64,
     pub(crate) ended: bool,
-    /// It has left the registry without having ended.
+    /// It has left the registry without having ended; since when nothing has come of it.
     pub(crate) gone: Option<Instant>,
+    /// What had been heard of it by then.
+    pub(crate) heard: (Option<u64>, u64),
     /// That was told.
     pub(crate) mourned: bool,
     /// The connection to it was given up.
@@ -62,6 +64,19 @@ pub(crate) struct Source {
     pub(crate) ended_told: bool,
     /// Its messages are not wanted.
     pub(crate) refused: bool,
+}
+
+impl Source {
+    /// It is not in the registry any more.
+    pub(crate) const fn is_gone(&mut self, now: Instant) {
+        self.gone = Some(now);
+        self.heard = (self.last, self.arrived);
+    }
+
+    /// Whether it is gone, and that is to be told.
+    const fn is_missing(&self) -> bool {
+        self.gone.is_some() && !self.ended && !self.mourned
+    }
 }
 
 /// All publishers of one subscriber.
@@ -172,10 +187,26 @@ impl Sources {
         self.known.values().any(|source| !source.ended && source.gone.is_none() && !source.refused)
     }
 
-    /// Takes those into account that are gone without END since before `before`, each once.
-    pub(crate) fn mourn(&mut self, before: Instant, findings: &mut Vec<Finding>) {
+    /// Tells whether there is somebody to mourn.
+    pub(crate) fn any_missing(&self) -> bool {
+        self.known.values().any(Source::is_missing)
+    }
+
+    /// Takes those into account that are gone without END and of which nothing has come for so long (`settled`), each once.
+    pub(crate) fn mourn(
+        &mut self,
+        now: Instant,
+        settled: impl Fn(&Source) -> Duration,
+        findings: &mut Vec<Finding>,
+    ) {
         for (&id, source) in &mut self.known {
-            if source.ended || source.mourned || source.gone.is_none_or(|gone| gone > before) {
+            let Some(gone) = source.gone.filter(|_| source.is_missing()) else { continue };
+            if source.heard != (source.last, source.arrived) {
+                // What was on its way still comes.
+                source.is_gone(now);
+                continue;
+            }
+            if now.saturating_duration_since(gone) < settled(source) {
                 continue;
             }
             if source.ended_told && source.last.is_none() {
@@ -292,15 +323,23 @@ mod tests {
         assert_eq!(run.losses(), [(2, 4)]);
         assert!(run.sources.any_alive());
         let now = Instant::now();
-        run.sources.known.get_mut(&A).unwrap().gone = Some(now);
-        assert!(!run.sources.any_alive());
-        run.sources.mourn(now, &mut run.findings);
+        run.sources.known.get_mut(&A).unwrap().is_gone(now);
+        assert!(!run.sources.any_alive() && run.sources.any_missing());
+        let second = Duration::from_secs(1);
+        let mourn = |run: &mut Run, after| run.sources.mourn(now + after, |_| second, &mut run.findings);
+        mourn(&mut run, second / 2);
+        // Something was still on its way: silence begins anew.
+        assert_eq!(run.take(5, 0), Verdict::Deliver);
+        mourn(&mut run, second);
+        mourn(&mut run, second * 3 / 2);
+        assert!(run.findings.is_empty());
+        mourn(&mut run, second * 2);
         let gone = &run.findings[0].event;
-        assert!(matches!(gone, Event::Gone { received: 1, published: 4, .. }), "{gone:?}");
+        assert!(matches!(gone, Event::Gone { received: 5, published: 5, .. }), "{gone:?}");
         assert_eq!(run.losses(), [], "that was told when it was known");
         let owed = run.sources.owed.take().map(|(_, received, published)| (received, published));
-        assert_eq!(owed, Some((1, 4)));
-        run.sources.mourn(now, &mut run.findings);
+        assert_eq!(owed, Some((5, 5)));
+        mourn(&mut run, second * 4);
         assert!(run.findings.is_empty() && run.sources.owed.is_none(), "once");
         assert!(!run.sources.are_over(1), "it has not ended");
         assert!(run.sources.returned(A) && run.sources.any_alive(), "it was away for a moment only");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use prost::Message as _;
-use tamtam_zmq::{Frame, Message, Socket, SocketType};
+use tamtam_zmq::{Frame, Message, PeerState, Socket, SocketType};
 
 use crate::error::{Error, RecvError};
 use crate::event::{Event, Events, LossReason};
@@ -23,12 +23,14 @@ use crate::publisher::Dialect;
 use crate::qos::{Overflow, Qos, Reach};
 use crate::record::{QosRecord, Report, ReportKind, SubscriberRecord};
 use crate::schema::Schema;
-use crate::source::{Finding, SourceId, Sources, Verdict};
+use crate::source::{Finding, Source, SourceId, Sources, Verdict};
 
 /// How long a call that waits sleeps before it looks whether its publishers are still there.
 const SLICE: Duration = Duration::from_millis(250);
-/// How long nothing must have come after a publisher is gone for nothing to be on its way any more.
+/// How long nothing must have come after a publisher is gone for nothing to be on its way any more: when the connection to it
+/// has ended, and as long as it has not.
 const SETTLED: Duration = Duration::from_millis(200);
+const SETTLED_CONNECTED: Duration = Duration::from_secs(2);
 
 /// What is known of a message beside its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -397,10 +399,21 @@ impl SubscriberCore {
             return Some(RecvError::Closed("the subscription is closed".to_owned()));
         }
         self.check_silence();
-        let settled = Instant::now().checked_sub(SETTLED)?;
         let mut findings = Vec::new();
         let mut sources = self.sources();
-        sources.mourn(settled, &mut findings);
+        if sources.any_missing() {
+            // Unlocked: the other lock is the socket's.
+            drop(sources);
+            let peers = self.socket.peers();
+            let is_connected = |endpoint: &str| {
+                peers.iter().any(|peer| peer.state == PeerState::Ready && peer.endpoint == endpoint)
+            };
+            let settled = |source: &Source| {
+                if is_connected(&source.endpoint) { SETTLED_CONNECTED } else { SETTLED }
+            };
+            sources = self.sources();
+            sources.mourn(Instant::now(), settled, &mut findings);
+        }
         // As long as others live they are listened to; that one has not ended is said before all have.
         let owed = if sources.any_alive() { None } else { sources.owed.take() };
         drop(sources);

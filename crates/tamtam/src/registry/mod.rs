@@ -188,8 +188,6 @@ impl Registry {
     /// Returns all living nodes that have published a record, by id, those of this process included. Removes what
     /// dead ones left. A record of more than [`RECORD_MAX`] bytes is passed over.
     ///
-    /// While another process removes a dead node, that node may be listed one last time.
-    ///
     /// # Errors
     ///
     /// `Removed`, or what the system says. That something cannot be removed is logged and no error.
@@ -209,7 +207,10 @@ impl Registry {
                         found.push(Found { id, record, pid: read_pid(&lock) });
                     }
                 }
-                Lock::Free(lock) => dead.push((id, lock)),
+                Lock::Free(lock) => {
+                    directory.forget(id, &lock);
+                    dead.push((id, lock));
+                }
             }
             if dead.len() >= BURIED_AT_ONCE {
                 directory.bury(std::mem::take(&mut dead));
@@ -431,7 +432,10 @@ impl Directory {
             }
             match files::probe(self.as_fd(), &name).map_err(failed)? {
                 Lock::Missing => {}
-                Lock::Free(lock) => self.bury(vec![(id, lock)]),
+                Lock::Free(lock) => {
+                    self.forget(id, &lock);
+                    self.bury(vec![(id, lock)]);
+                }
                 Lock::Held(_) => return Err(RegistryError::Entered { path: self.path.join(name) }),
                 Lock::Strange => {
                     let cause =
@@ -441,6 +445,17 @@ impl Directory {
             }
         }
         Err(failed(io::Error::new(io::ErrorKind::ResourceBusy, "what a dead process left stays in the way")))
+    }
+
+    /// Removes a dead node's record. Whoever buries it has to lock what its owner had locked, and looks to others like that one:
+    /// they are not to find a record then. As long as the lock is shared, nobody enters anew under the name.
+    fn forget(&self, id: NodeId, lock: &File) {
+        let record = format!("{id}.{RECORD}");
+        let removed = files::is_at(self.as_fd(), &format!("{id}.{LOCK}"), lock)
+            .and_then(|there| if there { files::remove(self.as_fd(), &record) } else { Ok(()) });
+        if let Err(cause) = removed {
+            tracing::debug!(path = ?self.path.join(record), %cause, "left a file that has a node's name");
+        }
     }
 
     /// Removes what dead nodes left, unless others are at it.

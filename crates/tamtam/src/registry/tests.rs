@@ -154,6 +154,22 @@ fn a_new_node_is_not_buried_with_the_dead_one() {
     assert_eq!(ids(&registry), [id]);
 }
 
+/// Whoever buries a node has its lock, and looks like it: it is not listed once more.
+#[test]
+fn what_is_being_buried_is_not_listed() {
+    let (_base, registry) = scratch();
+    let id = random();
+    leave_dead_node(&registry, id);
+    let name = format!("{id}.lock");
+    let Lock::Free(lock) = files::probe(registry.directory.as_fd(), &name).unwrap() else { panic!() };
+    registry.directory.forget(id, &lock);
+    assert!(files::take_over(registry.directory.as_fd(), &name, &lock).unwrap());
+    assert_eq!(ids(&registry), []);
+    drop(lock);
+    assert_eq!(ids(&registry), []);
+    assert_eq!(in_directory(&registry), [""; 0]);
+}
+
 #[test]
 fn strangers_are_left_alone() {
     let (_base, registry) = scratch();
