@@ -39,7 +39,12 @@ fn markdown_has_a_table_and_says_what_is_not_measured() {
         run(&["--only", cell, "--peer", "tamtam", "--rounds", "1", "--time", "2", "--markdown", "--quiet"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("| cell | raw | libzmq | tamtam | drop-in, topic | …/tamtam | tamtam/libzmq | bar | met? |"), "{text}");
+    assert!(
+        text.contains(
+            "| cell | raw | libzmq | tamtam | drop-in, topic | …/tamtam | tamtam/libzmq | bar | met? |"
+        ),
+        "{text}"
+    );
     assert!(text.contains("| latency/inproc/pair/64B"), "{text}");
     assert!(text.contains("## Not measured"), "{text}");
 }
