@@ -346,10 +346,11 @@ impl PublisherCore {
 
     /// As [`publish_short`](Self::publish_short), of a body that `put` appends to what it is given.
     fn publish_made(&self, put: impl FnOnce(&mut Vec<u8>)) -> Result<Sent, PublishError> {
-        let mut state = self.lock();
-        let mut scratch = std::mem::take(&mut state.scratch);
+        let mut scratch = std::mem::take(&mut self.lock().scratch);
         scratch.clear();
+        // Not under the lock: it may be anybody's code.
         put(&mut scratch);
+        let mut state = self.lock();
         let sent = self.publish_under(&mut state, &scratch);
         state.scratch = scratch;
         sent

@@ -287,13 +287,12 @@ impl Socket {
     /// As there.
     #[inline]
     pub fn send_slices(&self, frames: &[&[u8]], wait: bool) -> Result<(), SendError> {
-        match self.core.send_slices(frames, Patience::None) {
-            Ok(_) => Ok(()),
+        match self.core.send_slices(frames) {
             Err(SendError::Full(message)) if wait => {
                 let timeout = self.core.lock().options.send_timeout;
                 self.core.send(message, Patience::within(timeout))
             }
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
@@ -304,7 +303,7 @@ impl Socket {
     /// As there.
     #[inline]
     pub fn publish_slices(&self, frames: &[&[u8]]) -> Result<Published, SendError> {
-        let Routed { subscribers, dropped } = self.core.send_slices(frames, Patience::None)?;
+        let Routed { subscribers, dropped } = self.core.publish_slices(frames)?;
         Ok(Published { subscribers, dropped })
     }
 

@@ -94,12 +94,6 @@ impl Message {
         Some(mem::replace(&mut self.first, second))
     }
 
-    /// Takes the last frame off; `None`, and no change, if it is the only one left.
-    #[inline]
-    pub fn pop_back(&mut self) -> Option<Frame> {
-        self.rest.pop_back()
-    }
-
     /// Splits into the first frame and the message of the others, if there are any. The latter keeps the peer.
     #[inline]
     #[must_use]

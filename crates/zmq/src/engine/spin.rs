@@ -2,8 +2,9 @@
 //!
 //! Waking a parked thread costs 20 to 30 µs on a virtual machine, a few on bare metal. In a lively conversation the
 //! answer is there sooner than that. The policy learns from how long the waits of a socket lately took: as long as they
-//! are short, it spins; a slow peer makes the average long, and it stops. A one-way reader over
-//! tcp or ipc does not spin, but for the next part of a large message: there is no answer to wait for.
+//! are short, it spins; a slow peer makes the average long, and it stops. A thread that only reads does not spin over tcp or
+//! ipc, but for the next part of a large message: there is no answer to wait for. One that has sent something since, be it on
+//! another socket (a publisher beside a subscriber), may be waiting for the answer.
 
 use std::cell::Cell;
 use std::num::NonZeroUsize;

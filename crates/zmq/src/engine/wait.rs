@@ -83,34 +83,42 @@ impl Core {
         }
     }
 
-    /// As [`send`](Self::send), of frames that stand elsewhere; also tells for whom the message was.
+    /// Sends frames that stand elsewhere in the short way; `None`, and no change, if that is not to be done.
     #[inline]
-    pub(crate) fn send_slices(
-        self: &Arc<Self>,
-        frames: &[&[u8]],
-        patience: Patience,
-    ) -> Result<Routed, SendError> {
-        if !self.is_forked() {
-            let mut locked = self.lock();
-            if locked.is_open()
-                && let Some(routed) = locked.route_short(frames)
-            {
-                locked.spin.sent();
-                return Ok(routed);
-            }
+    fn send_short(self: &Arc<Self>, frames: &[&[u8]]) -> Option<Routed> {
+        if self.is_forked() {
+            return None;
         }
-        self.send_slices_slowly(frames, patience)
+        let mut locked = self.lock();
+        let routed = if locked.is_open() { locked.route_short(frames) } else { None };
+        if routed.is_some() {
+            locked.spin.sent();
+        }
+        routed
+    }
+
+    /// As [`send`](Self::send) without waiting, of frames that stand elsewhere.
+    #[inline]
+    pub(crate) fn send_slices(self: &Arc<Self>, frames: &[&[u8]]) -> Result<(), SendError> {
+        match self.send_short(frames) {
+            Some(_) => Ok(()),
+            None => self.send(whole(frames), Patience::None),
+        }
+    }
+
+    /// As [`send_slices`](Self::send_slices), and tells what became of the message.
+    #[inline]
+    pub(crate) fn publish_slices(self: &Arc<Self>, frames: &[&[u8]]) -> Result<Routed, SendError> {
+        match self.send_short(frames) {
+            Some(routed) => Ok(routed),
+            None => self.publish_slowly(frames),
+        }
     }
 
     #[inline(never)]
-    fn send_slices_slowly(
-        self: &Arc<Self>,
-        frames: &[&[u8]],
-        patience: Patience,
-    ) -> Result<Routed, SendError> {
-        let message = Message::from_frames(frames.iter().copied()).unwrap_or_default();
+    fn publish_slowly(self: &Arc<Self>, frames: &[&[u8]]) -> Result<Routed, SendError> {
         let before = self.lock().dropped_full();
-        self.send(message, patience)?;
+        self.send(whole(frames), Patience::None)?;
         let locked = self.lock();
         let dropped = locked.dropped_full().saturating_sub(before);
         Ok(Routed { subscribers: locked.subscriber_count(), dropped })
@@ -276,6 +284,10 @@ impl Core {
             }
         }
     }
+}
+
+fn whole(frames: &[&[u8]]) -> Message {
+    Message::from_frames(frames.iter().copied()).unwrap_or_default()
 }
 
 impl Locked<'_> {
