@@ -352,6 +352,8 @@ impl PublisherCore {
         put(&mut scratch);
         let mut state = self.lock();
         let sent = self.publish_under(&mut state, &scratch);
+        // A type may have made more than it said.
+        scratch.shrink_to(SHORT_MAX);
         state.scratch = scratch;
         sent
     }
