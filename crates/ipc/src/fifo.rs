@@ -25,9 +25,7 @@ use rustix::io::Errno;
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::object::{self, Kind};
 use crate::pipe::{self, Duplex, Writer};
-use crate::{
-    Deadline, End, Error, Facts, Limit, Link, Mechanism, Object, Plan, Side, Ticket, Unavailable, wait,
-};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Object, Plan, Ticket, Unavailable, wait};
 
 /// Makes a FIFO that only this user may open, and that goes when the returned value is dropped. The path has to be absolute, and its last
 /// part a [name of ours](object::unique).
@@ -194,13 +192,7 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         plan.check(self)?;
         let ((from_client, to_server), (from_server, to_client)) = (descriptors(plan)?, descriptors(plan)?);
-        let ticket = |side, reader: OwnedFd, writer: OwnedFd| {
-            Ticket::new(&Self, side, plan).with_descriptor(reader).with_descriptor(writer)
-        };
-        Ok(Link {
-            client: ticket(Side::Client, from_server, to_server),
-            server: ticket(Side::Server, from_client, to_client),
-        })
+        Ok(Link::of_descriptors(&Self, plan, [from_server, to_server], [from_client, to_client]))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {

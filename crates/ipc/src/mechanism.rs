@@ -1,8 +1,9 @@
 //! The trait behind which all mechanisms stand.
 
 use std::fmt::Debug;
+use std::os::fd::OwnedFd;
 
-use crate::{End, Error, Facts, Limit, Plan, Ticket, Unavailable};
+use crate::{End, Error, Facts, Limit, Plan, Side, Ticket, Unavailable};
 
 /// A way in which processes can talk.
 ///
@@ -56,6 +57,23 @@ pub struct Link {
 }
 
 impl Link {
+    /// The link of which each end takes these descriptors, in this order, and nothing else.
+    pub fn of_descriptors<D: Into<OwnedFd>>(
+        mechanism: &'static dyn Mechanism,
+        plan: &Plan,
+        client: impl IntoIterator<Item = D>,
+        server: impl IntoIterator<Item = D>,
+    ) -> Self {
+        Self {
+            client: client
+                .into_iter()
+                .fold(Ticket::new(mechanism, Side::Client, plan), Ticket::with_descriptor),
+            server: server
+                .into_iter()
+                .fold(Ticket::new(mechanism, Side::Server, plan), Ticket::with_descriptor),
+        }
+    }
+
     /// Opens both ends in this process.
     ///
     /// # Errors

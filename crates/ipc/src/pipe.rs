@@ -20,9 +20,7 @@ use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with}
 
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::framed::{Inbound, Outbound, Sink, Source, read_outcome, write_outcome};
-use crate::{
-    Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable, framing, wait,
-};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Ticket, Unavailable, framing, wait};
 
 /// Makes a pipe. It is given room for the messages of the plan as far as the system allows.
 ///
@@ -279,13 +277,7 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         plan.check(self)?;
         let ((from_client, to_server), (from_server, to_client)) = (descriptors(plan)?, descriptors(plan)?);
-        let ticket = |side, reader: OwnedFd, writer: OwnedFd| {
-            Ticket::new(&Self, side, plan).with_descriptor(reader).with_descriptor(writer)
-        };
-        Ok(Link {
-            client: ticket(Side::Client, from_server, to_server),
-            server: ticket(Side::Server, from_client, to_client),
-        })
+        Ok(Link::of_descriptors(&Self, plan, [from_server, to_server], [from_client, to_client]))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {

@@ -21,9 +21,7 @@ use std::time::Duration;
 
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::stream_socket::Messages;
-use crate::{
-    Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable, framing, wait,
-};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Ticket, Unavailable, framing, wait};
 
 /// Messages over a connected TCP socket.
 #[derive(Debug)]
@@ -156,10 +154,7 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         plan.check(self)?;
         let (client, server) = pair()?;
-        Ok(Link {
-            client: Ticket::new(&Self, Side::Client, plan).with_descriptor(client),
-            server: Ticket::new(&Self, Side::Server, plan).with_descriptor(server),
-        })
+        Ok(Link::of_descriptors(&Self, plan, [client], [server]))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {

@@ -20,9 +20,7 @@ use rustix::net::sockopt::{set_socket_recv_buffer_size, socket_recv_buffer_size}
 
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::packet::Packets;
-use crate::{
-    Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable, socket_option,
-};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Ticket, Unavailable, socket_option};
 
 /// Octets of the longest datagram: what IPv4's length of 16 bits leaves behind its own header and UDP's.
 pub const MESSAGE_MAX: usize = 65_507;
@@ -153,10 +151,7 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         plan.check(self)?;
         let (client, server) = pair()?;
-        Ok(Link {
-            client: Ticket::new(&Self, Side::Client, plan).with_descriptor(client),
-            server: Ticket::new(&Self, Side::Server, plan).with_descriptor(server),
-        })
+        Ok(Link::of_descriptors(&Self, plan, [client], [server]))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {

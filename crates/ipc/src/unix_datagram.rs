@@ -18,7 +18,7 @@ use std::os::unix::net::UnixDatagram;
 
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::packet::{self, Packets};
-use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Ticket, Unavailable};
 
 /// Messages over a connected Unix datagram socket.
 #[derive(Debug)]
@@ -107,10 +107,7 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         plan.check(self)?;
         let (client, server) = UnixDatagram::pair().map_err(Error::system("socketpair"))?;
-        Ok(Link {
-            client: Ticket::new(&Self, Side::Client, plan).with_descriptor(client),
-            server: Ticket::new(&Self, Side::Server, plan).with_descriptor(server),
-        })
+        Ok(Link::of_descriptors(&Self, plan, [client], [server]))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {

@@ -23,9 +23,7 @@ use rustix::net::{
 };
 
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
-use crate::{
-    Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable, packet, wait,
-};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Ticket, Unavailable, packet, wait};
 
 /// Messages over a connected Unix seqpacket socket.
 #[derive(Debug)]
@@ -182,10 +180,7 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         plan.check(self)?;
         let (client, server) = descriptors()?;
-        Ok(Link {
-            client: Ticket::new(&Self, Side::Client, plan).with_descriptor(client),
-            server: Ticket::new(&Self, Side::Server, plan).with_descriptor(server),
-        })
+        Ok(Link::of_descriptors(&Self, plan, [client], [server]))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {

@@ -20,7 +20,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::stream_socket::Messages;
-use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable, framing};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Ticket, Unavailable, framing};
 
 /// Messages over a connected Unix stream socket.
 #[derive(Debug)]
@@ -110,10 +110,7 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         plan.check(self)?;
         let (client, server) = UnixStream::pair().map_err(Error::system("socketpair"))?;
-        Ok(Link {
-            client: Ticket::new(&Self, Side::Client, plan).with_descriptor(client),
-            server: Ticket::new(&Self, Side::Server, plan).with_descriptor(server),
-        })
+        Ok(Link::of_descriptors(&Self, plan, [client], [server]))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {

@@ -16,7 +16,7 @@ use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Pe
 use crate::object::{self, Owner};
 use crate::wait::{readable, ready, uninterrupted, until};
 use crate::window::{Amount, Window};
-use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Ticket, Unavailable};
 
 /// The mechanism.
 ///
@@ -92,10 +92,7 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         plan.check(self)?;
         let (client, server) = Window::pair()?;
-        Ok(Link {
-            client: Ticket::new(&Self, Side::Client, plan).with_descriptor(client),
-            server: Ticket::new(&Self, Side::Server, plan).with_descriptor(server),
-        })
+        Ok(Link::of_descriptors(&Self, plan, [client], [server]))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {

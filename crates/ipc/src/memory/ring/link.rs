@@ -6,7 +6,7 @@ use super::layout::MESSAGE_MAX;
 use super::{Consumer, Half, Producer, halves};
 use crate::facts::{Boundaries, Delivery, Direction, Family, Order, PeerDeath, Persistence, Reach};
 use crate::memory;
-use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Side, Ticket, Unavailable};
+use crate::{Deadline, End, Error, Facts, Limit, Link, Mechanism, Plan, Ticket, Unavailable};
 
 /// The mechanism.
 #[derive(Clone, Copy, Debug)]
@@ -54,10 +54,10 @@ impl Mechanism for Adapter {
     fn link(&self, plan: &Plan) -> Result<Link, Error> {
         let (questions, for_questions) = halves(plan)?;
         let (answers, for_answers) = halves(plan)?;
-        Ok(Link {
-            client: ticket(Side::Client, plan, questions, for_answers),
-            server: ticket(Side::Server, plan, answers, for_questions),
-        })
+        let descriptors =
+            |out: Half, into: Half| [out, into].map(Half::into_descriptors).into_iter().flatten();
+        let (client, server) = (descriptors(questions, for_answers), descriptors(answers, for_questions));
+        Ok(Link::of_descriptors(&Self, plan, client, server))
     }
 
     fn open(&self, ticket: Ticket) -> Result<Box<dyn End>, Error> {
@@ -67,11 +67,6 @@ impl Mechanism for Adapter {
         let wait = ticket.plan().wait;
         Ok(Box::new(Rings { producer: Producer::open(out, wait)?, consumer: Consumer::open(into, wait)? }))
     }
-}
-
-fn ticket(side: Side, plan: &Plan, out: Half, into: Half) -> Ticket {
-    let descriptors = [out, into].map(Half::into_descriptors).into_iter().flatten();
-    descriptors.fold(Ticket::new(&Adapter, side, plan), Ticket::with_descriptor)
 }
 
 #[derive(Debug)]
