@@ -54,6 +54,12 @@ impl<'a> DynamicSubscriberBuilder<'a> {
         self
     }
 
+    /// As [`SubscriberBuilder::sync`].
+    pub fn sync(mut self, endpoint: &str) -> Self {
+        self.inner = self.inner.sync(endpoint);
+        self
+    }
+
     /// Decodes by this schema where a publisher has none.
     pub fn schema(mut self, schema: Schema) -> Self {
         self.schema = Some(schema);
@@ -204,6 +210,12 @@ impl RawPublisherBuilder<'_> {
     /// As [`PublisherBuilder::plain`].
     pub fn plain(mut self, end: impl Into<Bytes>) -> Self {
         self.inner = self.inner.plain(end);
+        self
+    }
+
+    /// As [`PublisherBuilder::sync`].
+    pub fn sync(mut self, endpoint: &str) -> Self {
+        self.inner = self.inner.sync(endpoint);
         self
     }
 

@@ -37,6 +37,7 @@ mod dynamic;
 mod error;
 mod event;
 mod graph;
+mod handshake;
 mod header;
 mod id;
 mod lan;

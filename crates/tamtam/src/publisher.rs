@@ -13,6 +13,7 @@ use tamtam_zmq::{Frame, Message, PeerId, PeerStatistics, SendError, Socket, Sock
 use crate::bell::Bell;
 use crate::error::{BarrierTimeout, Error, NotDrained, PublishError};
 use crate::event::{Events, PublisherEvent};
+use crate::handshake::Greeter;
 use crate::header::{
     FLAG_END, FLAG_HEARTBEAT, FLAG_LATCHED, HEAD_MAX, Head, SOURCE_LEN, TopicHeader, now_ns,
 };
@@ -80,6 +81,7 @@ pub struct PublisherBuilder<'a, T> {
     bind: Vec<String>,
     at: Option<String>,
     dialect: Dialect,
+    sync: Option<String>,
     of: PhantomData<fn(T)>,
 }
 
@@ -98,6 +100,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
             bind: Vec::new(),
             at: None,
             dialect: Dialect::Typed,
+            sync: None,
             of: PhantomData,
         }
     }
@@ -128,8 +131,19 @@ impl<'a, T> PublisherBuilder<'a, T> {
         self
     }
 
+    /// In the plain dialect: answers at this endpoint (`tcp://*:5562`) those that ask whether they may begin, as the textbook's
+    /// subscribers do (REQ). One is answered once as many subscriptions have come as requests, and
+    /// [`wait_for`](RawPublisher::wait_for) waits for the requests, too. Default not at all.
+    pub fn sync(mut self, endpoint: &str) -> Self {
+        self.sync = Some(endpoint.to_owned());
+        self
+    }
+
     pub(crate) fn build(self, schema: Option<Schema>) -> Result<Arc<PublisherCore>, Error> {
-        let Self { node, topic, qos, bind, at, dialect, .. } = self;
+        let Self { node, topic, qos, bind, at, dialect, sync, .. } = self;
+        if sync.is_some() && dialect == Dialect::Typed {
+            return Err(Error::socket("sync", "only the plain dialect has this handshake"));
+        }
         let name = node.core.naming.resolve(&topic)?;
         let source = id::random()?;
         let socket = Socket::new(&node.core.context, SocketType::XPub);
@@ -164,6 +178,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
         for endpoint in &bind {
             endpoints.push(bind_at(&socket, endpoint)?);
         }
+        let greeter = sync.map(|endpoint| Greeter::begin(node, &endpoint)).transpose()?;
         let schema_id = schema.as_ref().map(Schema::id);
         let record = PublisherRecord {
             topic: name.to_string(),
@@ -191,6 +206,7 @@ impl<'a, T> PublisherBuilder<'a, T> {
             dialect,
             socket,
             endpoints,
+            greeter,
             is_awaited: AtomicBool::new(false),
             is_quiet: AtomicBool::new(true),
             bell: Arc::clone(&node.core.bell),
@@ -244,6 +260,8 @@ pub(crate) struct PublisherCore {
     dialect: Dialect,
     pub(crate) socket: Socket,
     endpoints: Vec<String>,
+    /// Answers those that ask whether they may begin.
+    greeter: Option<Greeter>,
     /// Subscriptions wait for whoever holds the state.
     is_awaited: AtomicBool,
     /// All that there is to tell about its messages was told.
@@ -509,6 +527,7 @@ impl PublisherCore {
             }
         }
         if self.socket.subscribe_last(topic).is_ok() {
+            self.greeter.iter().for_each(Greeter::attached);
             self.events.push(PublisherEvent::Attached { subscribers: self.socket.subscriber_count() });
         }
     }
@@ -624,6 +643,11 @@ impl PublisherCore {
         }
         let left = deadline.map_or(patience, |deadline| deadline.saturating_duration_since(Instant::now()));
         let lingering = self.socket.shut_within(left.max(if missed > 0 { SLICE } else { Duration::ZERO }));
+        if let Some(greeter) = &self.greeter {
+            let left =
+                deadline.map_or(patience, |deadline| deadline.saturating_duration_since(Instant::now()));
+            greeter.end(left);
+        }
         let undelivered = missed + lingering.err().map_or(0, |given_up| given_up.messages);
         if undelivered == 0 { Ok(count) } else { Err(NotDrained { undelivered }) }
     }
@@ -730,18 +754,21 @@ impl RawPublisher {
     }
 
     /// Waits until `count` subscribers are attached: a message sent afterwards reaches all of them. What is waited for is the
-    /// subscription itself, on the connection that will carry the messages.
+    /// subscription itself, on the connection that will carry the messages; with [`sync`](PublisherBuilder::sync) also that so
+    /// many have asked.
     ///
     /// # Errors
     ///
     /// [`BarrierTimeout`], which says who is there.
     pub fn wait_for(&self, count: usize, timeout: Duration) -> Result<(), BarrierTimeout> {
-        self.core.socket.wait_for_subscribers(count, timeout).map_err(|error| BarrierTimeout {
-            have: error.attached,
-            want: count,
-            who: self.core.who(),
-            waited: error.waited,
-        })
+        let began = Instant::now();
+        let failed =
+            |have| BarrierTimeout { have, want: count, who: self.core.who(), waited: began.elapsed() };
+        self.core.socket.wait_for_subscribers(count, timeout).map_err(|error| failed(error.attached))?;
+        match &self.core.greeter {
+            Some(greeter) => greeter.wait(count, timeout.saturating_sub(began.elapsed())).map_err(failed),
+            None => Ok(()),
+        }
     }
 
     /// Returns how many subscribers are attached.
@@ -778,6 +805,12 @@ impl RawPublisher {
     #[must_use]
     pub fn schema(&self) -> Option<&Schema> {
         self.core.schema.as_ref()
+    }
+
+    /// Returns where those ask that want to know whether they may begin, if the publisher has such a [`sync`](PublisherBuilder::sync).
+    #[must_use]
+    pub fn sync_endpoint(&self) -> Option<&str> {
+        self.core.greeter.as_ref().map(Greeter::endpoint)
     }
 
     /// Returns where subscribers connect to.

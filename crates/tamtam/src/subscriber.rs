@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use tamtam_zmq::{Frame, Message, PeerState, Socket, SocketType};
 
 use crate::error::{Error, RecvError};
 use crate::event::{Event, Events, LossReason};
+use crate::handshake;
 use crate::header::{FLAG_LATCHED, FLAG_REPLAYED, Head, SOURCE_LEN, TopicHeader, now_ns};
 use crate::id;
 use crate::message::{DecodeError, TopicMessage};
@@ -128,6 +129,7 @@ pub struct SubscriberBuilder<'a, T> {
     expected: usize,
     connect: Vec<String>,
     dialect: Dialect,
+    sync: Option<String>,
     accept_breaking: bool,
     of: PhantomData<fn() -> T>,
 }
@@ -147,6 +149,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             expected: 1,
             connect: Vec::new(),
             dialect: Dialect::Typed,
+            sync: None,
             accept_breaking: false,
             of: PhantomData,
         }
@@ -177,6 +180,14 @@ impl<'a, T> SubscriberBuilder<'a, T> {
         self
     }
 
+    /// In the plain dialect: asks at this endpoint (`tcp://localhost:5562`), once the subscriber is connected to all endpoints
+    /// of [`connect`](Self::connect), as the textbook's subscribers do (REQ): its publisher waits for so many of them (REP).
+    /// Messages can be received at once. Default not at all.
+    pub fn sync(mut self, endpoint: &str) -> Self {
+        self.sync = Some(endpoint.to_owned());
+        self
+    }
+
     /// Delivers messages also of publishers whose type breaks with this one.
     pub const fn accept_breaking(mut self) -> Self {
         self.accept_breaking = true;
@@ -184,7 +195,10 @@ impl<'a, T> SubscriberBuilder<'a, T> {
     }
 
     pub(crate) fn build(self, schema: Option<Schema>) -> Result<Arc<SubscriberCore>, Error> {
-        let Self { node, topic, qos, expected, connect, dialect, accept_breaking, .. } = self;
+        let Self { node, topic, qos, expected, connect, dialect, sync, accept_breaking, .. } = self;
+        if sync.is_some() && dialect == Dialect::Typed {
+            return Err(Error::socket("sync", "only the plain dialect has this handshake"));
+        }
         let name = node.core.naming.resolve(&topic)?;
         let id = id::random()?;
         let socket = Socket::new(&node.core.context, SocketType::Sub);
@@ -231,7 +245,14 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             closed: AtomicBool::new(false),
             events: Events::new(),
             slot: Mutex::default(),
+            asking: OnceLock::new(),
         });
+        if let Some(endpoint) = &sync {
+            let asking = handshake::ask(node, &core, endpoint, core.named.len().max(1));
+            let asking = asking.inspect_err(|_| core.close())?;
+            // Set here only.
+            let _set = core.asking.set(asking);
+        }
         node.core.submit(Command::Subscriber(Arc::clone(&core)));
         if is_typed && let Err(error) = node.core.change(Reach::Host, |own| own.subscribers.push(record)) {
             node.core.submit(Command::Gone(Who::Subscriber(id)));
@@ -290,6 +311,8 @@ pub(crate) struct SubscriberCore {
     pub(crate) events: Events<Event>,
     /// What messages are received into, so that its memory is used again.
     slot: Mutex<Message>,
+    /// What asks the publisher whether it may begin.
+    asking: OnceLock<Arc<Socket>>,
 }
 
 struct Silence {
@@ -540,6 +563,9 @@ impl SubscriberCore {
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.socket.shut();
+        if let Some(asking) = self.asking.get() {
+            asking.shut();
+        }
     }
 
     fn statistics(&self) -> SubscriberStatistics {

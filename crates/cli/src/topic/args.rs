@@ -91,6 +91,9 @@ pub(crate) struct EchoArgs {
     #[arg(long, value_name = "END", value_parser = units::octets, num_args = 0..=1, require_equals = true,
           default_missing_value = "END", requires = "connect")]
     pub(crate) plain: Option<Bytes>,
+    /// Tell the publisher here that this subscriber is there (REQ), as the textbook's do
+    #[arg(long, value_name = "ENDPOINT", requires = "plain", hide_short_help = true)]
+    pub(crate) sync: Option<String>,
     /// The topic has ended when so many publishers have
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) publishers: NonZeroUsize,
@@ -169,6 +172,9 @@ pub(crate) struct PubArgs {
     #[arg(long, value_name = "END", value_parser = units::octets, num_args = 0..=1, require_equals = true,
           default_missing_value = "END", requires = "bind")]
     pub(crate) plain: Option<Bytes>,
+    /// Answer here (REP) those that say they are there, as the textbook's subscribers do; --wait waits for them
+    #[arg(long, value_name = "ENDPOINT", requires = "plain", hide_short_help = true)]
+    pub(crate) sync: Option<String>,
 }
 
 /// `tamtam hz`, `tamtam bw` and `tamtam delay`

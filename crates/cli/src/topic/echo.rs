@@ -33,6 +33,9 @@ pub(crate) fn echo(run: &Run, args: &EchoArgs) -> Outcome {
     if let Some(end) = &args.plain {
         builder = builder.plain(end.clone());
     }
+    if let Some(endpoint) = &args.sync {
+        builder = builder.sync(endpoint);
+    }
     let subscriber = builder.create().map_err(|error| Failure::failed(format!("{}: {error}", args.topic)))?;
     run.stop
         .when_output_closes()

@@ -91,6 +91,9 @@ fn create(args: &PubArgs, node: &Node, codec: Option<&Codec>) -> Outcome<RawPubl
     if let Some(end) = &args.plain {
         builder = builder.plain(end.clone());
     }
+    if let Some(endpoint) = &args.sync {
+        builder = builder.sync(endpoint);
+    }
     builder.create().map_err(|error| Failure::failed(format!("{}: {error}", args.topic)))
 }
 

@@ -305,6 +305,34 @@ fn what_waits_can_be_bounded_in_octets() {
     drop(staying);
 }
 
+/// The textbook's handshake, from the shell at both ends.
+#[test]
+fn plain_ends_say_that_they_are_there() {
+    let place = Place::new();
+    let endpoint = |name: &str| format!("ipc://{}", place.0.path().join(name).display());
+    let (data, sync) = (endpoint("data"), endpoint("sync"));
+    let reader =
+        place.start(&["echo", "/t", "--connect", &data, "--plain", "--sync", &sync, "--format", "raw"]);
+    let sent = place.run(&[
+        "pub",
+        "/t",
+        "bytes",
+        "hello",
+        "--bind",
+        &data,
+        "--plain",
+        "--sync",
+        &sync,
+        "--wait",
+        "1",
+        "--timeout",
+        "30s",
+    ]);
+    sent.says(0, &[]);
+    assert!(reader.end().ok().contains("hello"));
+    place.run(&["pub", "/t", "bytes", "x", "--sync", &sync]).says(2, &["--plain"]);
+}
+
 #[test]
 fn waiting_for_a_message_ends_with_it() {
     let place = Place::new();

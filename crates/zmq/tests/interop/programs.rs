@@ -72,7 +72,9 @@ fn libzmq() -> Option<(PathBuf, PathBuf)> {
 /// there is no compiler or no libzmq to link.
 pub(crate) fn c_program(name: &str) -> Option<Command> {
     let _building = built();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/textbook").join(name).with_extension("c");
+    // Tests of other packages use them, too.
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../zmq/tests/textbook");
+    let source = programs.join(name).with_extension("c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("textbook_{name}"));
     if !is_older_than(&program, &source) {
         return Some(Command::new(program));

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use prost::Message as _;
-use tamtam::zmq::{Context, Pub, Rep, Req, Sub};
+use tamtam::zmq::{Context, Pub, Req, Sub};
 use tamtam::{Node, Publisher};
 use tamtam_examples::demo::Info;
 
@@ -14,15 +14,8 @@ use crate::{PATIENCE, Place};
 // region: plain publisher
 /// Takes the place of the old publisher: the same endpoints, the same octets, the same END.
 fn publish(node: &Node, data: &str, sync: &str, subscribers: usize) -> Result<u64, Box<dyn Error>> {
-    let publisher = node.publisher::<Info>("/info").plain("END").bind(data).create()?;
-    let context = Context::new();
-    let handshake = Rep::new(&context);
-    handshake.bind(sync)?;
-    for _ in 0..subscribers {
-        handshake.recv()?; // the old subscribers wait for this answer
-        handshake.send("")?;
-    }
-    publisher.wait_for(subscribers, Duration::from_secs(30))?; // and this proves that they are attached
+    let publisher = node.publisher::<Info>("/info").plain("END").bind(data).sync(sync).create()?;
+    publisher.wait_for(subscribers, Duration::from_secs(30))?; // so many have asked, and are attached
     for id in 0..5000 {
         publisher.send(&Info { date: "10.10.2023".into(), id, ..Info::default() })?;
     }
