@@ -82,7 +82,7 @@ pub(crate) enum Command {
     /// Use one raw ZeroMQ socket
     #[command(subcommand)]
     Zmq(ZmqCommand),
-    /// Write a shell's completion script
+    /// Write a shell's completion script; it knows topics, types, nodes and services, too
     #[command(after_long_help = help::after(help::COMPLETION))]
     Completion {
         /// The shell

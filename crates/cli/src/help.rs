@@ -37,8 +37,9 @@ pub(crate) const EXPLAIN: &str = "\
   tamtam ipc explain posix-queue --json";
 
 pub(crate) const COMPLETION: &str = "\
-  tamtam completion bash
-  tamtam completion zsh";
+  tamtam completion bash                                             # in ~/.bashrc: source <(tamtam completion bash)
+  tamtam completion zsh                                              # in ~/.zshrc: source <(tamtam completion zsh)
+  tamtam completion fish                                             # in config.fish: tamtam completion fish | source";
 
 pub(crate) const PUB: &str = "\
   tamtam zmq pub --bind tcp://127.0.0.1:5561 --wait 1 --message hello --end END
@@ -173,11 +174,11 @@ pub(crate) const FIND: &str = "\
 
 pub(crate) const NODES: &str = "\
   tamtam nodes
-  tamtam nodes -v --domain lab";
+  tamtam nodes 'camera*' -v --domain lab";
 
 pub(crate) const SERVICES: &str = "\
   tamtam services
-  tamtam services -v --json";
+  tamtam services add -v --json";
 
 pub(crate) const GRAPH: &str = "\
   tamtam graph

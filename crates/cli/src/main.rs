@@ -7,6 +7,7 @@
 
 mod args;
 mod codec;
+mod complete;
 mod demo;
 mod exit;
 mod help;
@@ -15,6 +16,7 @@ mod look;
 mod output;
 mod run;
 mod stop;
+mod table;
 mod topic;
 mod units;
 mod zmq;
@@ -22,13 +24,14 @@ mod zmq;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::run::Run;
 
 fn main() -> ExitCode {
+    complete::answer();
     match execute(Cli::parse()) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
@@ -48,7 +51,8 @@ fn execute(cli: Cli) -> Outcome {
         Command::Zmq(command) => zmq::run(&Run::start(cli.global)?, command),
         Command::Completion { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "tamtam", &mut script);
+            complete::write_script(&shell.to_string(), &mut script)
+                .map_err(|error| Failure::output(&error))?;
             io::stdout().write_all(&script).map_err(|error| Failure::output(&error))
         }
     }

@@ -15,13 +15,14 @@ use crate::courier::{MESSAGE_MAX, PEERS, REPORT, SCHEMA, TABLE, ask, courier};
 use crate::error::Error;
 use crate::graph::{Graph, NodeInfo};
 use crate::lan::Lan;
+use crate::losses::Missing;
 use crate::matching::{Met, meet, reports};
 use crate::near;
 use crate::neighbourhood::LanSide;
 use crate::node::{Command, NodeCore, Who};
 use crate::peers::Peers;
 use crate::publisher::PublisherCore;
-use crate::record::{NodeRecord, Report};
+use crate::record::{NodeRecord, Report, ReportKind};
 use crate::registry::Watch;
 use crate::schema::{Schema, SchemaId};
 use crate::service::{ClientCore, Wanted};
@@ -88,6 +89,8 @@ pub(crate) struct Discovery {
     pub(crate) port: Option<u16>,
     pub(crate) lan: Option<LanSide>,
     couriers: Vec<(String, Socket)>,
+    /// Subscribers that have missed something, and when that is told.
+    losing: HashMap<SourceId, Instant>,
     ticked: Instant,
     /// The registry could not be read when it had changed.
     is_unread: bool,
@@ -125,6 +128,7 @@ impl Discovery {
             port,
             lan: None,
             couriers: Vec::new(),
+            losing: HashMap::new(),
             // Long ago: peers are asked at once.
             ticked: Instant::now().checked_sub(TICK).unwrap_or_else(Instant::now),
             is_unread: false,
@@ -155,6 +159,7 @@ impl Discovery {
         loop {
             // Here, so that what any of the rest has brought up is seen to before the next sleep.
             self.tend();
+            self.tell_losses();
             let is_busy = self.is_unread
                 || self.core.is_untold()
                 || !self.peers.is_empty()
@@ -166,7 +171,8 @@ impl Discovery {
             };
             let lan = self.lan.as_ref().and_then(|lan| lan.due);
             let lan = lan.map(|due| due.saturating_duration_since(Instant::now()));
-            let timeout = timeout.into_iter().chain(lan).min();
+            let losses = self.losing.values().min().map(|due| due.saturating_duration_since(Instant::now()));
+            let timeout = timeout.into_iter().chain(lan).chain(losses).min();
             let keys: Vec<usize> = match self.poller.wait(timeout) {
                 Ok(events) => events.iter().map(|event| event.key).collect(),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Vec::new(),
@@ -222,14 +228,22 @@ impl Discovery {
                     found = true;
                 }
                 Command::Gone(Who::Publisher(source)) => _ = self.publishers.remove(&source),
-                Command::Gone(Who::Subscriber(id)) => _ = self.subscribers.remove(&id),
+                Command::Gone(Who::Subscriber(id)) => {
+                    self.losing.remove(&id);
+                    if let Some(subscriber) = self.subscribers.remove(&id) {
+                        let all = subscriber.losses().take_all();
+                        self.report_losses(&subscriber, all);
+                    }
+                }
                 Command::Gone(Who::Client(id)) => _ = self.clients.remove(&id),
                 Command::Leave { subscriber, source } => {
                     if let Some(subscriber) = self.subscribers.get(&subscriber) {
                         leave(subscriber, &source);
                     }
                 }
-                Command::Report { to, report } => self.report(&to, &report),
+                Command::Losses(subscriber) => {
+                    self.losing.insert(subscriber, Instant::now());
+                }
                 Command::Changed => {
                     if let Some(lan) = &mut self.lan {
                         let now = Instant::now();
@@ -430,6 +444,29 @@ impl Discovery {
     /// A node at an address answers, or the local network has something.
     fn hear(&mut self, key: usize) {
         if self.lines.contains_key(&key) { self.hear_peer(key) } else { self.hear_lan(key) }
+    }
+
+    /// Tells publishers what subscribers of this node have missed, as far as it is time for that.
+    fn tell_losses(&mut self) {
+        let now = Instant::now();
+        let due: Vec<SourceId> =
+            self.losing.iter().filter(|(_, due)| **due <= now).map(|(subscriber, _)| *subscriber).collect();
+        for id in due {
+            self.losing.remove(&id);
+            let Some(subscriber) = self.subscribers.get(&id).cloned() else { continue };
+            let (losses, next) = subscriber.losses().take(now);
+            self.losing.extend(next.map(|next| (id, next)));
+            self.report_losses(&subscriber, losses);
+        }
+    }
+
+    fn report_losses(&mut self, subscriber: &SubscriberCore, losses: Vec<(SourceId, Missing)>) {
+        for (source, missing) in losses {
+            let to = subscriber.sources().known.get(&source).map(|source| source.info.clone());
+            let Missing { from, to: until, count, reason } = missing;
+            let report = Report::new(&source, &self.core.name, ReportKind::Lost, reason.to_string());
+            self.report(&to.unwrap_or_default(), &Report { from, to: until, count, ..report });
+        }
     }
 
     /// Tells a publisher something, at the first of its node's endpoints that takes it.

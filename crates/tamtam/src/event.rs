@@ -111,6 +111,19 @@ pub enum Event {
         /// The highest number that it was known to have published.
         published: u64,
     },
+    /// There is a connection to an endpoint that the program has [connected](crate::SubscriberBuilder::connect) to.
+    Connected {
+        /// Which, as it was named.
+        endpoint: String,
+    },
+    /// Such a connection is lost, without END having come over it: a publisher that is in no registry may have died. It is tried
+    /// again.
+    Disconnected {
+        /// Which, as it was named.
+        endpoint: String,
+        /// Why.
+        reason: String,
+    },
     /// A message that is none, or that cannot be decoded.
     Malformed {
         /// What is wrong with it.
@@ -135,6 +148,8 @@ pub enum PublisherEvent {
         from: u64,
         /// The last that is missing.
         to: u64,
+        /// How many are missing between them, both included: all, unless there were too many gaps to tell each.
+        count: u64,
         /// Why, in its words.
         reason: String,
     },

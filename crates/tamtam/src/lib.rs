@@ -31,6 +31,7 @@
 
 mod beacon;
 mod bell;
+mod connections;
 mod courier;
 mod discovery;
 mod dynamic;
@@ -41,6 +42,7 @@ mod handshake;
 mod header;
 mod id;
 mod lan;
+mod losses;
 mod matching;
 mod message;
 mod name;

@@ -21,7 +21,7 @@ use crate::near;
 use crate::peers::PeerCounts;
 use crate::publisher::{PublisherBuilder, PublisherCore, RawPublisher};
 use crate::qos::{Qos, Reach};
-use crate::record::{NodeRecord, RECORD_VERSION, Report};
+use crate::record::{NodeRecord, RECORD_VERSION};
 use crate::registry::{Entry, NodeId, Registry};
 use crate::schema::{Schema, SchemaId};
 use crate::service::{Client, Service};
@@ -44,10 +44,8 @@ pub(crate) enum Command {
         subscriber: SourceId,
         source: SourceId,
     },
-    Report {
-        to: Vec<String>,
-        report: Report,
-    },
+    /// A subscriber has missed something.
+    Losses(SourceId),
     /// The node's table has changed, and its network is to hear of it.
     Changed,
     /// What nodes of this process keep within it has changed.

@@ -599,12 +599,16 @@ impl PublisherCore {
 
     /// A subscriber has something to say.
     pub(crate) fn hear(&self, report: Report) {
-        let Report { mut node, mut text, from, to, .. } = report;
+        let Report { mut node, mut text, from, to, count, .. } = report;
         // Anybody may write it.
         shorten(&mut node);
         shorten(&mut text);
         self.events.push(match ReportKind::try_from(report.kind) {
-            Ok(ReportKind::Lost) => PublisherEvent::Lost { node, from, to, reason: text },
+            Ok(ReportKind::Lost) => {
+                let most = to.saturating_sub(from).saturating_add(1);
+                let count = if count == 0 { most } else { count.min(most) };
+                PublisherEvent::Lost { node, from, to, count, reason: text }
+            }
             Ok(ReportKind::SchemaDiffers) => PublisherEvent::SchemaDiffers { node, what: text },
             Ok(ReportKind::Degraded) => PublisherEvent::Degraded { node, what: text },
             Ok(ReportKind::None) | Err(_) => return,

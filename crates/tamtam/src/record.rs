@@ -199,12 +199,23 @@ pub(crate) struct Report {
     pub(crate) from: u64,
     #[prost(uint64, tag = "6")]
     pub(crate) to: u64,
+    /// Lost: how many are missing from the first to the last; 0: all.
+    #[prost(uint64, tag = "7")]
+    pub(crate) count: u64,
 }
 
 impl Report {
     /// What a subscriber of the node `node` has to tell the publisher `source`.
     pub(crate) fn new(source: &[u8], node: &str, kind: ReportKind, text: String) -> Self {
-        Self { source: source.to_vec(), node: node.to_owned(), kind: kind.into(), text, from: 0, to: 0 }
+        Self {
+            source: source.to_vec(),
+            node: node.to_owned(),
+            kind: kind.into(),
+            text,
+            from: 0,
+            to: 0,
+            count: 0,
+        }
     }
 }
 
@@ -304,6 +315,7 @@ mod tests {
             text: text.clone(),
             from: 1,
             to: 2,
+            count: 3,
         };
         let header = TopicHeader {
             seq: 1,

@@ -11,19 +11,21 @@ use bytes::Bytes;
 use prost::Message as _;
 use tamtam_zmq::{Frame, Message, PeerState, Socket, SocketType};
 
+use crate::connections::Connections;
 use crate::error::{Error, RecvError};
 use crate::event::{Event, Events, LossReason};
 use crate::handshake;
-use crate::header::{FLAG_LATCHED, FLAG_REPLAYED, Head, SOURCE_LEN, TopicHeader, now_ns};
+use crate::header::{FLAG_END, FLAG_LATCHED, FLAG_REPLAYED, Head, SOURCE_LEN, TopicHeader, now_ns};
 use crate::id;
+use crate::losses::{Losses, Missing};
 use crate::message::{DecodeError, TopicMessage};
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
 use crate::publisher::Dialect;
 use crate::qos::{Overflow, Qos, Reach};
-use crate::record::{QosRecord, Report, ReportKind, SubscriberRecord};
+use crate::record::{QosRecord, SubscriberRecord};
 use crate::schema::Schema;
-use crate::source::{Finding, Source, SourceId, Sources, Verdict};
+use crate::source::{Finding, Source, Sources, Verdict};
 
 /// How long a call that waits sleeps before it looks whether its publishers are still there.
 const SLICE: Duration = Duration::from_millis(250);
@@ -212,6 +214,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
         let is_typed = dialect == Dialect::Typed;
         let key: &[u8] = if is_typed { name.as_str().as_bytes() } else { b"" };
         socket.subscribe(key).map_err(|error| Error::socket("subscribe", error))?;
+        let connections = (!connect.is_empty()).then(|| Mutex::new(Connections::of(&socket, &connect)));
         for endpoint in &connect {
             socket.connect(endpoint).map_err(|error| Error::socket(format!("connect {endpoint}"), error))?;
         }
@@ -246,6 +249,8 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             events: Events::new(),
             slot: Mutex::default(),
             asking: OnceLock::new(),
+            losses: Mutex::default(),
+            connections,
         });
         if let Some(endpoint) = &sync {
             let asking = handshake::ask(node, &core, endpoint, core.named.len().max(1));
@@ -313,6 +318,10 @@ pub(crate) struct SubscriberCore {
     slot: Mutex<Message>,
     /// What asks the publisher whether it may begin.
     asking: OnceLock<Arc<Socket>>,
+    /// What its publishers are to be told.
+    losses: Mutex<Losses>,
+    /// What becomes of connections that the program has asked for; none if it has not.
+    connections: Option<Mutex<Connections>>,
 }
 
 struct Silence {
@@ -336,6 +345,15 @@ fn count(counter: &AtomicU64, by: usize) {
 impl SubscriberCore {
     pub(crate) fn sources(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn losses(&self) -> MutexGuard<'_, Losses> {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What becomes of connections that the program has asked for, if it has.
+    fn connections(&self) -> Option<MutexGuard<'_, Connections>> {
+        Some(self.connections.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells whether the program itself has named this endpoint.
@@ -399,6 +417,9 @@ impl SubscriberCore {
             return Some(RecvError::Closed("the subscription is closed".to_owned()));
         }
         self.check_silence();
+        if let Some(mut connections) = self.connections() {
+            connections.look(|event| self.events.push(event));
+        }
         let mut findings = Vec::new();
         let mut sources = self.sources();
         if sources.any_missing() {
@@ -449,6 +470,7 @@ impl SubscriberCore {
             let body = message.last();
             if **body == **end {
                 self.ended.store(true, Ordering::Relaxed);
+                self.has_ended(message);
                 return None;
             }
             return self.deliver(&Head::default(), None, body.len());
@@ -476,10 +498,20 @@ impl SubscriberCore {
         if !findings.is_empty() {
             self.tell(node, findings);
         }
+        if head.has(FLAG_END) {
+            self.has_ended(message);
+        }
         if verdict == Verdict::Ignore {
             return None;
         }
         self.deliver(&head, header, message.last().len())
+    }
+
+    /// END has come over the connection that brought this.
+    fn has_ended(&self, message: &Message) {
+        if let (Some(peer), Some(mut connections)) = (message.peer(), self.connections()) {
+            connections.ended(peer);
+        }
     }
 
     /// Why so many messages of this publisher are missing.
@@ -539,9 +571,13 @@ impl SubscriberCore {
         for Finding { event, source } in findings {
             match &event {
                 Event::Lost { from, to, reason, .. } => {
-                    let kind = ReportKind::Lost;
-                    let report = Report::new(&source, &node.core.name, kind, reason.to_string());
-                    self.report(node, source, Report { from: *from, to: *to, ..report });
+                    // Who is in no registry has nobody to tell.
+                    let is_reached =
+                        self.sources().known.get(&source).is_some_and(|source| !source.info.is_empty());
+                    let missing = Missing::all(*from, *to, *reason);
+                    if is_reached && self.losses().add(source, missing) {
+                        node.core.submit(Command::Losses(self.id));
+                    }
                 }
                 Event::Ended { .. } | Event::Gone { .. } => {
                     node.core.submit(Command::Leave { subscriber: self.id, source });
@@ -549,13 +585,6 @@ impl SubscriberCore {
                 _ => {}
             }
             self.events.push(event);
-        }
-    }
-
-    fn report(&self, node: &Node, source: SourceId, report: Report) {
-        let to = self.sources().known.get(&source).map(|source| source.info.clone()).unwrap_or_default();
-        if !to.is_empty() {
-            node.core.submit(Command::Report { to, report });
         }
     }
 

@@ -141,22 +141,28 @@ fn a_crowded_registry_is_as_good_as_an_empty_one() {
     assert!(meeting(&place, "/empty") < Duration::from_secs(2));
 }
 
+/// Inotify instances that a user has by default.
+const INSTANCES: u32 = 128;
+
 /// The options of a small file system of this test's own.
 const SMALL: &str = "size=512k,nr_inodes=64,mode=700";
 
-/// Runs a command in a mount namespace that has a small file system at the place; returns whether it succeeded.
-fn run_apart(place: &Path, command: &Command) -> bool {
-    let script = format!("mount -t tmpfs -o {SMALL} tamtam \"$0\" && exec \"$@\"");
+/// Runs a command in namespaces that have a small file system at the place, and as many inotify instances as said; returns whether it
+/// succeeded.
+fn run_apart(place: &Path, instances: u32, command: &Command) -> bool {
+    let script = format!(
+        "mount -t tmpfs -o {SMALL} tamtam \"$0\" && echo {instances} > /proc/sys/user/max_inotify_instances && exec \"$@\""
+    );
     let mut apart = Command::new("unshare");
     apart.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).arg(place);
     apart.arg(command.get_program()).args(command.get_args());
     apart.status().is_ok_and(|status| status.success())
 }
 
-/// Runs this test again on a file system of its own, in a role; not where that cannot be had.
-fn repeat_apart(test: &str, role: &str) {
+/// Runs this test again in [`run_apart`], in a role; not where that cannot be had.
+fn repeat_apart(test: &str, role: &str, instances: u32) {
     let place = Place::new();
-    if !run_apart(place.path(), &Command::new("true")) {
+    if !run_apart(place.path(), instances, &Command::new("true")) {
         eprintln!("SKIPPED: no mount namespaces here");
         return;
     }
@@ -165,7 +171,7 @@ fn repeat_apart(test: &str, role: &str) {
     again.arg(format!("{}={}", common::child::PLACE, place.path().display()));
     again.arg(std::env::current_exe().unwrap());
     again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    assert!(run_apart(place.path(), &again));
+    assert!(run_apart(place.path(), instances, &again));
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -189,7 +195,7 @@ fn talk(publisher: &Publisher<Bytes>, subscriber: &Subscriber<Bytes>) {
 #[test]
 fn a_full_disk_is_an_error_for_what_is_new_and_for_nothing_else() {
     const SELF: &str = "a_full_disk_is_an_error_for_what_is_new_and_for_nothing_else";
-    let Some((_, path)) = role() else { return repeat_apart(SELF, "full") };
+    let Some((_, path)) = role() else { return repeat_apart(SELF, "full", INSTANCES) };
     let open = |name: &str| Node::builder(name).domain("test").directory(&path).open();
     let (driver, reader) = (open("driver").unwrap(), open("reader").unwrap());
     let publisher = driver.publisher::<Bytes>("/before").create().unwrap();
@@ -241,7 +247,7 @@ fn a_full_disk_is_an_error_for_what_is_new_and_for_nothing_else() {
 #[test]
 fn a_registry_that_cannot_be_written_to_is_an_error_and_can_be_looked_at() {
     const SELF: &str = "a_registry_that_cannot_be_written_to_is_an_error_and_can_be_looked_at";
-    let Some((_, path)) = role() else { return repeat_apart(SELF, "read-only") };
+    let Some((_, path)) = role() else { return repeat_apart(SELF, "read-only", INSTANCES) };
     let (real, seen) = (path.join("real"), path.join("seen"));
     fs::create_dir(&seen).unwrap();
     let open = |name: &str, base: &Path| Node::builder(name).domain("test").directory(base).open();
@@ -268,4 +274,37 @@ fn a_registry_that_cannot_be_written_to_is_an_error_and_can_be_looked_at() {
     talk(&publisher, &subscriber);
     publisher.finish().drain(PATIENCE).unwrap();
     assert_eq!(subscriber.recv_timeout(PATIENCE), Ok(None));
+}
+
+/// Nodes beyond the inotify instances that a user may have find each other all the same, and mourn the dead.
+#[test]
+fn without_events_of_the_kernel_nodes_find_each_other_all_the_same() {
+    const SELF: &str = "without_events_of_the_kernel_nodes_find_each_other_all_the_same";
+    let Some((role, path)) = role() else { return repeat_apart(SELF, "first", 1) };
+    let open = |name: &str| Node::builder(name).domain("test").directory(&path).open().unwrap();
+    if role == "mortal" {
+        let _node = open("mortal");
+        println!("entered");
+        // Until it is killed.
+        thread::park();
+    }
+    // The first takes the only instance.
+    let nodes = [open("first"), open("second"), open("third")];
+    for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+        let topic = format!("/from{from}");
+        let subscriber = nodes[to].subscriber::<Bytes>(&topic).create().unwrap();
+        let publisher = nodes[from].publisher::<Bytes>(&topic).create().unwrap();
+        publisher.wait_for(1, PATIENCE).unwrap();
+        talk(&publisher, &subscriber);
+    }
+    let mut mortal = Process::spawn(SELF, "mortal", &path);
+    mortal.expect("entered");
+    let sees = |count: usize| {
+        for node in &nodes {
+            node.wait_for_graph(PATIENCE, |graph| graph.nodes.len() == count).unwrap();
+        }
+    };
+    sees(4);
+    mortal.kill();
+    sees(3);
 }

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use super::crew::{Member, State};
 use super::report::exact;
+use crate::table::{Paint, Table};
+
+/// The columns with numbers; behind them stands what came of it.
+const NUMBERS: [&str; 6] = ["subscriber", "received", "lost", "out of order", "bad", "msg/s"];
 
 /// What was sent.
 #[derive(Clone, Copy, Debug)]
@@ -70,29 +74,15 @@ pub(crate) fn is_intact(sent: &Sent, member: &Member) -> bool {
 
 /// Returns the table's lines.
 pub(crate) fn to_text(sent: &Sent, members: &[Member], coloured: bool) -> Vec<String> {
-    let header = ["subscriber", "received", "lost", "out of order", "bad", "msg/s"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = members.iter().map(|member| row(sent, member)).collect();
-    let widths: Vec<usize> = (0..header.len())
-        .map(|column| rows.iter().chain([&header]).filter_map(|row| row.get(column)).map(String::len).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    let align = |row: &[String; 6]| {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
-        cells.join("  ")
-    };
-    let mut lines = vec![align(&header)];
-    for (row, member) in rows.iter().zip(members) {
-        let verdict = verdict(sent, member);
-        let verdict = match (coloured, is_intact(sent, member)) {
-            (false, _) => verdict,
-            (true, true) => format!("\x1b[32m{verdict}\x1b[0m"),
-            (true, false) => format!("\x1b[31m{verdict}\x1b[0m"),
-        };
-        lines.push(format!("{}  {verdict}", align(row)));
+    let mut table = Table::of_numbers(NUMBERS.len());
+    table.row(NUMBERS);
+    for member in members {
+        let paint = if is_intact(sent, member) { Paint::Good } else { Paint::Bad };
+        let numbers = row(sent, member).map(|number| (number, Paint::Plain));
+        table.painted(numbers.into_iter().chain([(verdict(sent, member), paint)]));
     }
     let count = members.len();
-    lines.push(format!(
+    let whole = format!(
         "{} messages ({} bytes) to {count} subscriber{} over {} in {:.2} s: {:.0} msg/s",
         sent.messages,
         sent.bytes,
@@ -100,8 +90,9 @@ pub(crate) fn to_text(sent: &Sent, members: &[Member], coloured: bool) -> Vec<St
         sent.transport,
         sent.seconds,
         sent.rate(),
-    ));
-    lines
+    );
+    table.line(whole, Paint::Plain);
+    table.lines(coloured)
 }
 
 fn row(sent: &Sent, member: &Member) -> [String; 6] {

@@ -5,9 +5,9 @@ use tamtam_ipc::table::{LONG, SHORT, plain};
 use tamtam_ipc::{Limit, Mechanism, Unavailable};
 
 use crate::exit::{Failure, Outcome};
-use crate::look::table::{Paint, Table};
 use crate::look::{print, print_json, print_table};
 use crate::run::Run;
+use crate::table::{Paint, Table};
 
 /// Letters of a line.
 const WIDTH: usize = 110;

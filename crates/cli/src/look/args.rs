@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::help;
+use crate::{complete, help};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -23,10 +23,10 @@ pub(crate) enum LookCommand {
     Find(FindArgs),
     /// List the nodes, with -v also what they do
     #[command(after_long_help = help::after(help::NODES))]
-    Nodes,
+    Nodes(NodesArgs),
     /// List the services, with -v also where they are
     #[command(after_long_help = help::after(help::SERVICES))]
-    Services,
+    Services(ServicesArgs),
     /// Draw who speaks with whom
     #[command(after_long_help = help::after(help::GRAPH))]
     Graph(GraphArgs),
@@ -42,6 +42,7 @@ pub(crate) enum LookCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Only topics with this in their name; with * and ? the whole name has to be so
+    #[arg(add = complete::topics())]
     pub(crate) pattern: Option<String>,
 }
 
@@ -49,6 +50,7 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TopicArgs {
     /// The topic's name; the slash in front may be left out
+    #[arg(add = complete::topics())]
     pub(crate) topic: String,
 }
 
@@ -56,8 +58,24 @@ pub(crate) struct TopicArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FindArgs {
     /// The type's full name, or its last part
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", add = complete::types())]
     pub(crate) type_name: String,
+}
+
+/// `tamtam nodes`
+#[derive(Debug, Args)]
+pub(crate) struct NodesArgs {
+    /// Only nodes with this in their name; with * and ? the whole name has to be so
+    #[arg(add = complete::nodes())]
+    pub(crate) pattern: Option<String>,
+}
+
+/// `tamtam services`
+#[derive(Debug, Args)]
+pub(crate) struct ServicesArgs {
+    /// Only services with this in their name; with * and ? the whole name has to be so
+    #[arg(add = complete::services())]
+    pub(crate) pattern: Option<String>,
 }
 
 /// `tamtam graph`
@@ -103,7 +121,7 @@ pub(crate) enum SchemaCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// A topic, or the full name or last part of a type
-    #[arg(value_name = "TOPIC|TYPE")]
+    #[arg(value_name = "TOPIC|TYPE", add = complete::topics_and_types())]
     pub(crate) what: String,
     /// How to print it
     #[arg(long, short, value_enum, default_value_t = SchemaFormat::Proto)]
@@ -125,6 +143,7 @@ pub(crate) enum SchemaFormat {
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
     /// The topic
+    #[arg(add = complete::topics())]
     pub(crate) topic: String,
     /// The file to write
     #[arg(long, short, value_name = "FILE.fds")]
@@ -135,10 +154,10 @@ pub(crate) struct PullArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// The writer: a topic, FILE.proto:TYPE or FILE.fds:TYPE
-    #[arg(value_name = "A")]
+    #[arg(value_name = "A", add = complete::topics())]
     pub(crate) writer: String,
     /// The reader: a topic, FILE.proto:TYPE or FILE.fds:TYPE
-    #[arg(value_name = "B")]
+    #[arg(value_name = "B", add = complete::topics())]
     pub(crate) reader: String,
     #[command(flatten)]
     pub(crate) imports: ImportArgs,
@@ -148,6 +167,7 @@ pub(crate) struct DiffArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// The topic
+    #[arg(add = complete::topics())]
     pub(crate) topic: String,
     /// The reader's type: FILE.proto:TYPE or FILE.fds:TYPE
     #[arg(value_name = "FILE:TYPE")]

@@ -6,11 +6,11 @@ use super::args::TopicArgs;
 use super::names::safe;
 use super::notes::{self, Weight};
 use super::survey::{End, Survey, short, topic_json};
-use super::table::{Paint, Table};
 use super::{print, print_json, print_table};
 use crate::exit::Outcome;
 use crate::output::coloured;
 use crate::run::Run;
+use crate::table::{Paint, Table};
 
 /// Shows all that is known of a topic.
 pub(crate) fn show(run: &Run, args: &TopicArgs) -> Outcome {

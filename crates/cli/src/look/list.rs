@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use tamtam::{NodeInfo, ServiceInfo};
 
-use super::args::{FindArgs, ListArgs};
+use super::args::{FindArgs, ListArgs, NodesArgs, ServicesArgs};
 use super::names::{count, matches, safe};
 use super::survey::{End, Survey, Topic, named, short, topic_json};
-use super::table::{Paint, Table};
 use super::{print_json, print_table};
 use crate::exit::Outcome;
 use crate::run::Run;
+use crate::table::{Paint, Table};
 
 /// Lists topics.
 pub(crate) fn topics(run: &Run, args: &ListArgs) -> Outcome {
@@ -144,13 +144,21 @@ fn signature(service: &ServiceInfo) -> String {
 }
 
 /// Lists nodes.
-pub(crate) fn nodes(run: &Run) -> Outcome {
+pub(crate) fn nodes(run: &Run, args: &NodesArgs) -> Outcome {
     let survey = Survey::read(run, "nodes")?;
+    let mut nodes: Vec<&NodeInfo> = survey.graph.nodes.iter().collect();
+    if let Some(pattern) = &args.pattern {
+        nodes.retain(|node| matches(pattern, &node.name));
+        if nodes.is_empty() {
+            let all = survey.graph.nodes.iter().map(|node| node.name.as_str());
+            return Err(survey.missing("node like", pattern, all, "`tamtam nodes`"));
+        }
+    }
     if run.global.json {
-        print_json(survey.graph.nodes.iter().map(node_json))?;
+        print_json(nodes.into_iter().map(node_json))?;
     } else {
         let mut table = Table::default();
-        for node in &survey.graph.nodes {
+        for node in nodes {
             let host = if node.is_local { safe(&node.host) } else { format!("{} (peer)", safe(&node.host)) };
             table.row([
                 safe(&node.name),
@@ -210,9 +218,16 @@ fn node_json(node: &NodeInfo) -> Value {
 }
 
 /// Lists services.
-pub(crate) fn services(run: &Run) -> Outcome {
+pub(crate) fn services(run: &Run, args: &ServicesArgs) -> Outcome {
     let survey = Survey::read(run, "services")?;
-    let services = survey.services();
+    let mut services = survey.services();
+    if let Some(pattern) = &args.pattern {
+        services.retain(|name, _| matches(pattern, name));
+        if services.is_empty() {
+            let all = survey.services();
+            return Err(survey.missing("service like", pattern, all.into_keys(), "`tamtam services`"));
+        }
+    }
     if run.global.json {
         let objects = services.iter().map(|(name, servers)| service_json(name, servers));
         print_json(objects)?;

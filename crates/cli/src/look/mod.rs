@@ -10,15 +10,14 @@ mod notes;
 mod schema;
 mod source;
 mod survey;
-pub(crate) mod table;
 
 use serde_json::Value;
 
 use self::args::LookCommand;
-use self::table::Table;
 use crate::exit::Outcome;
 use crate::output::{Format, Output, coloured};
 use crate::run::Run;
+use crate::table::Table;
 
 /// Runs the command.
 pub(crate) fn run(run: &Run, command: LookCommand) -> Outcome {
@@ -32,8 +31,8 @@ fn execute(run: &Run, command: LookCommand) -> Outcome {
         LookCommand::Info(args) => info::show(run, &args),
         LookCommand::Type(args) => info::print_type(run, &args),
         LookCommand::Find(args) => list::find(run, &args),
-        LookCommand::Nodes => list::nodes(run),
-        LookCommand::Services => list::services(run),
+        LookCommand::Nodes(args) => list::nodes(run, &args),
+        LookCommand::Services(args) => list::services(run, &args),
         LookCommand::Graph(args) => draw::graph(run, &args),
         LookCommand::Schema(command) => schema::run(run, &command),
         LookCommand::Doctor => doctor::examine(run),

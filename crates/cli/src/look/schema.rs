@@ -11,11 +11,11 @@ use super::args::{CheckArgs, DiffArgs, PullArgs, SchemaCommand, SchemaFormat, Sh
 use super::names::{count, safe};
 use super::source::{self, Found};
 use super::survey::{Survey, short};
-use super::table::Paint;
 use super::{print, print_json};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::coloured;
 use crate::run::Run;
+use crate::table::Paint;
 
 /// Runs the command.
 pub(crate) fn run(run: &Run, command: &SchemaCommand) -> Outcome {

@@ -12,7 +12,7 @@ use super::filter::Filter;
 use super::types::TypePair;
 use crate::codec::TypeName;
 use crate::units::Bound;
-use crate::{help, units};
+use crate::{complete, help, units};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -62,6 +62,7 @@ pub(crate) enum Format {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EchoArgs {
     /// The topic
+    #[arg(add = complete::topics())]
     pub(crate) topic: String,
     /// End after so many messages [default: at the topic's end]
     #[arg(long, short = 'n', value_name = "N")]
@@ -119,9 +120,10 @@ pub(crate) enum Slow {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PubArgs {
     /// The topic
+    #[arg(add = complete::topics())]
     pub(crate) topic: String,
     /// The type's full name, as the topic's nodes or --proto know it; or bytes
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", add = complete::types_or_bytes())]
     pub(crate) type_name: String,
     /// JSON if it begins with {, else Protobuf text; - reads stdin, a message a line
     #[arg(value_name = "DATA", allow_hyphen_values = false, required_unless_present = "from")]
@@ -181,7 +183,7 @@ pub(crate) struct PubArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MeasureArgs {
     /// The topics
-    #[arg(value_name = "TOPIC", required = true)]
+    #[arg(value_name = "TOPIC", required = true, add = complete::topics())]
     pub(crate) topics: Vec<String>,
     /// Measure over the last N messages [default: those since the last line]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
@@ -199,6 +201,7 @@ pub(crate) struct MeasureArgs {
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct WaitArgs {
     /// The topic
+    #[arg(add = complete::topics())]
     pub(crate) topic: String,
     /// Until there are so many subscribers
     #[arg(long, value_name = "N", group = "what")]
@@ -215,6 +218,7 @@ pub(crate) struct WaitArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CallArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     /// The request: JSON if it begins with {, else Protobuf text format; - is standard input as a whole
     #[arg(value_name = "DATA", default_value = "")]

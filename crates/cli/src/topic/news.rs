@@ -75,6 +75,11 @@ fn tell(run: &Run, topic: &str, event: Event) -> Outcome {
                 "{topic}: publisher {who} is gone without END, after message {received} (at least {published} published)"
             ));
         }
+        Event::Connected { endpoint } => run.detail(&format!("{topic}: connected to {endpoint}")),
+        Event::Disconnected { endpoint, reason } => run.tell(&format!(
+            "{topic}: the connection to {endpoint} is lost, without END ({})",
+            escape(reason.as_bytes())
+        )),
         Event::Malformed { what } => run.tell(&format!("{topic}: {}", escape(what.as_bytes()))),
         _ => {}
     }

@@ -189,9 +189,10 @@ fn hear(run: &Run, publisher: &RawPublisher, most: &mut usize) {
                 *most = (*most).max(subscribers);
                 run.detail(&format!("{topic}: {}", count(subscribers, "subscriber", "subscribers")));
             }
-            PublisherEvent::Lost { node, from, to, reason } => {
+            PublisherEvent::Lost { node, from, to, count: lost, reason } => {
                 let (node, reason) = (escape(node.as_bytes()), escape(reason.as_bytes()));
-                run.tell(&format!("{topic}: {node} lost messages {from} to {to}: {reason}"));
+                let of = if lost > to.saturating_sub(from) { String::new() } else { format!("{lost} of ") };
+                run.tell(&format!("{topic}: {node} lost {of}messages {from} to {to}: {reason}"));
             }
             PublisherEvent::SchemaDiffers { node, what } => {
                 run.tell(&format!("{topic}: {}: {}", escape(node.as_bytes()), escape(what.as_bytes())));

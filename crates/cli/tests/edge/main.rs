@@ -1,5 +1,6 @@
 //! The command, tested only at the edge of its processes: arguments, standard streams, signals, exit codes.
 
+mod complete;
 mod demo;
 mod endings;
 mod exchange;

@@ -18,6 +18,7 @@
 
 mod files;
 mod id;
+mod looking;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -81,12 +82,6 @@ pub(crate) enum RegistryError {
     /// A living node has this id.
     #[error("a node has entered {path:?} already, and lives")]
     Entered { path: PathBuf },
-    /// inotify is at one of its limits.
-    #[error(
-        "cannot watch {path:?}: {cause}. Raise fs.inotify.max_user_instances or fs.inotify.max_user_watches \
-         (with sysctl), or the limit of open files (with ulimit -n), or stop programs that watch files"
-    )]
-    WatchLimit { path: PathBuf, cause: io::Error },
     /// A socket's path would not fit its address.
     #[error(
         "{path:?} is too long for a Unix socket: {length} bytes of {SOCKET_PATH_MAX}; use a shorter domain, or set \
@@ -230,7 +225,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `WatchLimit` when the user has too many inotify instances or watches, `Removed`, or what the system says.
+    /// `Removed`, or what the system says, such as that the process has too many files open. That the user has too many inotify
+    /// instances is none: the watch then looks at the directory now and then.
     pub(crate) fn watch(&self) -> Result<Watch, RegistryError> {
         Watch::new(self.directory.clone())
     }

@@ -436,11 +436,28 @@ fn a_lock_that_is_released_late_is_told() {
     assert_eq!(in_directory(&registry), [""; 0]);
 }
 
+/// Without an inotify instance, the watch looks by itself: at what comes and goes, and at who dies.
 #[test]
-fn limits_of_watching_are_named() {
-    let cause = Errno::MFILE.into();
-    let text = RegistryError::WatchLimit { path: "/r".into(), cause }.to_string();
-    assert!(text.contains("fs.inotify.max_user_instances"), "{text}");
+fn a_watch_without_events_looks_by_itself() {
+    let (base, registry) = scratch();
+    let mut watch = Watch::without_events(registry.directory.clone()).unwrap();
+    let other = Registry::open_at(base.path(), "test").unwrap();
+    let entry = other.enter(random()).unwrap();
+    entry.publish(b"one").unwrap();
+    wait_until(&registry, &mut watch, |found| found.iter().any(|found| found.record == b"one"));
+    entry.publish(b"two").unwrap();
+    wait_until(&registry, &mut watch, |found| found.iter().any(|found| found.record == b"two"));
+    drop(entry);
+    wait_until(&registry, &mut watch, <[_]>::is_empty);
+
+    let id = random();
+    leave_dead_node(&registry, id);
+    let held = File::open(registry.path().join(format!("{id}.lock"))).unwrap();
+    flock(&held, FlockOperation::LockExclusive).unwrap();
+    wait_until(&registry, &mut watch, |found| found.iter().any(|found| found.id == id));
+    // Changes no file.
+    flock(&held, FlockOperation::Unlock).unwrap();
+    wait_until(&registry, &mut watch, <[_]>::is_empty);
 }
 
 /// Enters a node, with a socket, prints its id and waits to be killed: when run by the next tests.

@@ -4,11 +4,15 @@
 //! open for writing. The event comes *before* the lock is released: who looks at once may still find it held, and
 //! would hear nothing more. So a lock that was closed and is held is looked at again, by a timer, until it is free
 //! or it becomes plain that it was another program that wrote to the file.
+//!
+//! A user may have only so many inotify instances, 128 by default, and file managers and editors take them too. Where none is to be
+//! had, the registry is looked at now and then, until one is.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +24,7 @@ use rustix::time::{
 };
 
 use super::files::{self, Lock};
+use super::looking::{self, Looking};
 use super::{Directory, LOCK, NodeId, RECORD, RegistryError, split_name};
 
 /// How long a closed lock that is held is looked at: the process that closed it is in the middle of a system call, but
@@ -34,47 +39,74 @@ const PAUSE_MAX: Duration = Duration::from_millis(256);
 #[derive(Debug)]
 pub(crate) struct Watch {
     directory: Arc<Directory>,
-    /// Has the other two in it: one descriptor to wait on.
+    /// Has the others in it: one descriptor to wait on.
     epoll: OwnedFd,
-    inotify: OwnedFd,
+    source: Source,
     timer: OwnedFd,
     /// Locks that were closed and are held nonetheless, and when that was told.
     pub(super) closed: BTreeMap<NodeId, Instant>,
 }
 
+/// What tells of changes.
+#[derive(Debug)]
+enum Source {
+    /// The kernel: an inotify instance.
+    Events(OwnedFd),
+    /// Nobody, so that we look.
+    Looks(Looking),
+}
+
 impl Watch {
     pub(super) fn new(directory: Arc<Directory>) -> Result<Self, RegistryError> {
-        let path = directory.path.clone();
-        let error = |cause: Errno| match cause {
-            // Both are limits on inotify; that of open files gives the former, too.
-            Errno::MFILE | Errno::NOSPC => {
-                RegistryError::WatchLimit { path: path.clone(), cause: cause.into() }
+        let source = match events_of(&directory) {
+            Ok(inotify) => Source::Events(inotify),
+            // One of inotify's limits, or no inotify at all. Too many open files, too: then the timer is not to be had, either.
+            Err(cause @ (Errno::MFILE | Errno::NOSPC | Errno::NOSYS)) => {
+                let (path, cause) = (&directory.path, io::Error::from(cause));
+                tracing::warn!(
+                    ?path, %cause,
+                    "cannot watch the registry, and looks at it now and then: raise fs.inotify.max_user_instances \
+                     or fs.inotify.max_user_watches, or stop programs that watch files"
+                );
+                Source::Looks(Looking::new(directory.as_fd()))
             }
-            _ => RegistryError::Io { action: "watch", path: path.clone(), cause: cause.into() },
+            Err(cause) => {
+                directory.check()?;
+                return Err(RegistryError::Io {
+                    action: "watch",
+                    path: directory.path.clone(),
+                    cause: cause.into(),
+                });
+            }
         };
-        let inotify =
-            inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(error)?;
-        let events = WatchFlags::MOVED_TO
-            | WatchFlags::DELETE
-            | WatchFlags::CLOSE_WRITE
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::EXCL_UNLINK
-            | WatchFlags::ONLYDIR
-            | WatchFlags::DONT_FOLLOW;
-        if let Err(cause) = inotify::add_watch(&inotify, &directory.path, events) {
-            directory.check()?;
-            return Err(error(cause));
-        }
+        Self::with_source(directory, source)
+    }
+
+    /// As it is where there is no inotify instance to be had.
+    #[cfg(test)]
+    pub(super) fn without_events(directory: Arc<Directory>) -> Result<Self, RegistryError> {
+        let looking = Looking::new(directory.as_fd());
+        Self::with_source(directory, Source::Looks(looking))
+    }
+
+    fn with_source(directory: Arc<Directory>, source: Source) -> Result<Self, RegistryError> {
         // The path may have become another directory's since ours was opened.
         directory.check()?;
+        let error = |cause: Errno| RegistryError::Io {
+            action: "watch",
+            path: directory.path.clone(),
+            cause: cause.into(),
+        };
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(error)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(error)?;
-        for fd in [&inotify, &timer] {
-            epoll::add(&epoll, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN).map_err(error)?;
+        wait_on(&epoll, &timer).map_err(error)?;
+        if let Source::Events(inotify) = &source {
+            wait_on(&epoll, inotify).map_err(error)?;
         }
-        Ok(Self { directory, epoll, inotify, timer, closed: BTreeMap::new() })
+        let watch = Self { directory, epoll, source, timer, closed: BTreeMap::new() };
+        watch.set_timer();
+        Ok(watch)
     }
 
     /// Takes all events, without waiting for any, and returns whether the registry may have changed: a record came,
@@ -82,7 +114,16 @@ impl Watch {
     ///
     /// List the registry afterwards, not before: what happens in between is an event again.
     pub(crate) fn drain(&mut self) -> bool {
-        let mut changed = self.read_events();
+        let mut changed = match &mut self.source {
+            Source::Events(inotify) => read_events(inotify, &self.directory.path, &mut self.closed),
+            Source::Looks(looking) => {
+                let (is_long_ago, changed) = (looking.is_long_ago(), looking.look(self.directory.as_fd()));
+                if is_long_ago {
+                    self.try_for_events();
+                }
+                changed
+            }
+        };
         // Whatever set it off, all are looked at, and it is set anew.
         let _ = rustix::io::read(&self.timer, &mut [0; 8]);
         changed |= self.look_again();
@@ -90,36 +131,13 @@ impl Watch {
         changed
     }
 
-    fn read_events(&mut self) -> bool {
-        let mut changed = false;
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
-        loop {
-            let event = match events.next() {
-                Ok(event) => event,
-                Err(Errno::AGAIN) => return changed,
-                Err(Errno::INTR) => continue,
-                Err(cause) => {
-                    let path = &self.directory.path;
-                    tracing::warn!(?path, cause = %io::Error::from(cause), "cannot read events of the registry");
-                    return true;
-                }
-            };
-            let what = event.events();
-            let Some(name) = event.file_name() else {
-                // Of the directory itself, or that events were lost.
-                changed = true;
-                continue;
-            };
-            let Some((id, ending)) = name.to_str().ok().and_then(split_name) else { continue };
-            match ending {
-                RECORD => changed |= what.intersects(ReadFlags::MOVED_TO | ReadFlags::DELETE),
-                LOCK if what.contains(ReadFlags::DELETE) => changed = true,
-                LOCK if what.contains(ReadFlags::CLOSE_WRITE) => {
-                    self.closed.insert(id, Instant::now());
-                }
-                _ => {}
-            }
+    /// Somebody may have given an instance back since.
+    fn try_for_events(&mut self) {
+        if let Ok(inotify) = events_of(&self.directory)
+            && wait_on(&self.epoll, &inotify).is_ok()
+        {
+            tracing::info!(path = ?self.directory.path, "can watch the registry again");
+            self.source = Source::Events(inotify);
         }
     }
 
@@ -140,13 +158,66 @@ impl Watch {
         changed
     }
 
-    /// Returns true if there is something to look at again and no timer to be had: the caller looks by itself.
+    /// Returns true if there is something to look at later and no timer to be had: the caller looks by itself.
     fn set_timer(&self) -> bool {
-        let Some(since) = self.closed.values().max() else { return false };
-        let pause = since.elapsed().clamp(PAUSE_MIN, PAUSE_MAX);
+        let look = matches!(self.source, Source::Looks(_)).then_some(looking::PAUSE);
+        let closed = self.closed.values().max().map(|since| since.elapsed().clamp(PAUSE_MIN, PAUSE_MAX));
+        let Some(pause) = look.into_iter().chain(closed).min() else { return false };
         let Ok(it_value) = Timespec::try_from(pause) else { return true };
         let time = Itimerspec { it_interval: Timespec::default(), it_value };
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &time).is_err()
+    }
+}
+
+/// Has the kernel tell what happens in the directory.
+fn events_of(directory: &Directory) -> Result<OwnedFd, Errno> {
+    let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    let events = WatchFlags::MOVED_TO
+        | WatchFlags::DELETE
+        | WatchFlags::CLOSE_WRITE
+        | WatchFlags::DELETE_SELF
+        | WatchFlags::MOVE_SELF
+        | WatchFlags::EXCL_UNLINK
+        | WatchFlags::ONLYDIR
+        | WatchFlags::DONT_FOLLOW;
+    inotify::add_watch(&inotify, &directory.path, events)?;
+    Ok(inotify)
+}
+
+fn wait_on(epoll: &OwnedFd, fd: &OwnedFd) -> Result<(), Errno> {
+    epoll::add(epoll, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
+}
+
+/// Takes all events, notes which locks were closed, and returns whether the registry may have changed.
+fn read_events(inotify: &OwnedFd, path: &Path, closed: &mut BTreeMap<NodeId, Instant>) -> bool {
+    let mut changed = false;
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(inotify, &mut buffer);
+    loop {
+        let event = match events.next() {
+            Ok(event) => event,
+            Err(Errno::AGAIN) => return changed,
+            Err(Errno::INTR) => continue,
+            Err(cause) => {
+                tracing::warn!(?path, cause = %io::Error::from(cause), "cannot read events of the registry");
+                return true;
+            }
+        };
+        let what = event.events();
+        let Some(name) = event.file_name() else {
+            // Of the directory itself, or that events were lost.
+            changed = true;
+            continue;
+        };
+        let Some((id, ending)) = name.to_str().ok().and_then(split_name) else { continue };
+        match ending {
+            RECORD => changed |= what.intersects(ReadFlags::MOVED_TO | ReadFlags::DELETE),
+            LOCK if what.contains(ReadFlags::DELETE) => changed = true,
+            LOCK if what.contains(ReadFlags::CLOSE_WRITE) => {
+                closed.insert(id, Instant::now());
+            }
+            _ => {}
+        }
     }
 }
 

@@ -148,8 +148,8 @@ pub(crate) enum Line {
     Total { received: u64, lost: u64, duplicates: u64, malformed: u64, events_dropped: u64 },
     /// When so many messages were published, this subscriber was attached.
     Attached { node: String, published: u64 },
-    /// A publisher was told that a subscriber has a gap.
-    Missed { node: String, from: u64, to: u64 },
+    /// A publisher was told that a subscriber misses so many from the first to the last: a gap, or several that lie close together.
+    Missed { node: String, from: u64, to: u64, count: u64 },
     /// `send` has failed for the first time because of this subscriber.
     Full { node: String },
     /// A publisher's sum: how many were published, how often somebody did not get one, how many events nobody read, and how often
@@ -178,7 +178,7 @@ impl fmt::Display for Line {
                 write!(f, "total {received} {lost} {duplicates} {malformed} {events_dropped}")
             }
             Self::Attached { node, published } => write!(f, "attached {node} {published}"),
-            Self::Missed { node, from, to } => write!(f, "missed {node} {from} {to}"),
+            Self::Missed { node, from, to, count } => write!(f, "missed {node} {from} {to} {count}"),
             Self::Full { node } => write!(f, "full {node}"),
             Self::Sum { published, dropped, events_dropped, full } => {
                 write!(f, "sum {published} {dropped} {events_dropped} {full}")
@@ -222,7 +222,12 @@ impl FromStr for Line {
                 events_dropped: word()?.parse()?,
             },
             "attached" => Self::Attached { node: word()?, published: word()?.parse()? },
-            "missed" => Self::Missed { node: word()?, from: word()?.parse()?, to: word()?.parse()? },
+            "missed" => Self::Missed {
+                node: word()?,
+                from: word()?.parse()?,
+                to: word()?.parse()?,
+                count: word()?.parse()?,
+            },
             "full" => Self::Full { node: word()? },
             "sum" => Self::Sum {
                 published: word()?.parse()?,

@@ -167,8 +167,8 @@ impl Member<'_> {
         while let Some(event) = self.publisher.event(Duration::ZERO) {
             match event {
                 PublisherEvent::Attached { .. } => is_new = true,
-                PublisherEvent::Lost { node, from, to, .. } => {
-                    self.log.write(&Line::Missed { node, from, to })?;
+                PublisherEvent::Lost { node, from, to, count, .. } => {
+                    self.log.write(&Line::Missed { node, from, to, count })?;
                 }
                 other => self.wrong(format!("told {other:?}"))?,
             }

@@ -339,11 +339,16 @@ fn judge_publisher(
     for line in &publisher.lines {
         match line {
             Line::Wrong { what } => wrong.push(what.clone()),
-            Line::Missed { node, from, to } => {
+            Line::Missed { node, from, to, count } => {
                 let found = accounts.get(node);
                 let account = found.and_then(|own| own.values().find(|account| account.node == name));
-                let was_told = account.is_some_and(|account| account.lost.contains(&(*from, *to)));
-                sums.gaps_told += u64::from(was_told);
+                // Close together they are told as one, with their number.
+                let own = account.map_or(&[][..], |account| &account.lost);
+                let within: Vec<(u64, u64)> =
+                    own.iter().filter(|gap| gap.0 >= *from && gap.1 <= *to).copied().collect();
+                let ends = (within.iter().map(|gap| gap.0).min(), within.iter().map(|gap| gap.1).max());
+                let was_told = sum(&within) == *count && ends == (Some(*from), Some(*to));
+                sums.gaps_told += if was_told { within.len() as u64 } else { 0 };
                 let mut named = subscribers.iter().filter(|other| other.task.name() == *node);
                 let was_killed = named.any(|other| other.was_killed);
                 // One that was killed may have had no time to write it down.
@@ -511,7 +516,12 @@ mod tests {
             (newest(|p, _| p.lines.push(Line::Full { node: "x".to_owned() })), "nobody is called so"),
             (
                 newest(|p, _| {
-                    p.lines.push(Line::Missed { node: "drop-newest-s1".to_owned(), from: 6, to: 6 });
+                    p.lines.push(Line::Missed {
+                        node: "drop-newest-s1".to_owned(),
+                        from: 6,
+                        to: 6,
+                        count: 1,
+                    });
                 }),
                 "misses 6-6, which it does not say",
             ),

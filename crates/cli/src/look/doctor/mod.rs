@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::print;
 use super::print_json;
 use super::survey::Survey;
-use super::table::Paint;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::coloured;
 use crate::run::Run;
+use crate::table::Paint;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
