@@ -1,0 +1,7 @@
+//! What every way to talk within one host costs, measured on the machine at hand.
+//!
+//! A [`Report`](report::Report) holds what was measured, where, and how; it is read and written as JSON.
+
+#![cfg(target_os = "linux")]
+
+pub mod report;
