@@ -208,6 +208,7 @@ static FACTS: Facts = Facts {
     when: "one program, one language, no wall between the parts wanted",
     when_not: "one part may crash, has other rights, or is written in another language",
     pitfalls: "a crash of one is the end of all; queues without a bound",
+    program: include_str!("../programs/channel.rs"),
 };
 
 impl Mechanism for Adapter {

@@ -184,6 +184,7 @@ static FACTS: Facts = Facts {
     when_not: "anything that has content",
     pitfalls: "it adds up: three rings may be one wake-up; a read takes exactly 8 octets; nobody is told when the other end is gone; \
                without SEMAPHORE a read takes all",
+    program: include_str!("../programs/eventfd.rs"),
 };
 
 impl Mechanism for Adapter {

@@ -53,6 +53,8 @@ pub struct Facts {
     pub when_not: &'static str,
     /// What people fall into.
     pub pitfalls: &'static str,
+    /// A short program that uses it: a file of its own in `programs`, which the tests compile and run.
+    pub program: &'static str,
 }
 
 macro_rules! words {

@@ -171,6 +171,7 @@ static FACTS: Facts = Facts {
     when_not: "two-way talk, or several writers that must not mix: a Unix socket",
     pitfalls: "open waits for the other end; with O_NONBLOCK a writer gets ENXIO instead; a reader of whom the writers come and go gets an \
                end of file each time; several writers mix beyond PIPE_BUF; SIGPIPE",
+    program: include_str!("../programs/fifo.rs"),
 };
 
 impl Mechanism for Adapter {

@@ -257,6 +257,7 @@ static FACTS: Facts = Facts {
     when_not: "both ways (a Unix socket is one object instead of two); processes that are not related and have no socket to pass descriptors",
     pitfalls: "SIGPIPE; the end of the file comes only when every copy of the writing end is closed, those that children inherited \
                included; writes beyond PIPE_BUF (4096) mix with those of other writers; two pipes that are both full are a deadlock",
+    program: include_str!("../programs/pipe.rs"),
 };
 
 impl Mechanism for Adapter {

@@ -63,13 +63,13 @@ pub fn markdown() -> String {
     page
 }
 
-/// Writes a mechanism's columns for a terminal, one below the other: the titles, then the values, wrapped to this width.
+/// Writes some columns of a mechanism for a terminal, one below the other: the titles, then the values, wrapped to this width. The
+/// values begin in the same place whichever columns they are.
 #[must_use]
-pub fn plain(facts: &Facts, width: usize) -> String {
-    let columns = || SHORT.iter().chain(LONG);
-    let margin = columns().map(|column| column.title.len()).max().unwrap_or(0) + 2;
+pub fn plain<'a>(facts: &Facts, columns: impl IntoIterator<Item = &'a Column>, width: usize) -> String {
+    let margin = SHORT.iter().chain(LONG).map(|column| column.title.len()).max().unwrap_or(0) + 2;
     let mut text = String::new();
-    for column in columns() {
+    for column in columns {
         let _ = write!(text, "{:margin$}", column.title);
         let mut used = margin;
         for word in (column.value)(facts).split_ascii_whitespace() {
@@ -127,11 +127,12 @@ mod tests {
     #[test]
     fn lines_fit_the_width_and_lose_no_word() {
         let facts = all()[0].facts();
-        let text = plain(facts, 60);
+        let plain = |width| plain(facts, SHORT.iter().chain(LONG), width);
+        let text = plain(60);
         assert!(text.lines().all(|line| line.len() <= 60), "{text}");
         let words = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words(&text), words(&plain(facts, 10_000)));
-        let narrow = plain(facts, 0);
+        assert_eq!(words(&text), words(&plain(10_000)));
+        let narrow = plain(0);
         assert!(narrow.lines().skip(1).all(|line| words(line).len() <= 5), "{narrow}");
     }
 

@@ -126,6 +126,7 @@ static FACTS: Facts = Facts {
     when_not: "processes of one host that may share a folder: a Unix socket is faster, and has permissions",
     pitfalls: "no boundaries; Nagle's algorithm delays short messages (TCP_NODELAY); a port is open to all users; \
                SIGPIPE",
+    program: include_str!("../programs/tcp.rs"),
 };
 
 impl Mechanism for Adapter {

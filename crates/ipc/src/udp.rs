@@ -127,6 +127,7 @@ static FACTS: Facts = Facts {
     when_not: "anything that must arrive; within one host, anything",
     pitfalls: "loss without a word, even on the loopback interface; order is kept there by habit only; after the peer is gone somebody else \
                may get its port",
+    program: include_str!("../programs/udp.rs"),
 };
 
 impl Mechanism for Adapter {

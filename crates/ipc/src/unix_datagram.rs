@@ -87,6 +87,7 @@ static FACTS: Facts = Facts {
     when: "many senders, one receiver, whole messages: logs (syslog, journald, sd_notify)",
     when_not: "two that talk for long: seqpacket tells when the other one is gone",
     pitfalls: "the receiver never learns that the sender is gone; unlike UDP nothing is lost, so a slow receiver stops all its senders",
+    program: include_str!("../programs/unix_datagram.rs"),
 };
 
 impl Mechanism for Adapter {

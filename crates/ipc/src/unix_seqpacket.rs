@@ -160,6 +160,7 @@ static FACTS: Facts = Facts {
     when: "whole messages both ways, and to know when the other one is gone: the least work of all to do it right",
     when_not: "messages longer than the send buffer; other hosts",
     pitfalls: "to receive nothing is the end, or a message of no octets; after ECONNRESET there may be more messages to read; SIGPIPE",
+    program: include_str!("../programs/unix_seqpacket.rs"),
 };
 
 impl Mechanism for Adapter {

@@ -87,6 +87,7 @@ static FACTS: Facts = Facts {
     when: "the default between processes of one host: any length, both ways, event loops, descriptors, credentials",
     when_not: "messages of some octets at the highest rate (a ring); other hosts (TCP)",
     pitfalls: "no boundaries; a short write is normal; SIGPIPE; the name's file outlives its process",
+    program: include_str!("../programs/unix_stream.rs"),
 };
 
 impl Mechanism for Adapter {

@@ -7,7 +7,7 @@ use crate::help;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum IpcCommand {
-    /// Explain a mechanism, with the limits of this machine; without one, list all
+    /// Explain a mechanism, with the limits of this machine and a program; without one, list all
     #[command(after_long_help = help::after(help::EXPLAIN))]
     Explain {
         /// Its name, as the list has it

@@ -11,6 +11,8 @@ use crate::table::{Paint, Table};
 
 /// Letters of a line.
 const WIDTH: usize = 110;
+/// How many of the long columns are advice: when, when not, pitfalls.
+const ADVICE: usize = 3;
 
 /// Lists all mechanisms.
 pub(super) fn all(run: &Run) -> Outcome {
@@ -50,17 +52,23 @@ pub(super) fn one(run: &Run, name: &str) -> Outcome {
         return print_json([object(mechanism)]);
     }
     let facts = mechanism.facts();
-    print([facts.title, ""])?;
-    print(plain(facts, WIDTH).lines())?;
+    print([format!("{} ({})", facts.title, facts.name), String::new()])?;
+    // What decides about it comes first. Its name has been said.
+    let (advice, details) = LONG.split_at(LONG.len().min(ADVICE));
+    print(plain(facts, advice, WIDTH).lines())?;
+    print([""])?;
+    print(plain(facts, SHORT.iter().skip(1).chain(details), WIDTH).lines())?;
     match mechanism.probe() {
         Ok(limits) => {
             print(["", "On this machine it can be used:"])?;
             let longest =
                 Limit::new("octets of a message in a link", mechanism.message_max() as u64, "this crate");
-            print(limits.iter().chain([&longest]).map(|limit| format!("  {limit}")))
+            print(limits.iter().chain([&longest]).map(|limit| format!("  {limit}")))?;
         }
-        Err(unavailable) => print(["", &format!("On this machine {unavailable}")]),
+        Err(unavailable) => print(["", &format!("On this machine {unavailable}")])?,
     }
+    print(["", "A program (it stands in crates/ipc/programs, and the tests run it):", ""])?;
+    print(facts.program.lines())
 }
 
 fn object(mechanism: &dyn Mechanism) -> Value {
@@ -82,5 +90,6 @@ fn object(mechanism: &dyn Mechanism) -> Value {
         Err(unavailable) => json!({"available": false, "reason": Unavailable::to_string(&unavailable)}),
     };
     object.insert("here".into(), here);
+    object.insert("code".into(), facts.program.into());
     object.into()
 }

@@ -43,6 +43,7 @@ static FACTS: Facts = Facts {
     when: "calls: a question, its answer, and nobody in doubt whether it was received; state machines whose steps must not overtake each other",
     when_not: "streams of data (the sender waits for each reply); more than one receiver; urgent clients of a busy server, because priorities are not inherited on Linux",
     pitfalls: "two that send to each other wait for ever: send one way only, and pulses the other way; a server that waits for one client blocks all others",
+    program: include_str!("../../programs/message_passing.rs"),
 };
 
 impl Mechanism for Adapter {

@@ -43,6 +43,7 @@ static FACTS: Facts = Facts {
     when: "commands of different urgency between processes that come and go; the queue keeps what was sent while nobody runs",
     when_not: "more than some kilobytes a message, more than some messages at a time; many queues (RLIMIT_MSGQUEUE); macOS, which has none",
     pitfalls: "by default 10 messages of 8192 octets, whatever is asked for; deadlines are of the real-time clock, which can be set; mq_notify tells once, and only of the first message in an empty queue; the buffer to receive into has to be as long as the longest message",
+    program: include_str!("../../programs/posix_queue.rs"),
 };
 
 /// What messages are sent with.

@@ -50,6 +50,7 @@ static FACTS: Facts = Facts {
     when: "a number to a process that waits for signals anyway; ends of children, timers, and POSIX queues that become non-empty",
     when_not: "messages of any length; libraries, which share the signals with the whole program; many senders",
     pitfalls: "ordinary signals coalesce: ten may arrive as one; the default action ends the process; every thread has to block the signal; the process number may be another's by now; handlers may call next to nothing (signal-safety(7))",
+    program: include_str!("../../programs/signals.rs"),
 };
 
 /// Octets in a payload.

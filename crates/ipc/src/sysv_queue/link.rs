@@ -44,6 +44,7 @@ static FACTS: Facts = Facts {
     when: "to talk to programs that already use it; several receivers that choose by kind out of one queue",
     when_not: "anything new: no descriptors, no deadlines, no clean-up, 16 kilobytes in a queue",
     pitfalls: "keys collide (ftok); queues stay after a crash until nobody can make more; IPC_RMID takes what was not received yet with it; a wait ends by a signal even with SA_RESTART; containers may have their own queues, or none",
+    program: include_str!("../../programs/sysv_queue.rs"),
 };
 
 /// Kinds in a link, in the order in which they are received. Messages come before wake-ups.

@@ -32,6 +32,7 @@ static FACTS: Facts = Facts {
     when: "the newest of something that is measured again and again, for any number of readers that must not disturb the writer",
     when_not: "every message counts (a ring, a queue); event loops",
     pitfalls: "a plain structure in shared memory tears; two looks at the sequence without fences prove nothing; a writer that dies amid the only copy takes it along",
+    program: include_str!("../../../programs/shm_latest.rs"),
 };
 
 impl Mechanism for Adapter {

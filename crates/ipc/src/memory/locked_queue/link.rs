@@ -32,6 +32,7 @@ static FACTS: Facts = Facts {
     when: "several senders or receivers that trust each other and share their work",
     when_not: "one sender and one receiver (a ring is faster); processes that may be hostile; event loops",
     pitfalls: "a mutex that is not robust waits for a dead owner for ever; pthread_cond_t is never robust; a stopped owner stops all; priority inversion",
+    program: include_str!("../../../programs/shm_mutex_queue.rs"),
 };
 
 impl Mechanism for Adapter {

@@ -36,6 +36,7 @@ static FACTS: Facts = Facts {
     when: "many short messages between two processes, or the shortest round trip, with a core to spend on each side",
     when_not: "more than one sender or receiver; an occasional message (a socket is simpler); untrusted code that parses in place",
     pitfalls: "lost wake-ups without a fence on both sides; SIGBUS if the memory can shrink; the other side may write anything at any moment; spinning on one core",
+    program: include_str!("../../../programs/shm_ring.rs"),
 };
 
 impl Mechanism for Adapter {
