@@ -84,10 +84,13 @@ fn functions() -> Outcome<&'static Functions> {
 }
 
 /// Turns what a call returned into its value or its `errno`.
+#[inline]
 fn check(call: &str, result: c_int) -> Outcome<c_int> {
-    if result >= 0 {
-        return Ok(result);
-    }
+    if result >= 0 { Ok(result) } else { failed(call) }
+}
+
+#[cold]
+fn failed(call: &str) -> Outcome<c_int> {
     // SAFETY: takes nothing.
     let errno = unsafe { (functions()?.zmq_errno)() };
     Err(Failure::new(format!("{call}: errno {errno}")))
@@ -107,13 +110,13 @@ impl Part {
         part
     }
 
-    fn body(&mut self) -> Outcome<&[u8]> {
-        let functions = functions()?;
+    #[inline]
+    fn body(&mut self, functions: &Functions) -> &[u8] {
         // SAFETY: a message that was initialised; its data has as many octets as it says.
         unsafe {
             let size = (functions.zmq_msg_size)(&raw const *self);
             let data = (functions.zmq_msg_data)(&raw mut *self);
-            Ok(std::slice::from_raw_parts(data.cast(), size))
+            std::slice::from_raw_parts(data.cast(), size)
         }
     }
 }
@@ -151,6 +154,8 @@ pub(crate) struct Context(Arc<Ground>);
 /// A socket's handle.
 pub(crate) struct Socket {
     handle: *mut c_void,
+    /// At hand, as they are to a program that was linked with the library.
+    functions: &'static Functions,
     _context: Context,
 }
 
@@ -159,18 +164,17 @@ unsafe impl Send for Socket {}
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let Ok(functions) = functions() {
-            // SAFETY: a socket of the library's, closed once.
-            unsafe { (functions.zmq_close)(self.handle) };
-        }
+        // SAFETY: a socket of the library's, closed once.
+        unsafe { (self.functions.zmq_close)(self.handle) };
     }
 }
 
 impl Socket {
     fn set(&self, option: c_int, value: &[u8]) -> Outcome {
         // SAFETY: a socket of the library's, and a value of the size that is told.
-        let result =
-            unsafe { (functions()?.zmq_setsockopt)(self.handle, option, value.as_ptr().cast(), value.len()) };
+        let result = unsafe {
+            (self.functions.zmq_setsockopt)(self.handle, option, value.as_ptr().cast(), value.len())
+        };
         check("zmq_setsockopt", result).map(drop)
     }
 
@@ -178,15 +182,16 @@ impl Socket {
         self.set(option, &value.to_ne_bytes())
     }
 
+    #[inline]
     fn receive(&self, part: &mut Part) -> Outcome {
         // SAFETY: a socket of the library's and a message that was initialised.
-        let result = unsafe { (functions()?.zmq_msg_recv)(&raw mut *part, self.handle, 0) };
+        let result = unsafe { (self.functions.zmq_msg_recv)(&raw mut *part, self.handle, 0) };
         check("zmq_msg_recv", result).map(drop)
     }
 
     fn send(&self, part: &mut Part, flags: c_int) -> Outcome {
         // SAFETY: as above.
-        let result = unsafe { (functions()?.zmq_msg_send)(&raw mut *part, self.handle, flags) };
+        let result = unsafe { (self.functions.zmq_msg_send)(&raw mut *part, self.handle, flags) };
         check("zmq_msg_send", result).map(drop)
     }
 }
@@ -231,7 +236,7 @@ impl Engine for DropIn {
         if handle.is_null() {
             return Err(Failure::new("zmq_socket"));
         }
-        let socket = Socket { handle, _context: context.clone() };
+        let socket = Socket { handle, functions: functions()?, _context: context.clone() };
         let silence = c_int::try_from(SILENCE.as_millis())?;
         socket.set_number(RCVTIMEO, silence)?;
         socket.set_number(SNDTIMEO, silence)?;
@@ -253,7 +258,7 @@ impl Engine for DropIn {
 
     fn bind(socket: &Socket, endpoint: &str) -> Outcome<String> {
         let text = CString::new(endpoint).map_err(|_| Failure::new("the endpoint has a zero"))?;
-        let functions = functions()?;
+        let functions = socket.functions;
         // SAFETY: a socket of the library's and a string with its end.
         check("zmq_bind", unsafe { (functions.zmq_bind)(socket.handle, text.as_ptr()) })?;
         let (mut bound, mut size) = ([0_u8; 512], 512);
@@ -269,7 +274,8 @@ impl Engine for DropIn {
     fn connect(socket: &Socket, endpoint: &str) -> Outcome {
         let text = CString::new(endpoint).map_err(|_| Failure::new("the endpoint has a zero"))?;
         // SAFETY: a socket of the library's and a string with its end.
-        check("zmq_connect", unsafe { (functions()?.zmq_connect)(socket.handle, text.as_ptr()) }).map(drop)
+        check("zmq_connect", unsafe { (socket.functions.zmq_connect)(socket.handle, text.as_ptr()) })
+            .map(drop)
     }
 
     fn subscribe(socket: &Socket) -> Outcome {
@@ -292,14 +298,15 @@ impl Engine for DropIn {
     #[inline]
     fn send(socket: &Socket, body: &[u8]) -> Outcome {
         // SAFETY: a socket of the library's, and a body of the size that is told.
-        let result = unsafe { (functions()?.zmq_send)(socket.handle, body.as_ptr().cast(), body.len(), 0) };
+        let result =
+            unsafe { (socket.functions.zmq_send)(socket.handle, body.as_ptr().cast(), body.len(), 0) };
         check("zmq_send", result).map(drop)
     }
 
     #[inline]
     fn receive<'a>(socket: &Socket, slot: &'a mut Part) -> Outcome<&'a [u8]> {
         socket.receive(slot)?;
-        slot.body()
+        Ok(slot.body(socket.functions))
     }
 
     #[inline]
@@ -307,19 +314,19 @@ impl Engine for DropIn {
         let mut part = Part::new();
         socket.receive(&mut part)?;
         // SAFETY: a message that was received.
-        while unsafe { (functions()?.zmq_msg_more)(&raw const part) } != 0 {
+        while unsafe { (socket.functions.zmq_msg_more)(&raw const part) } != 0 {
             let mut next = Part::new();
             socket.receive(&mut next)?;
             socket.send(&mut part, SNDMORE)?;
             part = next;
         }
-        check(part.body()?)?;
+        check(part.body(socket.functions))?;
         socket.send(&mut part, 0)
     }
 
     fn describe(socket: &Socket) -> String {
         let (mut events, mut size) = (0, size_of::<c_int>());
-        let Ok(functions) = functions() else { return "not loaded".to_owned() };
+        let functions = socket.functions;
         // SAFETY: a place of the size that is told.
         unsafe {
             (functions.zmq_getsockopt)(socket.handle, EVENTS, (&raw mut events).cast(), &raw mut size);

@@ -1,6 +1,7 @@
 //! `zmq_msg_t`: 64 octets of the caller's that hold a frame.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use tamtam_zmq::{Message, PeerProfile};
@@ -27,8 +28,8 @@ const COPIED: u8 = 2;
 #[repr(C, align(8))]
 pub struct Msg {
     body: Body,
-    /// What is known of the sender; null or an `Arc`.
-    profile: *const PeerProfile,
+    /// What is known of the sender. As wide as a pointer, null for none; let go by hand, as all of a message is.
+    profile: ManuallyDrop<Option<Arc<PeerProfile>>>,
     /// The group's name (RADIO, DISH); null or a `CString`.
     group: *mut c_char,
     routing_id: u32,
@@ -58,7 +59,7 @@ impl Msg {
     pub(crate) fn empty() -> Self {
         Self {
             body: Body { inline: [0; INLINE_MAX] },
-            profile: std::ptr::null(),
+            profile: ManuallyDrop::new(None),
             group: std::ptr::null_mut(),
             routing_id: 0,
             kind: INLINE,
@@ -69,52 +70,75 @@ impl Msg {
     }
 
     fn shared(content: Arc<Content>, size: usize) -> Self {
-        let start = content.start();
-        let body = Body { shared: Shared { content: Arc::into_raw(content), start, size } };
-        Self { body, kind: SHARED, ..Self::empty() }
+        let mut message = Self::empty();
+        message.hold(content, size);
+        message
     }
 
-    /// Receives a message of one frame by `receive`; what there was before is let go. An error leaves an empty message, as
-    /// libzmq does. The allocation of a short message before it serves again.
-    pub(crate) fn receive(
+    /// Receives a message of one frame by `receive`, which is also given the place of what is known of the sender; what there was
+    /// before is let go. An error leaves an empty message, as libzmq does. The allocation of a short message before it serves again.
+    #[inline]
+    pub(crate) fn receive<T>(
         &mut self,
-        receive: impl FnOnce(&mut Message) -> Result<(), c_int>,
-    ) -> Result<(), c_int> {
-        let mut old = self.take_content();
-        self.inline_len = 0;
-        self.flags = 0;
-        if let Some(content) = &mut old
-            && let Some(place) = Content::reuse(content)
-        {
-            receive(place)?;
-            let size = place.as_slice().len();
-            if let Some(content) = old {
-                self.hold(content, size);
-            }
-            return Ok(());
+        receive: impl FnOnce(&mut Message, &mut Option<Arc<PeerProfile>>) -> Result<T, c_int>,
+    ) -> Result<T, c_int> {
+        (self.flags, self.routing_id) = (0, 0);
+        if self.has_group() {
+            self.set_group(None);
         }
-        drop_unlocked(old);
+        if let Some(place) = self.reusable() {
+            // SAFETY: nobody else has the content, as `reusable` says, and nothing else of this message is used while it is borrowed.
+            let place = unsafe { &mut *place };
+            let received = receive(place, &mut self.profile);
+            self.routing_id = place.routing_id();
+            let body = place.as_slice();
+            self.body.shared.start = body.as_ptr().cast_mut();
+            self.body.shared.size = body.len();
+            if received.is_err() {
+                drop(self.take_content());
+            }
+            return received;
+        }
+        if let Some(old) = self.take_content() {
+            drop_unlocked(old);
+        }
+        self.inline_len = 0;
         let mut message = Message::default();
-        receive(&mut message)?;
+        let received = receive(&mut message, &mut self.profile)?;
+        self.routing_id = message.routing_id();
         let body = message.as_slice();
         let size = body.len();
         if size > INLINE_MAX {
             self.hold(Content::received(message), size);
-            return Ok(());
+            return Ok(received);
         }
-        let mut inline = [0; INLINE_MAX];
+        // In place, and no more than there is: a whole array that was filled in part a moment ago is slow to move.
+        // SAFETY: octets of any value are a body that stands in place. All of them are initialised: they were all zero at first (`empty`),
+        // and the other part of the union is written field by field.
+        let inline = unsafe { &mut self.body.inline };
         if let Some(place) = inline.get_mut(..size) {
             place.copy_from_slice(body);
         }
-        self.body = Body { inline };
         self.inline_len = u8::try_from(size).unwrap_or_default();
-        Ok(())
+        Ok(received)
+    }
+
+    /// Returns the place to receive the next message in, if what is there was received, is short, and is nobody else's as well.
+    #[inline]
+    fn reusable(&mut self) -> Option<*mut Message> {
+        if self.kind != SHARED {
+            return None;
+        }
+        // SAFETY: the kind says which part of the union is alive; from `Arc::into_raw`, this message's own count, which stays its own.
+        let mut content = ManuallyDrop::new(unsafe { Arc::from_raw(self.body.shared.content) });
+        Content::reuse(&mut content).map(std::ptr::from_mut)
     }
 
     /// Becomes a message of this body; it has held none.
     fn hold(&mut self, content: Arc<Content>, size: usize) {
         let start = content.start();
-        self.body = Body { shared: Shared { content: Arc::into_raw(content), start, size } };
+        // Not the whole union: what is beside it stays initialised.
+        self.body.shared = Shared { content: Arc::into_raw(content), start, size };
         self.kind = SHARED;
     }
 
@@ -154,19 +178,15 @@ impl Msg {
     }
 
     pub(crate) fn set_profile(&mut self, profile: Option<Arc<PeerProfile>>) {
-        drop(self.take_profile());
-        self.profile = profile.map_or(std::ptr::null(), Arc::into_raw);
+        *self.profile = profile;
     }
 
     pub(crate) fn profile(&self) -> Option<&PeerProfile> {
-        // SAFETY: null, or an `Arc` of which this message holds a count.
-        unsafe { self.profile.as_ref() }
+        self.profile.as_deref()
     }
 
     pub(crate) fn take_profile(&mut self) -> Option<Arc<PeerProfile>> {
-        let profile = std::mem::replace(&mut self.profile, std::ptr::null());
-        // SAFETY: from `Arc::into_raw`, and this message's own count.
-        (!profile.is_null()).then(|| unsafe { Arc::from_raw(profile) })
+        self.profile.take()
     }
 
     pub(crate) fn group(&self) -> &CStr {
@@ -175,6 +195,10 @@ impl Msg {
         }
         // SAFETY: not null: from `CString::into_raw`, owned by this message.
         unsafe { CStr::from_ptr(self.group) }
+    }
+
+    pub(crate) fn has_group(&self) -> bool {
+        !self.group.is_null()
     }
 
     pub(crate) fn set_group(&mut self, group: Option<CString>) {
@@ -189,6 +213,7 @@ impl Msg {
         self.routing_id
     }
 
+    #[cfg(feature = "draft")]
     pub(crate) fn set_routing_id(&mut self, id: u32) {
         self.routing_id = id;
     }
@@ -219,7 +244,9 @@ impl Msg {
 
     /// Lets everything go that the message holds; it is no message then. A free function runs before this returns.
     pub(crate) fn clear(&mut self) {
-        drop_unlocked(self.take_all());
+        if let Some(content) = self.take_all() {
+            drop_unlocked(content);
+        }
     }
 
     /// As [`clear`](Self::clear) for a message that was sent: a free function runs some time later.
@@ -264,11 +291,7 @@ impl Msg {
             // SAFETY: the kind says which part of the union is alive.
             copy.body = Body { inline: unsafe { self.body.inline } };
         }
-        if !self.profile.is_null() {
-            // SAFETY: from `Arc::into_raw`; the copy gets a count of its own.
-            unsafe { Arc::increment_strong_count(self.profile) };
-            copy.profile = self.profile;
-        }
+        copy.set_profile(self.profile.as_ref().map(Arc::clone));
         if !self.group.is_null() {
             // SAFETY: from `CString::into_raw`.
             let group = unsafe { CStr::from_ptr(self.group) };

@@ -28,11 +28,19 @@ impl Handle {
     }
 
     /// Sends a whole message of one part.
-    fn send_one(&self, body: Body<'_>, flags: c_int) -> Result<(), SendError> {
+    #[inline]
+    fn send_one(&self, body: Body<'_>, flags: c_int) -> Result<(), c_int> {
         match body {
-            Body::Short(octets) => self.socket.send_slice(octets, flags & DONTWAIT == 0),
-            Body::Frame(frame) => self.send_whole(Message::new(frame), flags),
+            Body::Short(octets) => self.send_octets(octets, flags),
+            Body::Frame(frame) => {
+                self.send_whole(Message::new(frame), flags).map_err(|error| of_send(&error))
+            }
         }
+    }
+
+    #[inline]
+    fn send_octets(&self, octets: &[u8], flags: c_int) -> Result<(), c_int> {
+        self.socket.send_slice(octets, flags & DONTWAIT == 0).map_err(|error| of_send(&error))
     }
 
     /// Sends a message of a type whose messages have one part (and a group).
@@ -53,7 +61,32 @@ impl Handle {
     }
 
     /// Takes one part; with the last one the message goes.
+    #[inline]
     fn send_part(&self, body: Body<'_>, envelope: Envelope<'_>, flags: c_int) -> Result<(), c_int> {
+        if self.is_whole(flags) {
+            return self.send_one(body, flags);
+        }
+        self.send_part_by_type(body, envelope, flags)
+    }
+
+    /// Whether a part is a whole message, of a type that has nothing to say about it: what is sent in streams.
+    #[inline]
+    fn is_whole(&self, flags: c_int) -> bool {
+        let takes_any = matches!(
+            self.kind(),
+            SocketType::Push
+                | SocketType::Pub
+                | SocketType::XPub
+                | SocketType::Sub
+                | SocketType::XSub
+                | SocketType::Dealer
+                | SocketType::Pair
+        );
+        takes_any && flags & SNDMORE == 0 && !self.is_sending.load(Ordering::Relaxed)
+    }
+
+    /// As [`send_part`](Self::send_part), for any type and any part.
+    fn send_part_by_type(&self, body: Body<'_>, envelope: Envelope<'_>, flags: c_int) -> Result<(), c_int> {
         if self.kind().is_single_part() || self.kind() == SocketType::Radio {
             return self.send_single(body.into_frame(), envelope, flags);
         }
@@ -78,7 +111,7 @@ impl Handle {
                 return Ok(());
             }
             if !more {
-                return self.send_one(body, flags).map_err(|error| of_send(&error));
+                return self.send_one(body, flags);
             }
             let frame = body.into_frame();
             // Whoever cannot send has to learn it with the first part.
@@ -100,7 +133,7 @@ impl Handle {
         let parts = std::mem::take(&mut *outgoing);
         drop(outgoing);
         let Some(mut message) = Message::from_frames(parts) else {
-            return self.send_one(body, flags).map_err(|error| of_send(&error));
+            return self.send_one(body, flags);
         };
         message.push_back(body.into_frame());
         match self.send_whole(message, flags) {
@@ -123,47 +156,72 @@ impl Handle {
         }
     }
 
-    /// Receives the next part into `message`.
-    fn receive_part(&self, flags: c_int, message: &mut Message, part: &mut Part) -> Result<(), c_int> {
-        if self.is_receiving.load(Ordering::Relaxed) {
-            let mut incoming = self.incoming();
-            if let Some(frame) = incoming.frames.pop_front() {
-                *message = Message::new(frame);
-                message.set_routing_id(incoming.routing_id);
-                part.profile.clone_from(&incoming.profile);
-                part.more = !incoming.frames.is_empty();
-                if !part.more {
-                    *incoming = Incoming::default();
-                    self.is_receiving.store(false, Ordering::Relaxed);
-                }
-                drop(incoming);
-                self.more.store(part.more, Ordering::Relaxed);
-                if part.more {
-                    self.keep_level();
-                }
-                return Ok(());
-            }
+    /// Receives the next part into `message`, and what is known of the sender into `profile`; returns whether more parts follow. A DISH's
+    /// `group` is set, of other types left alone.
+    #[inline]
+    fn receive_part(
+        &self,
+        flags: c_int,
+        message: &mut Message,
+        profile: &mut Option<Arc<PeerProfile>>,
+        group: &mut Option<CString>,
+    ) -> Result<bool, c_int> {
+        if self.is_receiving.load(Ordering::Relaxed)
+            && let Some(more) = self.receive_rest(message, profile)
+        {
+            return Ok(more);
         }
         let wait = flags & DONTWAIT == 0;
-        self.socket.recv_into_with_profile(wait, message, &mut part.profile).map_err(of_receive)?;
-        part.more = message.is_multipart();
-        if part.more && self.kind() == SocketType::Dish {
-            part.group = Some(message.take_first());
-            let body = message.take_rest().pop_front();
-            *message = Message::new(body.unwrap_or_default());
-            part.more = false;
+        self.socket.recv_into_with_profile(wait, message, profile).map_err(of_receive)?;
+        let more = message.is_multipart() && self.keep_rest(message, profile, group);
+        self.more.store(more, Ordering::Relaxed);
+        Ok(more)
+    }
+
+    /// Receives the next part of a message whose first parts were received, if there is one; returns whether more follow.
+    #[inline(never)]
+    fn receive_rest(&self, message: &mut Message, profile: &mut Option<Arc<PeerProfile>>) -> Option<bool> {
+        let mut incoming = self.incoming();
+        let frame = incoming.frames.pop_front()?;
+        *message = Message::new(frame);
+        message.set_routing_id(incoming.routing_id);
+        profile.clone_from(&incoming.profile);
+        let more = !incoming.frames.is_empty();
+        if !more {
+            *incoming = Incoming::default();
+            self.is_receiving.store(false, Ordering::Relaxed);
         }
-        self.more.store(part.more, Ordering::Relaxed);
-        if part.more {
-            let mut incoming = self.incoming();
-            incoming.frames = message.take_rest();
-            incoming.profile.clone_from(&part.profile);
-            incoming.routing_id = message.routing_id();
-            self.is_receiving.store(true, Ordering::Relaxed);
-            drop(incoming);
+        drop(incoming);
+        self.more.store(more, Ordering::Relaxed);
+        if more {
             self.keep_level();
         }
-        Ok(())
+        Some(more)
+    }
+
+    /// Leaves the first part of a message that was received in its place, and keeps the others; returns whether there are any. To a DISH
+    /// the first one is the group.
+    #[inline(never)]
+    fn keep_rest(
+        &self,
+        message: &mut Message,
+        profile: &Option<Arc<PeerProfile>>,
+        group: &mut Option<CString>,
+    ) -> bool {
+        if self.kind() == SocketType::Dish {
+            *group = CString::new(message.take_first().to_vec()).ok();
+            let body = message.take_rest().pop_front();
+            *message = Message::new(body.unwrap_or_default());
+            return false;
+        }
+        let mut incoming = self.incoming();
+        incoming.frames = message.take_rest();
+        incoming.profile.clone_from(profile);
+        incoming.routing_id = message.routing_id();
+        self.is_receiving.store(true, Ordering::Relaxed);
+        drop(incoming);
+        self.keep_level();
+        true
     }
 }
 
@@ -195,14 +253,6 @@ impl Envelope<'_> {
     const NONE: Envelope<'static> = Envelope { routing_id: 0, group: Some(c"") };
 }
 
-/// What goes with a part that was received.
-#[derive(Default)]
-struct Part {
-    more: bool,
-    profile: Option<Arc<PeerProfile>>,
-    group: Option<Frame>,
-}
-
 /// Sends a message part and leaves an empty one in its place.
 ///
 /// # Safety
@@ -231,6 +281,7 @@ pub(crate) unsafe fn send_message(
 /// # Safety
 ///
 /// As [`send_message`].
+#[inline]
 pub(crate) unsafe fn receive_message(
     handle: *mut c_void,
     message: *mut Msg,
@@ -240,19 +291,12 @@ pub(crate) unsafe fn receive_message(
     let handle = unsafe { socket(handle) }?;
     // SAFETY: as above.
     let message = unsafe { valid(message) }?;
-    // Most often it comes from the same peer as the message before.
-    let mut part = Part { profile: message.take_profile(), ..Part::default() };
-    let mut routing_id = 0;
-    let received = message.receive(|slot| {
-        handle.receive_part(flags, slot, &mut part)?;
-        routing_id = slot.routing_id();
-        Ok(())
-    });
-    message.set_profile(part.profile);
-    message.set_routing_id(routing_id);
-    message.set_group(part.group.and_then(|group| CString::new(group.to_vec()).ok()));
-    message.set_more(part.more);
-    received?;
+    let mut group = None;
+    let more = message.receive(|slot, profile| handle.receive_part(flags, slot, profile, &mut group))?;
+    if group.is_some() {
+        message.set_group(group);
+    }
+    message.set_more(more);
     Ok(size_for_c(message.size()))
 }
 
@@ -268,7 +312,11 @@ pub unsafe extern "C" fn zmq_send(
         let handle = unsafe { socket(handle) }?;
         // SAFETY: the caller's octets.
         let octets = unsafe { slice(data.cast::<u8>(), size) }.ok_or(EFAULT)?;
-        handle.send_part(Body::Short(octets), Envelope::NONE, flags)?;
+        if handle.is_whole(flags) {
+            handle.send_octets(octets, flags)?;
+        } else {
+            handle.send_part_by_type(Body::Short(octets), Envelope::NONE, flags)?;
+        }
         Ok(size_for_c(size))
     })
 }
@@ -305,7 +353,7 @@ pub unsafe extern "C" fn zmq_recv(
             return Err(EFAULT);
         }
         let mut message = Message::default();
-        handle.receive_part(flags, &mut message, &mut Part::default())?;
+        handle.receive_part(flags, &mut message, &mut None, &mut None)?;
         let body = message.as_slice();
         let copied = body.len().min(size);
         if copied > 0 {
@@ -368,8 +416,8 @@ pub unsafe extern "C" fn zmq_recviov(
         unsafe { *count = 0 };
         let mut received = 0;
         while received < room {
-            let (mut message, mut part) = (Message::default(), Part::default());
-            handle.receive_part(flags, &mut message, &mut part)?;
+            let mut message = Message::default();
+            let more = handle.receive_part(flags, &mut message, &mut None, &mut None)?;
             let body = message.as_slice();
             let size = body.len();
             // SAFETY: a plain allocation; never of zero octets, which might give null.
@@ -385,7 +433,7 @@ pub unsafe extern "C" fn zmq_recviov(
             received += 1;
             // SAFETY: as above.
             unsafe { *count = received };
-            if !part.more {
+            if !more {
                 break;
             }
         }

@@ -241,13 +241,7 @@ impl Socket {
     /// [`SendError`], which gives the message back.
     #[inline]
     pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        match self.core.send(message.into(), Patience::None) {
-            Err(SendError::Full(message)) => {
-                let timeout = self.core.lock().options.send_timeout;
-                self.core.send(message, Patience::within(timeout))
-            }
-            other => other,
-        }
+        self.core.send_as_set(message.into())
     }
 
     /// Sends a message if that is possible without waiting.
@@ -287,13 +281,7 @@ impl Socket {
     /// As there.
     #[inline]
     pub fn send_slices(&self, frames: &[&[u8]], wait: bool) -> Result<(), SendError> {
-        match self.core.send_slices(frames) {
-            Err(SendError::Full(message)) if wait => {
-                let timeout = self.core.lock().options.send_timeout;
-                self.core.send(message, Patience::within(timeout))
-            }
-            other => other,
-        }
+        self.core.send_slices(frames, wait)
     }
 
     /// As [`send_slices`](Self::send_slices) without waiting, and tells what became of the message. (PUB, XPUB)

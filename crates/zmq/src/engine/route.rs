@@ -8,7 +8,7 @@ use super::core::{Locked, State};
 use super::marks::Marks;
 use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
 use super::pattern::Pattern;
-use super::peer::{Item, Link, Peer, Phase};
+use super::peer::{Burst, Item, Link, Peer, Phase};
 use super::write_policy::{CORK_TIME, Decision};
 use crate::engine::background::Command;
 use crate::error::SendError;
@@ -103,7 +103,8 @@ impl Locked<'_> {
         let queued = net.outbox.bytes();
         peer.traffic.messages_out += 1;
         peer.traffic.bytes_out += bytes as u64;
-        self.queued(id, before, queued);
+        let is_dirty = peer.dirty;
+        self.queued(id, before, queued, is_dirty);
         Some(())
     }
 
@@ -215,7 +216,8 @@ impl Locked<'_> {
                 let queued = net.outbox.bytes();
                 peer.traffic.messages_out += 1;
                 peer.traffic.bytes_out += bytes;
-                self.queued(id, before, queued);
+                let is_dirty = peer.dirty;
+                self.queued(id, before, queued, is_dirty);
                 Offered::Taken
             }
             Link::Inproc(inproc) => {
@@ -262,12 +264,13 @@ impl Locked<'_> {
 
     /// Decides what happens with the bytes just queued for one peer.
     #[inline]
-    fn queued(&mut self, id: PeerId, before: usize, queued: usize) {
+    fn queued(&mut self, id: PeerId, before: usize, queued: usize, is_dirty: bool) {
         match self.policy.decide(before, queued, Instant::now) {
             Decision::Write => {
                 self.flushes += 1;
                 self.flush(id);
             }
+            Decision::Leave if is_dirty => {}
             Decision::Leave => self.mark_dirty(id),
             Decision::Cork => {
                 self.mark_dirty(id);
@@ -693,7 +696,7 @@ impl Locked<'_> {
             peer.traffic.messages_out += 1;
             peer.traffic.bytes_out += bytes;
         }
-        self.queued(id, before, queued);
+        self.queued(id, before, queued, false);
         Ok(())
     }
 
@@ -763,12 +766,21 @@ impl State {
 
     /// Whoever waits or polls has let time pass: with `strict_marks`, bursts are over.
     pub(crate) fn end_bursts(&mut self) {
+        self.change_bursts(|burst, waiting| burst.end(waiting));
+    }
+
+    /// Has bursts begin with what is queued from now on.
+    pub(crate) fn forget_bursts(&mut self) {
+        self.change_bursts(|burst, _| *burst = Burst::default());
+    }
+
+    fn change_bursts(&mut self, change: impl Fn(&mut Burst, u64)) {
         if !self.options.xpub_nodrop && !self.options.router_mandatory {
             // Nothing is decided by them.
             return;
         }
         for net in self.peers.iter_mut().flatten().filter_map(|peer| peer.net_mut()) {
-            net.burst.end(net.outbox.messages());
+            change(&mut net.burst, net.outbox.messages());
         }
     }
 

@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::options::Spin;
@@ -36,18 +36,42 @@ pub(crate) struct SpinPolicy {
     misses: u32,
     /// Waits that are not to begin with a spin.
     pause: u32,
+    /// What [`TURNS`] was when this socket last noted in [`HAS_SENT`] that something was sent, and that something was received.
+    turn_sent: u32,
+    turn_found: u32,
 }
 
 impl Default for SpinPolicy {
     fn default() -> Self {
         // Begin by trying: two sleeping ends never find out that neither would have to.
-        Self { average: WORTH / 2, conversation: false, misses: 0, pause: 0 }
+        Self {
+            average: WORTH / 2,
+            conversation: false,
+            misses: 0,
+            pause: 0,
+            turn_sent: u32::MAX,
+            turn_found: u32::MAX,
+        }
     }
 }
+
+/// How often any thread went from sending to receiving or back. A thread's own variable costs a call where this library is a
+/// shared object, which a stream would pay for each message; as long as nobody has changed sides it need not be looked at. Where
+/// several threads use one socket, one of them may be taken for having sent when another has: it spins once in vain.
+static TURNS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     /// This thread has sent something since it received last, on whatever socket.
     static HAS_SENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that this thread has sent, or has received; returns what to remember.
+fn turn(has_sent: bool) -> u32 {
+    if HAS_SENT.replace(has_sent) == has_sent {
+        TURNS.load(Ordering::Relaxed)
+    } else {
+        TURNS.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
 }
 
 fn cores() -> usize {
@@ -87,7 +111,9 @@ impl SpinPolicy {
     #[inline]
     pub(crate) fn sent(&mut self) {
         self.conversation = true;
-        HAS_SENT.set(true);
+        if self.turn_sent != TURNS.load(Ordering::Relaxed) {
+            self.turn_sent = turn(true);
+        }
     }
 
     /// Returns how long to stay awake before the next sleep. `inproc`: there are inproc peers only; looking at a flag costs
@@ -138,7 +164,9 @@ impl SpinPolicy {
     #[inline]
     pub(crate) fn found(&mut self) {
         self.conversation = false;
-        HAS_SENT.set(false);
+        if self.turn_found != TURNS.load(Ordering::Relaxed) {
+            self.turn_found = turn(false);
+        }
     }
 }
 

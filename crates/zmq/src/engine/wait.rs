@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tamtam_zmtp::Message;
 
 use super::background::Command;
-use super::core::{Core, Life, Locked, Who};
+use super::core::{Core, Life, Locked, State, Who};
 use super::peer::Link;
 use super::ring::Attention;
 use super::route::Routed;
@@ -66,6 +66,21 @@ impl Core {
     /// Sends, waiting for room as long as `patience` allows.
     #[inline]
     pub(crate) fn send(self: &Arc<Self>, message: Message, patience: Patience) -> Result<(), SendError> {
+        self.send_with(message, |_| patience)
+    }
+
+    /// As [`send`](Self::send), waiting as long as the options say.
+    #[inline]
+    pub(crate) fn send_as_set(self: &Arc<Self>, message: Message) -> Result<(), SendError> {
+        self.send_with(message, |state| Patience::within(state.options.send_timeout))
+    }
+
+    #[inline]
+    fn send_with(
+        self: &Arc<Self>,
+        message: Message,
+        patience: impl FnOnce(&State) -> Patience,
+    ) -> Result<(), SendError> {
         if self.is_forked() {
             return Err(SendError::Forked(message));
         }
@@ -78,7 +93,10 @@ impl Core {
             return Ok(());
         }
         match locked.route(message) {
-            Err(SendError::Full(message)) => self.send_slowly(locked, message, patience),
+            Err(SendError::Full(message)) => {
+                let patience = patience(&locked);
+                self.send_slowly(locked, message, patience)
+            }
             other => other,
         }
     }
@@ -97,11 +115,12 @@ impl Core {
         routed
     }
 
-    /// As [`send`](Self::send) without waiting, of frames that stand elsewhere.
+    /// Sends frames that stand elsewhere, waiting (if at all) as long as the options say.
     #[inline]
-    pub(crate) fn send_slices(self: &Arc<Self>, frames: &[&[u8]]) -> Result<(), SendError> {
+    pub(crate) fn send_slices(self: &Arc<Self>, frames: &[&[u8]], wait: bool) -> Result<(), SendError> {
         match self.send_short(frames) {
             Some(_) => Ok(()),
+            None if wait => self.send_as_set(whole(frames)),
             None => self.send(whole(frames), Patience::None),
         }
     }
@@ -131,6 +150,14 @@ impl Core {
         mut message: Message,
         patience: Patience,
     ) -> Result<(), SendError> {
+        if locked.options.strict_marks && !matches!(patience, Patience::None) {
+            // Whoever has the time waits for room, and not for what was queued lately to grow old.
+            locked.forget_bursts();
+            message = match locked.route(message) {
+                Err(SendError::Full(message)) => message,
+                other => return other,
+            };
+        }
         loop {
             // Room may be a matter of writing, or of reading that an inproc peer has taken something.
             locked.flush_dirty();
@@ -172,7 +199,7 @@ impl Core {
         self: &Arc<Self>,
         patience: Patience,
         slot: &mut Message,
-        look: impl FnOnce(&mut super::core::State, &mut Message) -> T,
+        look: impl FnOnce(&mut State, &mut Message) -> T,
     ) -> Result<T, RecvError> {
         if self.is_forked() {
             return Err(RecvError::Forked);
@@ -356,7 +383,7 @@ impl Locked<'_> {
     pub(crate) fn park(
         &mut self,
         patience: Patience,
-        ready: impl Fn(&mut super::core::State) -> bool,
+        ready: impl Fn(&mut State) -> bool,
     ) -> Result<(), Ended> {
         if self.terminated {
             return Err(Ended::Terminated);
@@ -381,11 +408,7 @@ impl Locked<'_> {
     }
 
     /// Waits on the socket's descriptors, and does the input and output.
-    fn lead(
-        &mut self,
-        patience: Patience,
-        ready: impl Fn(&mut super::core::State) -> bool,
-    ) -> Result<(), Ended> {
+    fn lead(&mut self, patience: Patience, ready: impl Fn(&mut State) -> bool) -> Result<(), Ended> {
         let Some(set) = self.set.clone() else { return Ok(()) };
         self.drive();
         self.leader = true;
@@ -443,11 +466,7 @@ impl Locked<'_> {
     }
 
     /// Waits for another thread (the one that leads, the background, an inproc peer) to wake us.
-    fn follow_others(
-        &mut self,
-        patience: Patience,
-        ready: impl Fn(&mut super::core::State) -> bool,
-    ) -> Result<(), Ended> {
+    fn follow_others(&mut self, patience: Patience, ready: impl Fn(&mut State) -> bool) -> Result<(), Ended> {
         // Counted before the flag is set, so that it stays set as long as somebody waits.
         self.following += 1;
         self.update_attention();
@@ -463,7 +482,7 @@ impl Locked<'_> {
     }
 }
 
-impl super::core::State {
+impl State {
     /// Tells whether something is there to be taken (or to be looked at).
     pub(crate) fn has_input(&mut self, attention: &Attention) -> bool {
         if self.ahead.is_some() {

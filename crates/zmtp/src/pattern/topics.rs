@@ -68,7 +68,9 @@ impl Topics {
     #[must_use]
     pub fn matches(&self, body: &[u8]) -> bool {
         if let Some(only) = &self.only {
-            return body.starts_with(only);
+            // Asked first: comparing with nothing reads nothing from an address that is none, and some processors take thirty
+            // nanoseconds to find that out (a masked vector load from a page that is not mapped).
+            return only.is_empty() || body.starts_with(only);
         }
         self.tree.empty_topic().is_some() || self.tree.prefixes(body).next().is_some()
     }
