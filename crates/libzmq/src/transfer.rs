@@ -158,7 +158,7 @@ impl Handle {
 
     /// Receives the next part into `message`, and what is known of the sender into `profile`; returns whether more parts follow. A DISH's
     /// `group` is set, of other types left alone.
-    #[inline]
+    #[inline(always)]
     fn receive_part(
         &self,
         flags: c_int,
@@ -281,7 +281,7 @@ pub(crate) unsafe fn send_message(
 /// # Safety
 ///
 /// As [`send_message`].
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn receive_message(
     handle: *mut c_void,
     message: *mut Msg,
