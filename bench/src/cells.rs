@@ -5,10 +5,14 @@ use crate::bar::Bar;
 use crate::engine::drop_in_library;
 use crate::failure::{Failure, Outcome};
 use crate::metric::Metric;
-use crate::spec::Contestant::{self, DropIn, Libzmq, RawBlocking, RawSpinning, Tamtam, Topic};
+use crate::rivals::plays;
+use crate::spec::Contestant::{
+    self, DropIn, Gazebo, Iceoryx2, Libzmq, LibzmqSystem, Nats, RawBlocking, RawSpinning, Ros, Tamtam, Topic,
+    Zenoh,
+};
 use crate::spec::Conversation::{DealerRouter, Pair, PubSub, ReqRep};
 use crate::spec::Transport::{self, Inproc, Ipc, Tcp};
-use crate::spec::{Conversation, Work};
+use crate::spec::{Conversation, RIVALS, Work};
 
 /// One workload in one setting.
 #[derive(Clone, Debug)]
@@ -37,6 +41,13 @@ pub(crate) struct Cell {
     pub(crate) traced: bool,
 }
 
+impl Cell {
+    /// Returns whether rivals take part; such cells are measured when they are asked for by name.
+    pub(crate) fn has_rivals(&self) -> bool {
+        self.name.starts_with(RIVALS_PREFIX)
+    }
+}
+
 /// What the design's table has and this program cannot measure yet.
 pub(crate) const NOT_MEASURED: &[(&str, &str)] = &[
     ("CURVE", "neither Tamtam nor this build of libzmq offers it"),
@@ -50,6 +61,7 @@ pub(crate) const NOT_MEASURED: &[(&str, &str)] = &[
 /// Returns the cells that the arguments choose.
 pub(crate) fn chosen(args: &Args) -> Outcome<Vec<Cell>> {
     let mut cells = all(args.quick);
+    cells.retain(|cell| !cell.has_rivals() || args.only.iter().any(|pattern| pattern.starts_with("rivals")));
     cells.retain(|cell| {
         (!args.quick || cell.quick || !args.only.is_empty())
             && (args.only.is_empty() || args.only.iter().any(|pattern| cell.name.contains(pattern.as_str())))
@@ -78,6 +90,7 @@ fn all(quick: bool) -> Vec<Cell> {
     }
     topics(&mut cells);
     connections(&mut cells);
+    rivals(&mut cells);
     cells
 }
 
@@ -226,6 +239,64 @@ fn topics(cells: &mut Vec<Cell>) {
     cells.push(cell);
 }
 
+/// The same workloads for all the others: sockets beside [`Tamtam`], publishers and subscribers by name beside [`Topic`].
+fn rivals(cells: &mut Vec<Cell>) {
+    for transport in [Ipc, Tcp] {
+        cells.push(rivals_cell("req-rep", Work::Latency(ReqRep), transport, 0, 64));
+    }
+    for transport in [Ipc, Tcp] {
+        for size in [64, KIB, 16 * KIB] {
+            cells.push(rivals_cell("push-pull", Work::Throughput, transport, 0, size));
+        }
+    }
+    for transport in [Ipc, Tcp] {
+        for subscribers in [1, 8] {
+            cells.push(rivals_cell("pub-sub", Work::Fanout, transport, subscribers, 64));
+        }
+    }
+    for transport in [Ipc, Tcp] {
+        for (subscribers, size) in [(1, 64), (1, KIB), (1, 64 * KIB), (8, 64)] {
+            cells.push(rivals_cell("topic", Work::Fanout, transport, subscribers, size));
+        }
+        cells.push(rivals_cell("topic", Work::Latency(PubSub), transport, 0, 64));
+    }
+}
+
+fn rivals_cell(family: &str, work: Work, transport: Transport, subscribers: usize, size: usize) -> Cell {
+    let by_name = family == "topic";
+    let what = match work {
+        Work::Fanout => format!("{subscribers}-sub/"),
+        Work::Latency(PubSub) => "there-and-back/".to_owned(),
+        _ => String::new(),
+    };
+    let name = format!("{RIVALS_PREFIX}{family}/{transport}/{what}{}", size_name(size));
+    let mut cell = cell(name, work, transport, size);
+    cell.subscribers = subscribers;
+    let (own, others): (_, &[_]) = if by_name {
+        (&[Topic][..], &[Zenoh, Iceoryx2, Nats, Ros, Gazebo])
+    } else {
+        (&[Libzmq, LibzmqSystem, Tamtam][..], &RIVALS)
+    };
+    let fits = |rival: &&Contestant| {
+        // Whoever has topics only is measured by those, except that a request is a request.
+        let by_topic = matches!(rival, Zenoh | Iceoryx2 | Nats | Ros | Gazebo) && work == Work::Fanout;
+        plays(**rival, work, transport) && (by_name || !by_topic)
+    };
+    cell.contestants = own.iter().chain(others.iter().filter(fits)).copied().collect();
+    cell.judged = if by_name { Topic } else { Tamtam };
+    cell.metrics = match work {
+        Work::Latency(_) => vec![(Metric::HalfRoundTrip, None)],
+        _ => vec![(Metric::MessageRate, None)],
+    };
+    cell.count = match (work, size) {
+        (Work::Latency(_), _) => 500,
+        (_, 64) => 10_000 / subscribers.max(1) as u64,
+        (_, KIB) => 5_000,
+        _ => 500,
+    };
+    cell
+}
+
 fn textbook(subscribers: usize, count: u64) -> Cell {
     let mut cell = cell(format!("textbook/ipc/{subscribers}-sub"), Work::Textbook, Ipc, 40);
     cell.subscribers = subscribers;
@@ -252,6 +323,8 @@ fn connections(cells: &mut Vec<Cell>) {
 }
 
 const KIB: usize = 1024;
+/// What the names of cells for rivals begin with.
+pub(crate) const RIVALS_PREFIX: &str = "rivals/";
 const MIB: usize = 1024 * 1024;
 const SIZES: [usize; 5] = [64, KIB, 16 * KIB, 64 * KIB, MIB];
 
@@ -320,6 +393,8 @@ fn cell(name: String, work: Work, transport: Transport, size: usize) -> Cell {
 mod tests {
     use std::collections::HashSet;
 
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -328,7 +403,28 @@ mod tests {
         let names: HashSet<_> = cells.iter().map(|cell| &cell.name).collect();
         assert_eq!(names.len(), cells.len());
         assert!(cells.iter().all(|cell| !cell.metrics.is_empty() && cell.count > 0));
-        assert!(cells.iter().all(|cell| cell.contestants.contains(&Tamtam)));
+        assert!(cells.iter().all(|cell| cell.contestants.contains(&cell.judged)));
+    }
+
+    #[test]
+    fn every_rival_takes_part_somewhere_and_is_measured_when_asked_for() {
+        let cells = all(false);
+        for rival in RIVALS.iter().chain(&[LibzmqSystem]) {
+            assert!(
+                cells.iter().any(|cell| cell.has_rivals() && cell.contestants.contains(rival)),
+                "{rival}"
+            );
+            assert!(
+                !cells.iter().any(|cell| !cell.has_rivals() && cell.contestants.contains(rival)),
+                "{rival}"
+            );
+        }
+        let chosen = |arguments: &[&str]| {
+            let args = Args::parse_from([&["tamtam-bench"], arguments].concat());
+            chosen(&args).expect("cells").iter().filter(|cell| cell.has_rivals()).count()
+        };
+        assert_eq!(chosen(&["--only", "ipc"]), 0);
+        assert_eq!(chosen(&["--only", "rivals/req-rep"]), 2);
     }
 
     #[test]

@@ -7,24 +7,20 @@
 mod args;
 mod bar;
 mod cells;
-mod clock;
 mod conduct;
 mod engine;
-mod failure;
-mod line;
 mod machine;
 mod metric;
 mod output;
-mod payload;
 mod peer;
 mod raw;
-mod spec;
+mod rivals;
 mod spread;
-mod usage;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tamtam_bench_protocol::{clock, failure, line, payload, rival, spec, usage};
 
 use crate::args::{Args, Command};
 use crate::failure::Outcome;
@@ -52,11 +48,12 @@ fn run(args: &Args) -> Outcome<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let (cells, rivals) = rivals::admit(cells, args.quiet);
     let before = machine::Machine::look();
     if !args.quiet {
         eprint!("{before}");
     }
-    let report = conduct::conduct(args, &cells, before)?;
+    let report = conduct::conduct(args, &cells, rivals, before)?;
     output::print(args, &report)?;
     let failed = report.has_failures() || (args.strict && report.has_misses());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -7,6 +7,8 @@ use serde::Serialize;
 pub(crate) struct Sample {
     /// Round trips, messages received (by all subscribers together), or connections.
     pub(crate) messages: u64,
+    /// What would have been received had nothing been lost.
+    pub(crate) due: u64,
     pub(crate) elapsed_ns: u64,
     /// CPU time of all processes together.
     pub(crate) cpu_ns: u64,
@@ -39,6 +41,11 @@ pub(crate) enum Metric {
 }
 
 impl Metric {
+    /// Returns whether a smaller figure is the better one.
+    pub(crate) fn is_cost(self) -> bool {
+        !matches!(self, Self::MessageRate | Self::ConnectionRate)
+    }
+
     /// Computes the figure.
     pub(crate) fn of(self, sample: &Sample) -> f64 {
         let messages = sample.messages.max(1) as f64;

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use super::autopsy::autopsy;
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
+use crate::rivals;
 use crate::spec::{Role, Spec};
 
 /// How long an end is asked when another has failed; its own patience may be over a little later.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
 
-/// A process of this program. It is killed, by its id, when this is dropped.
+/// A process of this program, or of the one that plays the rivals. It is killed, by its id, when this is dropped.
 pub(crate) struct Child {
     process: std::process::Child,
     orders: Option<ChildStdin>,
@@ -30,7 +31,8 @@ pub(crate) struct Child {
 impl Child {
     /// Starts an end.
     pub(super) fn start(spec: &Spec) -> Outcome<Self> {
-        let mut process = Command::new(env::current_exe()?)
+        let is_rival = spec.contestant.is_rival() && spec.role != Role::Hog;
+        let mut process = Command::new(if is_rival { rivals::program() } else { env::current_exe()? })
             .args(["peer", &serde_json::to_string(spec)?])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

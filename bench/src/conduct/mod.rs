@@ -15,11 +15,12 @@ use crate::cells::Cell;
 use crate::failure::Outcome;
 use crate::machine::{self, Machine, Watch};
 use crate::output;
+use crate::rival::Rival;
 
 pub(crate) use report::{Report, Row, Standing};
 
 /// Measures all cells.
-pub(crate) fn conduct(args: &Args, cells: &[Cell], machine: Machine) -> Outcome<Report> {
+pub(crate) fn conduct(args: &Args, cells: &[Cell], rivals: Vec<Rival>, machine: Machine) -> Outcome<Report> {
     let began = Instant::now();
     let watch = Watch::start();
     let scratch = scratch::Scratch::new()?;
@@ -34,6 +35,7 @@ pub(crate) fn conduct(args: &Args, cells: &[Cell], machine: Machine) -> Outcome<
         run_ms: u64::try_from(args.time().as_millis()).unwrap_or(u64::MAX),
         seconds: 0.0,
         calls: if args.no_calls { "not counted (--no-calls)" } else { tracer.describe() }.to_owned(),
+        rivals,
         rows: Vec::new(),
     };
     for (index, cell) in cells.iter().enumerate() {

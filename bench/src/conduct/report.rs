@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::bar::{Bar, Verdict};
 use crate::machine::Machine;
 use crate::metric::Metric;
+use crate::rival::Rival;
 use crate::spec::Contestant;
 use crate::spread::Spread;
 
@@ -26,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     /// How system calls were counted, or why they were not.
     pub(crate) calls: String,
+    /// Who else was asked, if there is a cell for rivals.
+    pub(crate) rivals: Vec<Rival>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -53,6 +56,10 @@ pub(crate) struct Row {
 pub(crate) struct Standing {
     pub(crate) contestant: Contestant,
     pub(crate) figure: Option<Spread>,
+    /// How many times as fast as this one the judged contestant is.
+    pub(crate) outrun: Option<Spread>,
+    /// The share of the messages that arrived.
+    pub(crate) arrived: Option<f64>,
     /// CPU time of all processes, in nanoseconds per message (or round trip, or connection).
     pub(crate) cpu_ns: Option<Spread>,
     /// The same of the process that binds (replies, pulls, publishes, accepts); for inproc of the only one.

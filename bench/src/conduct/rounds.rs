@@ -59,7 +59,15 @@ pub(super) fn measure(args: &Args, cell: &Cell, tracer: Option<Tracer>, scratch:
         let mut row = Row {
             cell: cell.name.clone(),
             metric,
-            standings: entries.iter().map(|entry| entry.standing(metric)).collect(),
+            standings: entries
+                .iter()
+                .map(|entry| {
+                    let outrun = pairs(&entries, metric, (cell.judged, entry.contestant), |ours, theirs| {
+                        if metric.is_cost() { theirs / ours } else { ours / theirs }
+                    });
+                    Standing { outrun, ..entry.standing(metric) }
+                })
+                .collect(),
             ratio: pairs(&entries, metric, (Contestant::Tamtam, Contestant::Libzmq), |ours, theirs| {
                 ours / theirs
             }),
@@ -112,11 +120,19 @@ impl Entry {
         }
     }
 
+    fn arrived(&self) -> Option<f64> {
+        let sum = |of: fn(&Sample) -> u64| self.samples.iter().flatten().map(of).sum::<u64>();
+        let due = sum(|sample| sample.due);
+        (due > 0).then(|| sum(|sample| sample.messages) as f64 / due as f64)
+    }
+
     fn standing(&self, metric: Metric) -> Standing {
         let spread = |figure: &dyn Fn(&Sample) -> f64| Spread::of(self.samples.iter().flatten().map(figure));
         Standing {
             contestant: self.contestant,
             figure: spread(&|sample| metric.of(sample)),
+            outrun: None,
+            arrived: self.arrived(),
             cpu_ns: spread(&|sample| sample.cpu_ns as f64 / sample.messages.max(1) as f64),
             binder_cpu_ns: spread(&|sample| sample.binder_cpu_ns as f64 / sample.messages.max(1) as f64),
             switches: spread(&|sample| sample.voluntary as f64 / sample.messages.max(1) as f64),

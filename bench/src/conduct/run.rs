@@ -129,15 +129,14 @@ fn measure(
             Line::Done(done) => Some(done),
             _ => None,
         })?;
-        let span = span.get_or_insert(done);
-        span.start_ns = span.start_ns.min(done.start_ns);
-        span.end_ns = span.end_ns.max(done.end_ns);
+        span = Some(span.map_or(done, |span| span.with(done)));
     }
     let calls = counting.map(super::tracer::Count::finish).transpose()?;
-    let Done { start_ns, end_ns } = span.ok_or_else(|| Failure::new("there was no end"))?;
-    let messages = count * cell.subscribers.max(1) as u64;
+    let Done { start_ns, end_ns, received } = span.ok_or_else(|| Failure::new("there was no end"))?;
+    let due = count * cell.subscribers.max(1) as u64;
     let mut sample = Sample {
-        messages,
+        messages: received.unwrap_or(due),
+        due,
         elapsed_ns: end_ns.saturating_sub(start_ns),
         cpu_ns: 0,
         binder_cpu_ns: 0,

@@ -1,8 +1,9 @@
-//! Tamtam behind libzmq's C interface: the drop-in library, loaded when it is measured.
+//! A library with libzmq's C interface, loaded when it is measured: Tamtam's drop-in library, or the system's libzmq.
 #![expect(unsafe_code, reason = "a C interface is called as C calls it")]
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,26 @@ pub(crate) fn library() -> PathBuf {
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/libzmq.so")),
         PathBuf::from,
     )
+}
+
+/// What the system's libzmq is called.
+const SYSTEM: &str = "libzmq.so.5";
+
+/// Set before the first call in a process that has to do with the system's libzmq.
+static IS_SYSTEM: AtomicBool = AtomicBool::new(false);
+
+/// Lets all calls of this process go to the system's libzmq.
+pub(crate) fn choose_system_libzmq() {
+    IS_SYSTEM.store(true, Ordering::Relaxed);
+}
+
+/// Returns the version of the system's libzmq, or why there is none.
+pub(crate) fn system_libzmq_version() -> Result<String, String> {
+    let functions = Functions::load(Path::new(SYSTEM)).map_err(|error| error.to_string())?;
+    let (mut major, mut minor, mut patch) = (0, 0, 0);
+    // SAFETY: three places for numbers.
+    unsafe { (functions.zmq_version)(&raw mut major, &raw mut minor, &raw mut patch) };
+    Ok(format!("{major}.{minor}.{patch}"))
 }
 
 const SNDMORE: c_int = 2;
@@ -44,9 +65,9 @@ macro_rules! functions {
         }
 
         impl Functions {
-            fn load() -> Result<Self, libloading::Error> {
-                // SAFETY: loading runs the library's initialisers, of which ours has none that matter.
-                let library = unsafe { Library::new(library()) }?;
+            fn load(path: &Path) -> Result<Self, libloading::Error> {
+                // SAFETY: loading runs the library's initialisers, of which neither has any that matter.
+                let library = unsafe { Library::new(path) }?;
                 Ok(Self {
                     // SAFETY: the types are those of `zmq.h`.
                     $($name: unsafe { *library.get(stringify!($name).as_bytes())? },)*
@@ -75,12 +96,16 @@ functions! {
     zmq_msg_size: fn(*const Part) -> usize;
     zmq_msg_more: fn(*const Part) -> c_int;
     zmq_errno: fn() -> c_int;
+    zmq_version: fn(*mut c_int, *mut c_int, *mut c_int) -> ();
 }
 
 fn functions() -> Outcome<&'static Functions> {
     static LOADED: OnceLock<Result<Functions, String>> = OnceLock::new();
-    let loaded = LOADED.get_or_init(|| Functions::load().map_err(|error| error.to_string()));
-    loaded.as_ref().map_err(|error| Failure::new(format!("the drop-in library: {error}")))
+    let loaded = LOADED.get_or_init(|| {
+        let path = if IS_SYSTEM.load(Ordering::Relaxed) { PathBuf::from(SYSTEM) } else { library() };
+        Functions::load(&path).map_err(|error| error.to_string())
+    });
+    loaded.as_ref().map_err(|error| Failure::new(format!("the library: {error}")))
 }
 
 /// Turns what a call returned into its value or its `errno`.
@@ -196,8 +221,8 @@ impl Socket {
     }
 }
 
-/// The drop-in library's sockets, with libzmq's default options where nothing else is said; its publisher is an XPUB that does
-/// not drop, with its default mark.
+/// The library's sockets, with libzmq's default options where nothing else is said; the drop-in library's publisher is an XPUB
+/// that does not drop, with its default mark, and that of libzmq has no mark.
 pub(crate) struct DropIn;
 
 impl Engine for DropIn {
@@ -248,9 +273,14 @@ impl Engine for DropIn {
         }
         if kind == Kind::Publisher {
             socket.set_number(XPUB_VERBOSE, 1)?;
-            socket.set_number(XPUB_NODROP, 1)?;
+            if IS_SYSTEM.load(Ordering::Relaxed) {
+                // As with the one that is built here: the fastest way not to drop.
+                socket.set_number(SNDHWM, 0)?;
+            } else {
+                socket.set_number(XPUB_NODROP, 1)?;
+            }
         }
-        if !tuning.spin {
+        if !tuning.spin && !IS_SYSTEM.load(Ordering::Relaxed) {
             socket.set_number(SPIN, 0)?;
         }
         Ok(socket)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::failure::Outcome;
 
-pub(crate) use drop_in::{DropIn, library as drop_in_library};
+pub(crate) use drop_in::{DropIn, choose_system_libzmq, library as drop_in_library, system_libzmq_version};
 #[cfg(feature = "libzmq")]
 pub(crate) use libzmq::Libzmq;
 pub(crate) use tamtam::Tamtam;
@@ -38,6 +38,8 @@ pub(crate) struct Tuning {
     pub(crate) spin: bool,
     /// High-water marks other than the library's defaults; 0 means none.
     pub(crate) hwm: Option<u32>,
+    /// Whether it is for the way back, where that needs a name of its own.
+    pub(crate) back: bool,
 }
 
 /// A messaging library with ZeroMQ's sockets.

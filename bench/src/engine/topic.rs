@@ -9,9 +9,12 @@ use super::{Engine, Kind, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::spec::SILENCE;
 
-/// What is talked about over there: a node also finds its own publishers, so the way back has a name of its own.
-fn topic(endpoint: &str) -> &'static str {
-    if endpoint.ends_with("-back") { "/bench/back" } else { "/bench" }
+/// What is talked about: a node also finds its own publishers, so the way back has a name of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    node: Node,
+    name: &'static str,
+    qos: Qos,
 }
 
 /// Publishers and subscribers of octets, which lose nothing; they find each other by an endpoint as all others here do.
@@ -20,8 +23,8 @@ pub(crate) struct Topic;
 /// One end; a publisher comes to be when it is known where.
 #[derive(Debug)]
 pub(crate) enum End {
-    Publisher(Node, Qos, OnceLock<Publisher<Frame>>),
-    Subscriber(Node, Qos, OnceLock<Subscriber<Frame>>),
+    Publisher(Subject, OnceLock<Publisher<Frame>>),
+    Subscriber(Subject, OnceLock<Subscriber<Frame>>),
 }
 
 impl End {
@@ -60,24 +63,28 @@ impl Engine for Topic {
         if let Some(hwm) = tuning.hwm {
             qos = qos.depth(hwm);
         }
+        let name = if tuning.back { "/bench/back" } else { "/bench" };
+        let subject = Subject { node: node.clone(), name, qos };
         match kind {
-            Kind::Publisher => Ok(End::Publisher(node.clone(), qos, OnceLock::new())),
-            Kind::Sub => Ok(End::Subscriber(node.clone(), qos, OnceLock::new())),
+            Kind::Publisher => Ok(End::Publisher(subject, OnceLock::new())),
+            Kind::Sub => Ok(End::Subscriber(subject, OnceLock::new())),
             _ => Err(Failure::new("topics have publishers and subscribers only")),
         }
     }
 
     fn bind(end: &End, endpoint: &str) -> Outcome<String> {
-        let End::Publisher(node, qos, place) = end else { return Err(Failure::new("subscribers connect")) };
-        let made = node.publisher(topic(endpoint)).qos(qos.clone()).at(endpoint).create()?;
+        let End::Publisher(subject, place) = end else { return Err(Failure::new("subscribers connect")) };
+        let Subject { node, name, qos } = subject;
+        let made = node.publisher(name).qos(qos.clone()).at(endpoint).create()?;
         let bound = made.endpoints().first().cloned();
         let _first = place.set(made);
         bound.ok_or_else(|| Failure::new("bound nowhere"))
     }
 
     fn connect(end: &End, endpoint: &str) -> Outcome {
-        let End::Subscriber(node, qos, place) = end else { return Err(Failure::new("publishers bind")) };
-        let _first = place.set(node.subscriber(topic(endpoint)).qos(qos.clone()).connect(endpoint).create()?);
+        let End::Subscriber(subject, place) = end else { return Err(Failure::new("publishers bind")) };
+        let Subject { node, name, qos } = subject;
+        let _first = place.set(node.subscriber(name).qos(qos.clone()).connect(endpoint).create()?);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod columns;
 mod json;
+mod rivals;
 mod tables;
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! The results for people: text or Markdown.
 
 use super::columns::Columns;
+use super::rivals;
 use crate::bar::Verdict;
 use crate::cells::NOT_MEASURED;
 use crate::conduct::{Report, Row, Standing};
@@ -27,14 +28,19 @@ pub(super) fn render(report: &Report, markdown: bool) -> String {
     );
     // In Markdown, lines of their own need an empty one between them.
     section("Where and how", &if markdown { lines.replace('\n', "\n\n") } else { lines });
-    section(
-        "Results (medians; ± is the farthest round; !: others kept the machine busy)",
-        &figures(report).render(markdown),
-    );
-    section(
-        "Costs (all processes together, per message, round trip or connection; in parentheses the end that binds: REP, PULL, PUB)",
-        &costs(report).render(markdown),
-    );
+    if report.rows.iter().any(|row| !rivals::has(row)) {
+        section(
+            "Results (medians; ± is the farthest round; !: others kept the machine busy)",
+            &figures(report).render(markdown),
+        );
+        section(
+            "Costs (all processes together, per message, round trip or connection; in parentheses the end that binds: REP, PULL, PUB)",
+            &costs(report).render(markdown),
+        );
+    }
+    for (title, body) in rivals::render(report, markdown) {
+        section(&title, &body);
+    }
     let failures = failures(report, markdown);
     if !failures.is_empty() {
         section("Failures", &failures);
@@ -48,7 +54,7 @@ fn figures(report: &Report) -> Columns {
     let heading =
         ["cell", "raw", "libzmq", "tamtam", "drop-in, topic", "…/tamtam", "tamtam/libzmq", "bar", "met?"];
     let mut table = Columns::new(&heading);
-    for row in &report.rows {
+    for row in report.rows.iter().filter(|row| !rivals::has(row)) {
         table.push(vec![
             name(row),
             raw(row),
@@ -80,7 +86,7 @@ fn costs(report: &Report) -> Columns {
     let mut table = Columns::new(&heading);
     // A cell's second row has the same costs.
     let mut last = "";
-    for row in &report.rows {
+    for row in report.rows.iter().filter(|row| !rivals::has(row)) {
         if row.cell == last {
             continue;
         }

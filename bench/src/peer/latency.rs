@@ -1,12 +1,14 @@
 //! One message there and back, again and again.
 
+use std::net::TcpListener;
+
 use super::stage::{Part, Stage, say};
 use crate::clock::now_ns;
 use crate::engine::{Engine, Kind, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
-use crate::spec::{Conversation, Role, SILENCE, Spec};
+use crate::spec::{Conversation, Role, SILENCE, Spec, Transport};
 
 pub(super) fn play<E: Engine>(
     context: &E::Context,
@@ -40,19 +42,20 @@ pub(super) fn play<E: Engine>(
 
 /// Each end publishes to the other, so there are two links.
 fn play_both_ways<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning) -> Outcome {
-    let publisher = E::socket(context, Kind::Publisher, tuning)?;
-    let subscriber = E::socket(context, Kind::Sub, tuning)?;
-    E::subscribe(&subscriber)?;
-    // Only paths can be known before they are bound.
-    let back = |endpoint: &str| format!("{endpoint}-back");
     let is_binder = spec.role == Role::Binder;
+    let publisher = E::socket(context, Kind::Publisher, Tuning { back: !is_binder, ..tuning })?;
+    let subscriber = E::socket(context, Kind::Sub, Tuning { back: is_binder, ..tuning })?;
+    E::subscribe(&subscriber)?;
     if is_binder {
         let endpoint = E::bind(&publisher, &spec.endpoint)?;
-        E::connect(&subscriber, &back(&endpoint))?;
-        say(&Line::Bound(endpoint))?;
+        let back = way_back(spec.transport, &endpoint)?;
+        E::connect(&subscriber, &back)?;
+        say(&Line::Bound(format!("{endpoint} {back}")))?;
     } else {
-        E::bind(&publisher, &back(&spec.endpoint))?;
-        E::connect(&subscriber, &spec.endpoint)?;
+        let both = spec.endpoint.split_once(' ');
+        let (endpoint, back) = both.ok_or_else(|| Failure::new("the way back is not told"))?;
+        E::bind(&publisher, back)?;
+        E::connect(&subscriber, endpoint)?;
     }
     let talk: Part<'_> = Box::new(move |stage| {
         E::wait_for_subscribers(&publisher, 1, SILENCE)?;
@@ -82,6 +85,15 @@ fn play_both_ways<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning) 
     });
     Stage::play(vec![talk]);
     Ok(())
+}
+
+/// Chooses where the other end is to bind, before it does. A port that was free a moment ago still is, as a rule; the round
+/// fails if it is not.
+fn way_back(transport: Transport, endpoint: &str) -> Outcome<String> {
+    if transport == Transport::Tcp {
+        return Ok(format!("tcp://{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?));
+    }
+    Ok(format!("{endpoint}-back"))
 }
 
 fn reply<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {

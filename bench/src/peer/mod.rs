@@ -49,17 +49,22 @@ fn play(spec: &Spec) -> Outcome {
         Contestant::RawBlocking | Contestant::RawSpinning => raw::play(spec),
         Contestant::Tamtam => play_with::<Tamtam>(spec),
         Contestant::DropIn => play_with::<crate::engine::DropIn>(spec),
+        Contestant::LibzmqSystem => {
+            crate::engine::choose_system_libzmq();
+            play_with::<crate::engine::DropIn>(spec)
+        }
         Contestant::Topic => play_with::<crate::engine::Topic>(spec),
         #[cfg(feature = "libzmq")]
         Contestant::Libzmq => play_with::<crate::engine::Libzmq>(spec),
         #[cfg(not(feature = "libzmq"))]
         Contestant::Libzmq => Err(Failure::new("libzmq is not built in (feature libzmq)")),
+        rival => Err(Failure::new(format!("{rival} is played by tamtam-rivals"))),
     }
 }
 
 fn play_with<E: Engine>(spec: &Spec) -> Outcome {
     let context = E::context()?;
-    let tuning = Tuning { spin: spec.spin, hwm: spec.hwm };
+    let tuning = Tuning { spin: spec.spin, hwm: spec.hwm, back: false };
     match spec.work {
         Work::Latency(conversation) => latency::play::<E>(&context, spec, tuning, conversation),
         Work::Throughput => throughput::play::<E>(&context, spec, tuning),

@@ -54,9 +54,8 @@ impl Stage {
     /// Reports a part's end, and waits until all others have come to theirs, here and in other processes.
     pub(crate) fn done(&self, start_ns: u64, end_ns: u64) -> Outcome {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = progress.done.get_or_insert(Done { start_ns, end_ns });
-        sum.start_ns = sum.start_ns.min(start_ns);
-        sum.end_ns = sum.end_ns.max(end_ns);
+        let done = Done { start_ns, end_ns, received: None };
+        progress.done = Some(progress.done.map_or(done, |sum| sum.with(done)));
         drop(progress);
         if self.barrier.wait().is_leader() {
             let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,7 +28,7 @@ const ROOMS: &[&str] = &[
     "crates/zmq/tests/fork.rs",
     "crates/zmq/tests/threads.rs",
     "bench/src/engine/drop_in.rs",
-    "bench/src/usage.rs",
+    "bench/protocol/src/usage.rs",
 ];
 
 /// Exports to C stand here. What their callers must keep to is the text of the C header; what they do with it is proved

@@ -7,12 +7,12 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// An end that hears nothing for so long gives up and says what it has got.
-pub(crate) const SILENCE: Duration = Duration::from_secs(4);
+pub const SILENCE: Duration = Duration::from_secs(4);
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Contestant {
+pub enum Contestant {
     /// Sockets (or a ring) used directly; a thread that waits spins
     RawSpinning,
     /// Sockets used directly; a thread that waits sleeps
@@ -25,16 +25,60 @@ pub(crate) enum Contestant {
     DropIn,
     /// Tamtam's typed topics: publisher and subscriber by name, header, barrier, accounting
     Topic,
+    /// libzmq as the system has it installed
+    LibzmqSystem,
+    /// omq-tokio
+    OmqTokio,
+    /// monocoque-rs, sends gathered and flushed by the caller
+    Monocoque,
+    /// monocoque-rs, each message sent at once
+    MonocoqueEager,
+    /// rzmq
+    Rzmq,
+    /// zmq.rs, the crate `zeromq`
+    ZmqRs,
+    /// nng
+    Nng,
+    /// Zenoh, from peer to peer
+    Zenoh,
+    /// iceoryx2: shared memory
+    Iceoryx2,
+    /// NATS: a server between the ends
+    Nats,
+    /// ROS 1 in C++
+    Ros,
+    /// Gazebo Transport in C++
+    Gazebo,
 }
+
+/// Those that the program `tamtam-rivals` plays.
+pub const RIVALS: [Contestant; 11] = [
+    Contestant::OmqTokio,
+    Contestant::Monocoque,
+    Contestant::MonocoqueEager,
+    Contestant::Rzmq,
+    Contestant::ZmqRs,
+    Contestant::Nng,
+    Contestant::Zenoh,
+    Contestant::Iceoryx2,
+    Contestant::Nats,
+    Contestant::Ros,
+    Contestant::Gazebo,
+];
 
 impl Contestant {
     /// Returns whether it is a limit to compare with and not a messaging library.
-    pub(crate) fn is_raw(self) -> bool {
+    pub fn is_raw(self) -> bool {
         matches!(self, Self::RawSpinning | Self::RawBlocking)
     }
 
+    /// Returns whether the program `tamtam-rivals` plays it.
+    pub fn is_rival(self) -> bool {
+        RIVALS.contains(&self)
+    }
+
     /// Returns the name for tables.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::RawSpinning => "raw spinning",
             Self::RawBlocking => "raw blocking",
@@ -42,6 +86,18 @@ impl Contestant {
             Self::Tamtam => "tamtam",
             Self::DropIn => "drop-in",
             Self::Topic => "topic",
+            Self::LibzmqSystem => "libzmq (system)",
+            Self::OmqTokio => "omq-tokio",
+            Self::Monocoque => "monocoque",
+            Self::MonocoqueEager => "monocoque (eager)",
+            Self::Rzmq => "rzmq",
+            Self::ZmqRs => "zmq.rs",
+            Self::Nng => "nng",
+            Self::Zenoh => "Zenoh",
+            Self::Iceoryx2 => "iceoryx2",
+            Self::Nats => "NATS",
+            Self::Ros => "ROS 1",
+            Self::Gazebo => "Gazebo Transport",
         }
     }
 }
@@ -55,7 +111,7 @@ impl fmt::Display for Contestant {
 /// How the ends reach each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Transport {
+pub enum Transport {
     /// Unix sockets.
     Ipc,
     /// TCP on loopback.
@@ -77,7 +133,7 @@ impl fmt::Display for Transport {
 /// Which socket types talk in a round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Conversation {
+pub enum Conversation {
     /// REQ and REP.
     ReqRep,
     /// DEALER and ROUTER.
@@ -91,7 +147,7 @@ pub(crate) enum Conversation {
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Work {
+pub enum Work {
     /// One message there and back, again and again.
     Latency(Conversation),
     /// PUSH to PULL, as fast as it goes.
@@ -107,7 +163,7 @@ pub(crate) enum Work {
 /// Which end a process plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Role {
+pub enum Role {
     /// Binds: replies, pulls, publishes or accepts.
     Binder,
     /// Connects: requests, pushes, subscribes or dials.
@@ -120,39 +176,43 @@ pub(crate) enum Role {
 
 /// What one process of a measurement is told to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Spec {
-    pub(crate) contestant: Contestant,
-    pub(crate) work: Work,
-    pub(crate) role: Role,
-    pub(crate) transport: Transport,
+pub struct Spec {
+    /// Who is measured.
+    pub contestant: Contestant,
+    /// What is measured.
+    pub work: Work,
+    /// Which end this process plays.
+    pub role: Role,
+    /// How the ends reach each other.
+    pub transport: Transport,
     /// Where to bind or to connect.
-    pub(crate) endpoint: String,
+    pub endpoint: String,
     /// Bytes of a message's body, at least 8.
-    pub(crate) size: usize,
+    pub size: usize,
     /// Messages (or round trips) that do not count.
-    pub(crate) warm: u64,
+    pub warm: u64,
     /// Messages (or round trips) that count.
-    pub(crate) count: u64,
+    pub count: u64,
     /// Subscribers that the publisher has to wait for.
-    pub(crate) subscribers: usize,
+    pub subscribers: usize,
     /// Subscribers in this process.
-    pub(crate) subscribers_here: usize,
+    pub subscribers_here: usize,
     /// High-water marks other than the library's defaults; 0 means none.
-    pub(crate) hwm: Option<u32>,
+    pub hwm: Option<u32>,
     /// Whether Tamtam may spin.
-    pub(crate) spin: bool,
+    pub spin: bool,
     /// Whether to stay on one CPU, the same for all ends.
-    pub(crate) pinned: bool,
+    pub pinned: bool,
 }
 
 impl Spec {
     /// Returns whether this process binds.
-    pub(crate) fn binds(&self) -> bool {
+    pub fn binds(&self) -> bool {
         matches!(self.role, Role::Binder | Role::Both)
     }
 
     /// Returns whether this process connects.
-    pub(crate) fn connects(&self) -> bool {
+    pub fn connects(&self) -> bool {
         matches!(self.role, Role::Connector | Role::Both)
     }
 }

@@ -5,19 +5,19 @@ use std::fmt;
 
 /// A failure, described for whoever reads the results.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure(pub(crate) String);
+pub struct Failure(pub String);
 
 /// A result that may be a [`Failure`].
-pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+pub type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
     /// Makes one of a text.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// Says what was being done.
-    pub(crate) fn while_doing(self, what: &str) -> Self {
+    pub fn while_doing(self, what: &str) -> Self {
         Self(format!("{what}: {}", self.0))
     }
 }

@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 
 /// CPU time, context switches and memory of a process, all its threads together.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// CPU time in user and kernel mode, in nanoseconds.
-    pub(crate) cpu_ns: u64,
+    pub cpu_ns: u64,
     /// Voluntary context switches: a thread had to wait.
-    pub(crate) voluntary: u64,
+    pub voluntary: u64,
     /// Involuntary context switches: somebody else wanted the CPU.
-    pub(crate) involuntary: u64,
+    pub involuntary: u64,
     /// Resident memory in KiB; of a difference, the growth.
-    pub(crate) resident_kib: u64,
+    pub resident_kib: u64,
 }
 
 impl Usage {
     /// Looks at this process.
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         let usage = own_usage();
         let ns = |time: libc::timeval| {
             u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000

@@ -4,17 +4,17 @@ use crate::failure::{Failure, Outcome};
 
 /// A body that carries its number in the first eight bytes.
 #[derive(Debug)]
-pub(crate) struct Payload(Vec<u8>);
+pub struct Payload(Vec<u8>);
 
 impl Payload {
     /// Makes a body of `size` bytes (at least 8).
-    pub(crate) fn new(size: usize) -> Self {
+    pub fn new(size: usize) -> Self {
         Self(vec![0x5a; size.max(8)])
     }
 
     /// Returns the body with this number.
     #[inline]
-    pub(crate) fn stamped(&mut self, number: u64) -> &[u8] {
+    pub fn stamped(&mut self, number: u64) -> &[u8] {
         if let Some(stamp) = self.0.first_chunk_mut() {
             *stamp = number.to_le_bytes();
         }
@@ -22,9 +22,15 @@ impl Payload {
     }
 }
 
+/// Returns a body's number.
+#[inline]
+pub fn number(body: &[u8]) -> Option<u64> {
+    body.first_chunk().map(|stamp| u64::from_le_bytes(*stamp))
+}
+
 /// Checks a body's length and number.
 #[inline]
-pub(crate) fn check(body: &[u8], size: usize, number: u64) -> Outcome {
+pub fn check(body: &[u8], size: usize, number: u64) -> Outcome {
     match body.first_chunk() {
         Some(stamp) if u64::from_le_bytes(*stamp) == number && body.len() == size.max(8) => Ok(()),
         stamp => Err(wrong(body.len(), stamp, size, number)),
