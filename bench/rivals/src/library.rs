@@ -7,7 +7,8 @@ use tamtam_bench_protocol::line::Line;
 use tamtam_bench_protocol::spec::{Conversation, Role, Spec, Work};
 
 use crate::end::{Both, Receiver, Sender};
-use crate::stage::{self, Stage, say};
+use crate::stage::Stage;
+use crate::talk::{self, say};
 use crate::work;
 
 /// What an end is. The left ones bind, or start what others connect to.
@@ -45,7 +46,7 @@ pub(crate) fn play(spec: &Spec, run: impl Fn(&Stage) -> Outcome + Sync) -> Outco
     thread::scope(|scope| {
         for _ in 0..parts {
             let (run, stage) = (&run, stage.clone());
-            scope.spawn(move || run(&stage).unwrap_or_else(|failure| stage::fail(&failure)));
+            scope.spawn(move || run(&stage).unwrap_or_else(|failure| talk::fail(&failure)));
         }
     });
     Ok(())

@@ -3,15 +3,17 @@
 //! `tamtam-bench` starts it: `tamtam-rivals list` tells in JSON which rivals can take part, in which version, and why others
 //! cannot; `tamtam-rivals peer SPEC` plays one end. Which ones are compiled in is a matter of cargo features.
 
-#[cfg(any(feature = "tokio", feature = "nng", feature = "zenoh", feature = "iceoryx2"))]
+#[cfg(feature = "ends")]
 mod end;
-#[cfg(any(feature = "tokio", feature = "nng", feature = "zenoh", feature = "iceoryx2"))]
+#[cfg(feature = "ends")]
 mod library;
 mod native;
 mod roster;
 mod servant;
+#[cfg(feature = "ends")]
 mod stage;
-#[cfg(any(feature = "tokio", feature = "nng", feature = "zenoh", feature = "iceoryx2"))]
+mod talk;
+#[cfg(feature = "ends")]
 mod work;
 
 mod rivals;
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
         ),
         ["peer", spec] => match peer(spec) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => stage::fail(&failure),
+            Err(failure) => talk::fail(&failure),
         },
         _ => {
             eprintln!("{USAGE}");

@@ -1,5 +1,6 @@
 //! A server that some rivals need, started by the end that binds and gone with it.
 
+#[cfg(feature = "ends")]
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -7,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use tamtam_bench_protocol::failure::Outcome;
+#[cfg(feature = "ends")]
 use tamtam_bench_protocol::usage::Usage;
 
 static SERVANT: Mutex<Option<Child>> = Mutex::new(None);
@@ -34,6 +36,7 @@ pub(crate) fn dismiss() {
 }
 
 /// Returns what this process and its server have used.
+#[cfg(feature = "ends")]
 pub(crate) fn usage() -> Usage {
     let mut usage = Usage::now();
     if let Some(child) = &*SERVANT.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -48,6 +51,7 @@ pub(crate) fn free_port() -> Outcome<u16> {
 }
 
 /// CPU time of another process, in the kernel's steps of 10 ms.
+#[cfg(feature = "ends")]
 fn cpu_ns(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // Behind the name in parentheses: state is field 3; utime and stime are 14 and 15.

@@ -1,9 +1,6 @@
 //! An end's talk with the conductor, for futures of whatever runtime.
 
-use std::io::{BufRead as _, Write as _};
-use std::process;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +9,7 @@ use tamtam_bench_protocol::failure::{Failure, Outcome};
 use tamtam_bench_protocol::line::{Done, GO, Line, STOP};
 
 use crate::servant;
+use crate::talk::{fail, hear, leave, say};
 
 /// How long sockets may take to be closed.
 const CLOSING: Duration = Duration::from_millis(500);
@@ -86,39 +84,4 @@ fn lead(parts: usize, reports: &Receiver<Report>) -> Outcome {
     // What closing would still do is not measured, and some rivals take their time for it.
     thread::sleep(CLOSING);
     leave(0)
-}
-
-/// Tells the conductor something.
-pub(crate) fn say(line: &Line) -> Outcome {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, line)?;
-    out.write_all(b"\n")?;
-    Ok(out.flush()?)
-}
-
-/// Tells the conductor that it went wrong, and ends the process.
-pub(crate) fn fail(failure: &Failure) -> ! {
-    static ONCE: Mutex<()> = Mutex::new(());
-    // Of several parts that fail, the first is heard.
-    let _guard = ONCE.lock().unwrap_or_else(PoisonError::into_inner);
-    // If the conductor is gone, too, nobody is left to be told.
-    let _ = say(&Line::Failed(failure.0.clone()));
-    leave(1)
-}
-
-/// Ends the process at once.
-fn leave(code: i32) -> ! {
-    servant::dismiss();
-    process::exit(code)
-}
-
-/// Waits for a word of the conductor's.
-pub(crate) fn hear(expected: &str) -> Outcome {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    if line.trim_end() == expected {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("expected {expected}, got {line:?}")))
-    }
 }

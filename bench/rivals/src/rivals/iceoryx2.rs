@@ -135,7 +135,8 @@ fn end(node: &Node<Service>, kind: Kind, name: &str, spec: &Spec) -> Outcome<End
     };
     let port = match kind {
         Kind::Publisher => {
-            let publisher = topic()?.publisher_builder().initial_max_slice_len(spec.size);
+            let service = topic()?;
+            let publisher = service.publisher_builder().initial_max_slice_len(spec.size);
             Port::Publisher(
                 publisher.backpressure_strategy(BackpressureStrategy::RetryUntilDelivered).create()?,
             )

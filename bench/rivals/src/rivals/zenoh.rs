@@ -68,8 +68,7 @@ impl Sender for End {
             }
             Self::Answerer(_, query, _) => {
                 let query = query.take().ok_or_else(|| Failure::new("nothing was asked"))?;
-                let reply = query.reply(THERE, body).congestion_control(CongestionControl::Block);
-                reply.express(true).await.map_err(failure)
+                query.reply(THERE, body).express(true).await.map_err(failure)
             }
             Self::Subscriber(..) => Err(Failure::new("does not send")),
         }
