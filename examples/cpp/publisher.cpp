@@ -41,6 +41,7 @@ void answer_requests(zmq::socket_t &sync, int subscribers)
     }
 }
 
+// ANCHOR: subscriptions
 void await_subscriptions(zmq::socket_t &publisher, int subscribers)
 {
     for (int seen = 0; seen < subscribers;) {
@@ -51,6 +52,7 @@ void await_subscriptions(zmq::socket_t &publisher, int subscribers)
             ++seen;
     }
 }
+// ANCHOR_END: subscriptions
 
 void run(int subscribers, const std::string &data_endpoint, const std::string &sync_endpoint)
 {

@@ -19,6 +19,7 @@ Tasks:
   interop                   Run the tests against libzmq, in both directions
   conformance SUITE         Judge the drop-in library by other people's tests
   dist-libzmq               Lay the drop-in library out as a package of libzmq: lib, include, pkg-config, CMake
+  guide                     Build the guide, docs/guide, with mdBook: target/guide/index.html
   fuzz [TARGET] [SECONDS]   Run one fuzz target, or all of them, for SECONDS each [default: 60]
   help                      Print this";
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ["interop"] => task::interop(&root()),
         ["conformance", ref rest @ ..] => conformance::run(&root(), rest),
         ["dist-libzmq", ref rest @ ..] => dist::run(&root(), rest),
+        ["guide"] => task::guide(&root()),
         ["fuzz", ref rest @ ..] => task::fuzz(&root(), rest),
         [unknown, ..] => Err(format!("no task {unknown:?}; cargo xtask help lists them")),
     };

@@ -1,6 +1,7 @@
 //! The tasks that start other programs.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -54,6 +55,26 @@ pub(crate) fn loom(root: &Path) -> Result<(), String> {
 /// Runs the test programs that talk to another implementation: those named `interop…`.
 pub(crate) fn interop(root: &Path) -> Result<(), String> {
     run(cargo(root).args(["test", "--package", "tamtam-zmq", "--test", "interop*"]))
+}
+
+/// Builds the guide. What can be checked of it without mdBook, `tidy` and the tests of `tamtam-guide` check.
+pub(crate) fn guide(root: &Path) -> Result<(), String> {
+    build_guide(root, "mdbook")?;
+    println!("target/guide/index.html");
+    Ok(())
+}
+
+fn build_guide(root: &Path, program: &str) -> Result<(), String> {
+    let mut command = Command::new(program);
+    command.args(["build", "docs/guide"]).current_dir(root);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?} ended with {status}")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(format!("{program} is not installed: cargo install mdbook --locked"))
+        }
+        Err(error) => Err(format!("cannot run {command:?}: {error}")),
+    }
 }
 
 /// Runs fuzz targets. libFuzzer's instrumentation is a pass that the stable compiler has; only sanitizers would need
@@ -151,6 +172,12 @@ mod tests {
     fn the_targets_of_the_tree_are_found() {
         let targets = fuzz_targets(&crate::root()).expect("a folder of targets");
         assert!(targets.iter().any(|target| target == "greeting"), "{targets:?}");
+    }
+
+    #[test]
+    fn without_mdbook_one_is_told_how_to_get_it() {
+        let error = build_guide(&crate::root(), "no-such-mdbook").unwrap_err();
+        assert_eq!(error, "no-such-mdbook is not installed: cargo install mdbook --locked");
     }
 
     #[test]

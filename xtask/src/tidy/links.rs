@@ -1,7 +1,7 @@
 //! Links between the texts of the tree lead somewhere.
 
 use super::Finding;
-use super::tree::Tree;
+use super::tree::{Tree, resolve};
 
 /// Finds links of Markdown files to files of the tree that are not there.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
@@ -35,22 +35,6 @@ fn targets(line: &str) -> impl Iterator<Item = &str> {
             (!is_elsewhere).then_some(place)
         },
     )
-}
-
-/// Returns the path from the tree's root of what a file links to; `None` if that is outside the tree.
-fn resolve(from: &str, target: &str) -> Option<String> {
-    let mut parts: Vec<&str> = from.split('/').collect();
-    parts.pop();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            name => parts.push(name),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 #[cfg(test)]

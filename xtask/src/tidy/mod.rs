@@ -1,6 +1,7 @@
 //! The house rules that a program can check: ordinary functions over the text of the tree.
 
 mod dependencies;
+mod guide;
 mod length;
 mod links;
 mod paths;
@@ -38,7 +39,7 @@ impl fmt::Display for Finding {
 }
 
 /// Every check, in the order in which findings are printed.
-const CHECKS: [fn(&Tree) -> Vec<Finding>; 8] = [
+const CHECKS: [fn(&Tree) -> Vec<Finding>; 9] = [
     dependencies::check,
     unsafe_rooms::check,
     length::check,
@@ -47,6 +48,7 @@ const CHECKS: [fn(&Tree) -> Vec<Finding>; 8] = [
     paths::check,
     readme::check,
     links::check,
+    guide::check,
 ];
 
 /// Checks the tree below `root`.
