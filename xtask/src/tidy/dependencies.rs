@@ -7,7 +7,7 @@ use super::tree::Tree;
 const ALLOWED: [(&str, &[&str]); 13] = [
     ("tamtam-zmtp", &[]),
     ("tamtam-ipc", &[]),
-    ("tamtam-ipc-bench", &["tamtam-ipc", "tamtam-zmq"]),
+    ("tamtam-ipc-bench", &["tamtam-ipc", "tamtam-zmq", "tamtam"]),
     ("tamtam-zmq", &["tamtam-zmtp"]),
     ("tamtam-libzmq", &["tamtam-zmq"]),
     ("tamtam", &["tamtam-zmq"]),
