@@ -4,6 +4,7 @@ mod complete;
 mod demo;
 mod endings;
 mod exchange;
+mod guide;
 mod ipc;
 mod look;
 mod process;
