@@ -262,21 +262,24 @@ impl From<Frame> for Message {
 impl From<&[u8]> for Message {
     #[inline]
     fn from(body: &[u8]) -> Self {
-        Self::new(body)
+        // Copied to where it stays: what was written a moment ago is slow to move.
+        let mut message = Self::default();
+        message.first.copy_in(body);
+        message
     }
 }
 
 impl<const N: usize> From<&[u8; N]> for Message {
     #[inline]
     fn from(body: &[u8; N]) -> Self {
-        Self::new(body)
+        Self::from(body.as_slice())
     }
 }
 
 impl From<&str> for Message {
     #[inline]
     fn from(body: &str) -> Self {
-        Self::new(body)
+        Self::from(body.as_bytes())
     }
 }
 
