@@ -25,6 +25,12 @@ pub enum Wait {
 }
 
 impl Wait {
+    /// Whether it is worth looking a few times before anything else, the clock included.
+    #[inline]
+    pub(crate) fn looks_at_once(self, deadline: Deadline) -> bool {
+        matches!(self, Self::Spin(span) if !span.is_zero()) && !deadline.is_now() && !is_one_core()
+    }
+
     /// Whether the kernel can do the waiting inside a call, which saves one: there is no limit, and nothing to look at meanwhile.
     pub(crate) fn is_patient(self, deadline: Deadline) -> bool {
         deadline.is_never() && self == Self::Block
@@ -33,6 +39,9 @@ impl Wait {
 
 /// How many looks there are between two looks at the clock, which costs as much as a look at a ring.
 const LOOKS_PER_CLOCK: u32 = 16;
+
+/// How many looks there are before the first look at the clock: a microsecond or two.
+pub(crate) const LOOKS_WITHOUT_CLOCK: u32 = 64;
 
 /// How long an end spins before it lets others run between two looks: the time of a round trip between two cores.
 const SELFISH: Duration = Duration::from_micros(5);
@@ -54,7 +63,7 @@ pub(crate) fn until<T>(
         return Err(Error::TimedOut);
     }
     if let Wait::Spin(span) = wait
-        && let Some(found) = spin(deadline.min(Deadline::after(span)), &mut look)?
+        && let Some(found) = spin(span, deadline, &mut look)?
     {
         return Ok(found);
     }
@@ -68,11 +77,22 @@ pub(crate) fn until<T>(
     }
 }
 
-/// Repeats `look` until it returns something, or `end` has passed.
+/// Repeats `look` until it returns something, `span` or `deadline` has passed.
 pub(crate) fn spin<T>(
-    end: Deadline,
+    span: Duration,
+    deadline: Deadline,
     look: &mut impl FnMut() -> Result<Option<T>, Error>,
 ) -> Result<Option<T>, Error> {
+    if Wait::Spin(span).looks_at_once(deadline) {
+        // An answer from the next core is here before a clock has been looked at a few times.
+        for _ in 0..LOOKS_WITHOUT_CLOCK {
+            std::hint::spin_loop();
+            if let Some(found) = look()? {
+                return Ok(Some(found));
+            }
+        }
+    }
+    let end = deadline.min(Deadline::after(span));
     // The kernel likes to wake the other end up on this very core, where it waits until this one stops spinning.
     let selfish = if is_one_core() { Deadline::NOW } else { Deadline::after(SELFISH) };
     let mut yields = selfish.is_now();
@@ -95,6 +115,7 @@ pub(crate) fn spin<T>(
 }
 
 /// Tells whether the process may use one core only: the other end cannot run while this one spins.
+#[inline]
 fn is_one_core() -> bool {
     static ONE: OnceLock<bool> = OnceLock::new();
     *ONE.get_or_init(|| thread::available_parallelism().is_ok_and(|cores| cores == NonZero::<usize>::MIN))

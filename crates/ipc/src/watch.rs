@@ -113,7 +113,7 @@ impl Watch {
         };
         if let Wait::Spin(span) = wait
             && !deadline.is_now()
-            && spin(deadline.min(Deadline::after(span)), &mut || look(&mut take))?.is_some()
+            && spin(span, deadline, &mut || look(&mut take))?.is_some()
         {
             return Ok(());
         }

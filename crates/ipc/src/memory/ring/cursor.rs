@@ -246,6 +246,12 @@ impl Reader {
         self.layout
     }
 
+    /// Tells whether something stands where the next message will.
+    #[inline]
+    pub(super) fn has_news(&self) -> bool {
+        number_of(self.load()) == self.number
+    }
+
     /// Returns the next message; `None` if there is none yet.
     #[inline]
     pub(super) fn peek(&mut self) -> Result<Option<Found>, Error> {
