@@ -1,12 +1,14 @@
 //! The guide's programs print what the guide says that they do.
 
 mod book;
+#[path = "book/process.rs"]
+mod process;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use book::Check;
 
@@ -25,12 +27,8 @@ fn run(line: &str) -> String {
     let name = words.next().unwrap();
     let arguments: Vec<&str> = words.filter(|word| *word != "--").collect();
     let place = tempfile::Builder::new().prefix("tt").tempdir().unwrap();
-    let output = Command::new(programs().join(name))
-        .args(&arguments)
-        .env("TAMTAM_RUNTIME_DIR", place.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut program = Command::new(programs().join(name));
+    let output = process::start(program.args(&arguments).env("TAMTAM_RUNTIME_DIR", place.path()))();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{line}: {}\n{errors}", output.status);
     String::from_utf8(output.stdout).unwrap()
