@@ -22,6 +22,9 @@
 //!   line travels from one core to the other per message, as with the best loop by hand.
 //! - Waiting (`bell.rs`): looking again and again if the [`Plan`] wants that; then a futex; after some milliseconds a socket, whose
 //!   other end the kernel closes if the other process is killed. Nobody makes a system call to wake somebody who does not sleep.
+//! - What that costs (`cargo run --release -p tamtam-ipc --example ring_round_trip`, two virtual processors): 0.56 µs for a round trip of 32 octets where
+//!   each side has a core of its own, 1.4 times the best loop by hand. Where both share a core the line has no way to go: 0.17 µs, and the
+//!   instructions show, for the loop takes 0.07.
 //! - Back-pressure: a full ring makes the producer wait. As many messages of the greatest length as the plan's `depth` says always fit;
 //!   of shorter ones more, since octets are what is used up.
 //! - The other side is not trusted: see [`memory`](super). What it writes can end the conversation ([`Error::Corrupt`]), or be a wrong message,
