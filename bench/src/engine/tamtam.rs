@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::spec::SILENCE;
 
 /// Whether `send` and `recv` are measured, in place of the calls that cost least: `TAMTAM_CALLS=plain`.
-fn is_plain() -> bool {
+pub(super) fn is_plain() -> bool {
     static PLAIN: OnceLock<bool> = OnceLock::new();
     *PLAIN.get_or_init(|| std::env::var_os("TAMTAM_CALLS").is_some_and(|calls| calls == "plain"))
 }

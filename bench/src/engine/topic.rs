@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tamtam::{Frame, Node, Overflow, Publisher, Qos, Sample, Subscriber};
 
+use super::tamtam::is_plain;
 use super::{Engine, Kind, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::spec::SILENCE;
@@ -46,10 +47,10 @@ impl End {
 impl Engine for Topic {
     type Context = Node;
     type Socket = End;
-    type Slot = Option<Sample<Frame>>;
+    type Slot = Sample<Frame>;
 
     fn slot() -> Self::Slot {
-        None
+        Sample::default()
     }
 
     fn context() -> Outcome<Node> {
@@ -107,10 +108,13 @@ impl Engine for Topic {
 
     #[inline]
     fn receive<'a>(end: &End, slot: &'a mut Self::Slot) -> Outcome<&'a [u8]> {
-        match end.subscriber()?.recv_timeout(SILENCE)? {
-            Some(sample) => Ok(&**slot.insert(sample)),
-            None => Err(Failure::new("the publisher has ended")),
-        }
+        let subscriber = end.subscriber()?;
+        let has_come = if is_plain() {
+            subscriber.recv_timeout(SILENCE)?.map(|sample| *slot = sample).is_some()
+        } else {
+            subscriber.recv_into_timeout(slot, SILENCE)?
+        };
+        if has_come { Ok(&slot.value) } else { Err(Failure::new("the publisher has ended")) }
     }
 
     fn echo(_: &End, _: impl FnOnce(&[u8]) -> Outcome) -> Outcome {

@@ -13,8 +13,9 @@ use crate::message::DecodeError;
 use crate::node::Node;
 use crate::publisher::{Finishing, PublisherBuilder, RawPublisher, Sent};
 use crate::qos::Qos;
+use crate::sample::{Info, Sample};
 use crate::schema::Schema;
-use crate::subscriber::{Info, RawSubscriber, Sample, SubscriberBuilder};
+use crate::subscriber::{RawSubscriber, SubscriberBuilder};
 
 /// Makes a subscriber to whatever comes; see [`Node::subscriber_dynamic`].
 #[must_use = "a builder does nothing before `create`"]

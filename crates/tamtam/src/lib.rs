@@ -56,6 +56,7 @@ mod publisher;
 mod qos;
 mod record;
 mod registry;
+mod sample;
 mod schedule;
 pub mod schema;
 mod service;
@@ -78,10 +79,9 @@ pub use node::{DEFAULT_DOMAIN, Node, NodeBuilder};
 pub use peers::PeerCounts;
 pub use publisher::{Finishing, Publisher, PublisherBuilder, RawPublisher, Sent};
 pub use qos::{Overflow, Qos, Reach};
+pub use sample::{Info, Sample};
 pub use service::{CallHeader, CallStatus, Client, Service};
 pub use stream::SampleStream;
-pub use subscriber::{
-    Info, RawSubscriber, Sample, Subscriber, SubscriberBuilder, SubscriberStatistics, Subscription,
-};
+pub use subscriber::{RawSubscriber, Subscriber, SubscriberBuilder, SubscriberStatistics, Subscription};
 pub use tamtam_zmq as zmq;
 pub use tamtam_zmq::Frame;

@@ -46,6 +46,16 @@ pub trait TopicMessage: Sized + Send + 'static {
     ///
     /// [`DecodeError`] with what is wrong with it.
     fn from_body(body: &Frame) -> Result<Self, DecodeError>;
+
+    /// Becomes what a body says, keeping allocations where it can. Default: is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] with what is wrong with the body; nothing is said then of what the message holds.
+    fn read_body(&mut self, body: &Frame) -> Result<(), DecodeError> {
+        *self = Self::from_body(body)?;
+        Ok(())
+    }
 }
 
 /// A Protobuf type together with its descriptors: what the build script adds to the types that prost generates.
@@ -77,6 +87,15 @@ impl<T: prost::Message + prost::Name + Default + Described + 'static> TopicMessa
             // Fields that are `Bytes` share it.
             Some(shared) => Self::decode(shared.clone()),
             None => Self::decode(&**body),
+        }
+        .map_err(|error| DecodeError(error.to_string()))
+    }
+
+    fn read_body(&mut self, body: &Frame) -> Result<(), DecodeError> {
+        self.clear();
+        match body.shared() {
+            Some(shared) => self.merge(shared.clone()),
+            None => self.merge(&**body),
         }
         .map_err(|error| DecodeError(error.to_string()))
     }
@@ -116,6 +135,11 @@ impl TopicMessage for Frame {
 
     fn from_body(body: &Frame) -> Result<Self, DecodeError> {
         Ok(body.clone())
+    }
+
+    fn read_body(&mut self, body: &Frame) -> Result<(), DecodeError> {
+        self.clone_from(body);
+        Ok(())
     }
 }
 

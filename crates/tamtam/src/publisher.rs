@@ -375,20 +375,31 @@ impl PublisherCore {
         let mut place = [0; HEAD_MAX];
         let len = head.put(&mut place);
         let header = place.get(..len).unwrap_or_default();
-        let published = match (self.socket.publish_slices(&[&self.key, header, body]), self.qos.overflow) {
-            (Err(SendError::Full(message)), Overflow::Block(patience)) => {
-                let sent = self.send_slowly(state, message, patience);
-                sent.map(|()| (self.socket.subscriber_count(), 0))
-            }
-            (done, _) => done.map(|done| (done.subscribers, done.dropped)),
+        let done = match self.socket.publish_slices(&[&self.key, header, body]) {
+            Ok(done) => done,
+            Err(error) => return self.publish_slowly(state, seq, error),
         };
-        if published.is_ok() {
-            self.has_published(seq);
-        }
+        self.has_published(seq);
         // Only now: who comes from here on is told this number.
         self.admit_awaited(state);
-        let (subscribers, dropped) = published.map_err(|error| self.refused(&error))?;
-        Ok(Sent { seq, subscribers, dropped })
+        Ok(Sent { seq, subscribers: done.subscribers, dropped: done.dropped })
+    }
+
+    /// What was not sent at once is waited for, if that is wanted.
+    #[cold]
+    fn publish_slowly(&self, state: &mut State, seq: u64, error: SendError) -> Result<Sent, PublishError> {
+        let sent = match (error, self.qos.overflow) {
+            (SendError::Full(message), Overflow::Block(patience)) => {
+                self.send_slowly(state, message, patience)
+            }
+            (error, _) => Err(error),
+        };
+        if sent.is_ok() {
+            self.has_published(seq);
+        }
+        self.admit_awaited(state);
+        sent.map_err(|error| self.refused(&error))?;
+        Ok(Sent { seq, subscribers: self.socket.subscriber_count(), dropped: 0 })
     }
 
     /// Under the lock of the state.

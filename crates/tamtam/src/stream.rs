@@ -11,7 +11,8 @@ use futures_core::Stream;
 
 use crate::error::{Error, RecvError};
 use crate::message::TopicMessage;
-use crate::subscriber::{Sample, Subscriber};
+use crate::sample::Sample;
+use crate::subscriber::Subscriber;
 
 /// Messages that wait between the thread and the executor; more wait in the subscriber's queue.
 const WAITING_MAX: usize = 64;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -15,15 +15,16 @@ use crate::connections::Connections;
 use crate::error::{Error, RecvError};
 use crate::event::{Event, Events, LossReason};
 use crate::handshake;
-use crate::header::{FLAG_END, FLAG_LATCHED, FLAG_REPLAYED, Head, SOURCE_LEN, TopicHeader, now_ns};
+use crate::header::{FLAG_END, Head, SOURCE_LEN, TopicHeader, now_ns};
 use crate::id;
 use crate::losses::{Losses, Missing};
-use crate::message::{DecodeError, TopicMessage};
+use crate::message::TopicMessage;
 use crate::name::Name;
 use crate::node::{Command, Node, Who};
 use crate::publisher::Dialect;
 use crate::qos::{Overflow, Qos, Reach};
 use crate::record::{QosRecord, SubscriberRecord};
+use crate::sample::{Info, Sample};
 use crate::schema::Schema;
 use crate::source::{Finding, Source, Sources, Verdict};
 
@@ -33,72 +34,6 @@ const SLICE: Duration = Duration::from_millis(250);
 /// has ended, and as long as it has not.
 const SETTLED: Duration = Duration::from_millis(200);
 const SETTLED_CONNECTED: Duration = Duration::from_secs(2);
-
-/// What is known of a message beside its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Info {
-    /// Its number at its publisher, from 1; 0 if it came without.
-    pub seq: u64,
-    /// When it was published, by the publisher's clock; `None` if it came without.
-    pub stamp: Option<SystemTime>,
-    /// Which publisher it is from; `None` if it came without.
-    pub source: Option<[u8; SOURCE_LEN]>,
-    /// Whether it was published before this subscriber came.
-    pub latched: bool,
-    /// Whether it comes out of a recording.
-    pub replayed: bool,
-    /// The length of its body in octets.
-    pub size: usize,
-    schema: u64,
-    flags: u32,
-    /// As it came, if it says more than these.
-    header: Option<Box<TopicHeader>>,
-}
-
-impl Info {
-    /// Fails if the body of a message that has a type is not Protobuf.
-    pub(crate) fn check_encoding(&self) -> Result<(), DecodeError> {
-        self.header.as_deref().map_or(Ok(()), TopicHeader::check_encoding)
-    }
-
-    /// Returns its header with all that came in it.
-    #[must_use]
-    pub fn header(&self) -> TopicHeader {
-        match &self.header {
-            Some(header) => TopicHeader::clone(header),
-            None => TopicHeader {
-                seq: self.seq,
-                stamp_ns: self
-                    .stamp
-                    .and_then(|stamp| stamp.duration_since(UNIX_EPOCH).ok())
-                    .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
-                source: self.source.map_or_else(Vec::new, Vec::from),
-                schema: self.schema,
-                flags: self.flags,
-                ..TopicHeader::default()
-            },
-        }
-    }
-}
-
-/// A message with what is known of it. Derefs to the message.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Sample<T> {
-    /// The message.
-    pub value: T,
-    /// What is known of it.
-    pub info: Info,
-}
-
-impl<T> Deref for Sample<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
 
 /// What a subscriber has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -229,7 +164,7 @@ impl<'a, T> SubscriberBuilder<'a, T> {
             node.core.keep_schema(Reach::Host, schema)?;
         }
         let core = Arc::new(SubscriberCore {
-            key: Frame::copy_from(key),
+            key_len: key.len(),
             name,
             id,
             schema,
@@ -294,7 +229,7 @@ impl<T: TopicMessage> SubscriberBuilder<'_, T> {
 /// What is behind a subscriber: used by its threads and by the node's.
 pub(crate) struct SubscriberCore {
     pub(crate) name: Name,
-    key: Frame,
+    key_len: usize,
     pub(crate) id: [u8; SOURCE_LEN],
     pub(crate) schema: Option<Schema>,
     pub(crate) qos: Qos,
@@ -366,7 +301,8 @@ impl SubscriberCore {
         &self,
         node: &Node,
         timeout: Option<Duration>,
-        make: impl FnOnce(&Frame, Info) -> R,
+        info: &mut Info,
+        take: impl FnOnce(&Frame) -> R,
     ) -> Result<Option<R>, RecvError> {
         // Another thread may be at it.
         let (mut kept, mut own) = (self.slot.try_lock().ok(), Message::default());
@@ -396,13 +332,13 @@ impl SubscriberCore {
                 other => other,
             };
             received.map_err(|error| RecvError::Closed(error.to_string()))?;
-            if let Some(info) = self.accept(node, slot) {
-                let made = make(slot.last(), info);
+            if self.accept(node, slot, info) {
+                let taken = take(slot.last());
                 // A large body is not kept alive by us.
                 if slot.last().shared().is_some() {
                     *slot = Message::default();
                 }
-                return Ok(Some(made));
+                return Ok(Some(taken));
             }
         }
     }
@@ -455,14 +391,14 @@ impl SubscriberCore {
         }
     }
 
-    fn malformed(&self, what: impl Into<String>) -> Option<Info> {
+    fn malformed(&self, what: impl Into<String>) -> bool {
         count(&self.counts.malformed, 1);
         self.events.push(Event::Malformed { what: what.into() });
-        None
+        false
     }
 
-    /// Looks at a message; returns what is known of it if it is one for the application, as its last frame.
-    fn accept(&self, node: &Node, message: &Message) -> Option<Info> {
+    /// Looks at a message; `info` becomes what is known of it if it is one for the application, as its last frame.
+    fn accept(&self, node: &Node, message: &Message, info: &mut Info) -> bool {
         if let Dialect::Plain { end } = &self.dialect {
             if message.frame_count() > 2 {
                 return self.malformed("more than a key and a body");
@@ -471,14 +407,14 @@ impl SubscriberCore {
             if **body == **end {
                 self.ended.store(true, Ordering::Relaxed);
                 self.has_ended(message);
-                return None;
+                return false;
             }
-            return self.deliver(&Head::default(), None, body.len());
+            return self.deliver(&Head::default(), None, body.len(), info);
         }
-        let key = message.first();
-        if *key != self.key {
-            // ZeroMQ matches prefixes: /imu also gets /imu2 where several topics are published on one socket.
-            return None;
+        // ZeroMQ matches prefixes: /imu also gets /imu2 where several topics are published on one socket. That a message begins with our key the
+        // socket has seen to.
+        if message.first().len() != self.key_len {
+            return false;
         }
         let frames = message.frame_count();
         let (Some(header), 3) = (message.get(1), frames) else {
@@ -502,9 +438,9 @@ impl SubscriberCore {
             self.has_ended(message);
         }
         if verdict == Verdict::Ignore {
-            return None;
+            return false;
         }
-        self.deliver(&head, header, message.last().len())
+        self.deliver(&head, header, message.last().len(), info)
     }
 
     /// END has come over the connection that brought this.
@@ -530,7 +466,7 @@ impl SubscriberCore {
         }
     }
 
-    fn deliver(&self, head: &Head, header: Option<Box<TopicHeader>>, size: usize) -> Option<Info> {
+    fn deliver(&self, head: &Head, header: Option<Box<TopicHeader>>, size: usize, info: &mut Info) -> bool {
         if self.qos.deadline.is_some() {
             *self.silence.lock().unwrap_or_else(PoisonError::into_inner) =
                 Silence { last: Instant::now(), told: false };
@@ -540,30 +476,21 @@ impl SubscriberCore {
             && u128::from(now_ns().saturating_sub(head.stamp_ns)) > lifespan.as_nanos()
         {
             count(&self.counts.expired, 1);
-            return None;
+            return false;
         }
         if let Some(rate) = self.qos.max_rate.filter(|rate| *rate > 0.0) {
             let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if passed.is_some_and(|passed| now.duration_since(passed).as_secs_f64() < 1.0 / rate) {
                 count(&self.counts.thinned, 1);
-                return None;
+                return false;
             }
             *passed = Some(now);
         }
         count(&self.counts.received, 1);
         count(&self.counts.bytes, size);
-        Some(Info {
-            seq: head.seq,
-            stamp: head.stamp(),
-            source: head.source,
-            latched: head.has(FLAG_LATCHED),
-            replayed: head.has(FLAG_REPLAYED),
-            size,
-            schema: head.schema,
-            flags: head.flags,
-            header,
-        })
+        info.set(head, header, size);
+        true
     }
 
     /// Tells the application what was found out, and the publisher what concerns it.
@@ -640,15 +567,57 @@ impl<T> Deref for Subscriber<T> {
 }
 
 impl<T: TopicMessage> Subscriber<T> {
-    fn decode(&self, body: &Frame, info: Info) -> Result<Sample<T>, RecvError> {
-        if self.raw.core.schema.is_some() {
-            info.check_encoding()?;
-        }
-        Ok(Sample { value: T::from_body(body)?, info })
+    fn receive(&self, timeout: Option<Duration>) -> Result<Option<Sample<T>>, RecvError> {
+        let mut info = Info::default();
+        let Some(value) = self.raw.receive(timeout, &mut info, T::from_body)? else { return Ok(None) };
+        self.check_encoding(&info)?;
+        Ok(Some(Sample { value: value?, info }))
     }
 
-    fn receive(&self, timeout: Option<Duration>) -> Result<Option<Sample<T>>, RecvError> {
-        self.raw.receive(timeout, |body, info| self.decode(body, info))?.transpose()
+    fn check_encoding(&self, info: &Info) -> Result<(), RecvError> {
+        if self.raw.core.schema.is_some() { Ok(info.check_encoding()?) } else { Ok(()) }
+    }
+
+    /// As [`recv`](Self::recv), into a sample that is used again and keeps its allocations; `false` when all publishers have ended. The cheapest
+    /// way to receive a stream of short messages.
+    ///
+    /// ```
+    /// # use tamtam::{Frame, RecvError, Sample, Subscriber};
+    /// # fn print(subscriber: &Subscriber<Frame>) -> Result<(), RecvError> {
+    /// let mut sample = Sample::default();
+    /// while subscriber.recv_into(&mut sample)? {
+    ///     println!("{}: {} octets", sample.info.seq, sample.info.size);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv); nothing is said then of what the sample holds.
+    pub fn recv_into(&self, sample: &mut Sample<T>) -> Result<bool, RecvError> {
+        self.receive_into(None, sample)
+    }
+
+    /// As [`recv_into`](Self::recv_into), waiting at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`RecvError::TimedOut`].
+    pub fn recv_into_timeout(&self, sample: &mut Sample<T>, timeout: Duration) -> Result<bool, RecvError> {
+        self.receive_into(Some(timeout), sample)
+    }
+
+    fn receive_into(&self, timeout: Option<Duration>, sample: &mut Sample<T>) -> Result<bool, RecvError> {
+        let Sample { value, info } = sample;
+        match self.raw.receive(timeout, info, |body| value.read_body(body))? {
+            None => Ok(false),
+            Some(read) => {
+                self.check_encoding(info)?;
+                read?;
+                Ok(true)
+            }
+        }
     }
 
     /// Receives a message, however long that takes; `None` when all publishers have ended.
@@ -685,18 +654,20 @@ impl<T: TopicMessage> Subscriber<T> {
     ///
     /// As [`recv`](Self::recv).
     pub fn latest(&self) -> Result<Option<Sample<T>>, RecvError> {
-        let mut last = None;
+        let (mut last, mut info) = (None, Info::default());
         loop {
             // Only the last one is decoded.
-            match self.raw.receive(Some(Duration::ZERO), |body, info| (body.clone(), info)) {
-                Ok(Some(both)) => last = Some(both),
+            match self.raw.receive(Some(Duration::ZERO), &mut info, Frame::clone) {
+                Ok(Some(body)) => last = Some((body, std::mem::take(&mut info))),
                 Ok(None) | Err(RecvError::TimedOut) => break,
                 // What has arrived is not withheld because of what follows it.
                 Err(_) if last.is_some() => break,
                 Err(error) => return Err(error),
             }
         }
-        last.map(|(body, info)| self.decode(&body, info)).transpose()
+        let Some((body, info)) = last else { return Ok(None) };
+        self.check_encoding(&info)?;
+        Ok(Some(Sample { value: T::from_body(&body)?, info }))
     }
 
     /// Returns the messages in turn, up to the end of the topic.
@@ -730,9 +701,10 @@ impl RawSubscriber {
     pub(crate) fn receive<R>(
         &self,
         timeout: Option<Duration>,
-        make: impl FnOnce(&Frame, Info) -> R,
+        info: &mut Info,
+        take: impl FnOnce(&Frame) -> R,
     ) -> Result<Option<R>, RecvError> {
-        self.core.receive(&self.node, timeout, make)
+        self.core.receive(&self.node, timeout, info, take)
     }
 
     /// Receives a body without decoding it; as [`Subscriber::recv`], or [`Subscriber::recv_timeout`].
@@ -741,7 +713,9 @@ impl RawSubscriber {
     ///
     /// As there.
     pub fn recv_bytes(&self, timeout: Option<Duration>) -> Result<Option<Sample<Bytes>>, RecvError> {
-        self.receive(timeout, |body, info| Sample { value: body.clone().into_bytes(), info })
+        let mut info = Info::default();
+        let body = self.receive(timeout, &mut info, |body| body.clone().into_bytes())?;
+        Ok(body.map(|value| Sample { value, info }))
     }
 
     /// Returns the topic's full name.

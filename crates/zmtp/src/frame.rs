@@ -16,8 +16,22 @@ pub const FRAME_INLINE_MAX: usize = 71;
 ///
 /// Bodies of up to [`FRAME_INLINE_MAX`] octets live inside the value; longer ones are shared by reference count, so that
 /// a clone never copies more than 72 octets.
-#[derive(Clone)]
 pub struct Frame(Repr);
+
+impl Clone for Frame {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    #[inline]
+    fn clone_from(&mut self, source: &Self) {
+        match (&mut self.0, &source.0) {
+            (Repr::Inline(place), Repr::Inline(source)) => *place = *source,
+            (place, source) => *place = source.clone(),
+        }
+    }
+}
 
 #[derive(Clone)]
 enum Repr {

@@ -10,7 +10,7 @@ use futures_util::future::FutureExt as _;
 use prost::Message as _;
 use prost_reflect::{ReflectMessage as _, Value};
 use tamtam::schema::{Comparison, Schema};
-use tamtam::{CallError, Event, Node, PublisherEvent, Qos, Reach, RecvError, TopicMessage as _};
+use tamtam::{CallError, Event, Node, PublisherEvent, Qos, Reach, RecvError, Sample, TopicMessage as _};
 use tamtam_examples::demo::info::{Message as Text, MessageType};
 use tamtam_examples::demo::{AddReply, AddRequest, Imu, Info};
 
@@ -60,6 +60,29 @@ fn generated_types_are_published_and_received() {
     let schema = Info::schema().unwrap().unwrap();
     assert_eq!(schema.name(), "demo.Info");
     assert!(schema.to_proto().contains("enum MessageType"), "{}", schema.to_proto());
+}
+
+/// A sample that is used again holds what came last, and nothing of what came before.
+#[test]
+fn a_sample_is_used_again() {
+    let place = Place::new();
+    let node = place.node("a");
+    let text = |text: &str| Text { text: text.into(), r#type: MessageType::Debug.into() };
+    let long = "x".repeat(1000);
+    let first = Info { date: "10.10.2023".into(), id: 7, messages: vec![text("Hello"), text(&long)] };
+    let infos =
+        [first.clone(), Info { id: 8, ..Info::default() }, Info { messages: vec![text("again")], ..first }];
+    let publisher = node.publisher::<Info>("/info").create().unwrap();
+    let subscriber = node.subscriber::<Info>("/info").create().unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    infos.iter().for_each(|info| _ = publisher.send(info).unwrap());
+    publisher.finish().drain(PATIENCE).unwrap();
+    let mut sample = Sample::default();
+    for (info, seq) in infos.iter().zip(1..) {
+        assert_eq!(subscriber.recv_into_timeout(&mut sample, PATIENCE), Ok(true));
+        assert_eq!((&sample.value, sample.info.seq, sample.info.size), (info, seq, info.encoded_len()));
+    }
+    assert_eq!(subscriber.recv_into_timeout(&mut sample, PATIENCE), Ok(false));
 }
 
 /// The schema comes from the publisher, whoever that is.
