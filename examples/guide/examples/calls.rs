@@ -20,12 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let add: Client<AddRequest, AddReply> = node.client("/add")?;
     let divide: Client<AddRequest, AddReply> = node.client("/divide")?;
-    let deadline = Duration::from_secs(1);
+    let (short, long) = (Duration::from_millis(500), Duration::from_secs(10));
 
-    tell("2 + 3", add.call(&AddRequest { a: 2, b: 3 }, Duration::from_secs(10)));
-    tell("too large", add.call(&AddRequest { a: i64::MAX, b: 1 }, deadline));
-    tell("nobody", divide.call(&AddRequest { a: 6, b: 3 }, deadline));
-    tell("busy", add.call(&AddRequest { a: 0, b: 3 }, deadline));
+    tell("2 + 3", add.call(&AddRequest { a: 2, b: 3 }, long));
+    tell("too large", add.call(&AddRequest { a: i64::MAX, b: 1 }, long));
+    tell("nobody", divide.call(&AddRequest { a: 6, b: 3 }, short));
+    tell("busy", add.call(&AddRequest { a: 0, b: 3 }, short));
     done.send(())?;
     drop(service);
     Ok(())

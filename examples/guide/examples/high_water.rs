@@ -43,11 +43,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Counts messages until none comes for half a second: in this pattern nothing says that there will be no more.
+/// Counts messages until none comes for two seconds: in this pattern nothing says that there will be no more.
 fn count(subscriber: &Sub) -> Result<u32, RecvError> {
     let mut count = 0;
     loop {
-        match subscriber.recv_timeout(Duration::from_millis(500)) {
+        match subscriber.recv_timeout(Duration::from_secs(2)) {
             Ok(_) => count += 1,
             Err(RecvError::TimedOut) => return Ok(count),
             Err(error) => return Err(error),

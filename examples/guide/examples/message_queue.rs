@@ -5,7 +5,13 @@ use tamtam_ipc::posix_queue::{PosixQueue, Shape};
 use tamtam_ipc::{Deadline, Error};
 
 fn main() -> Result<(), Error> {
-    let queue = PosixQueue::unnamed(Shape { messages: 4, message_max: 64 })?;
+    let queue = match PosixQueue::unnamed(Shape { messages: 4, message_max: 64 }) {
+        Err(Error::Unavailable(reason)) => {
+            println!("{reason}"); // in a container for example
+            return Ok(());
+        }
+        other => other?,
+    };
     for (message, priority) in [("tidy up", 0), ("water the plants", 1), ("fire", 9), ("go home", 0)] {
         queue.send(message.as_bytes(), priority, Deadline::NEVER)?;
     }

@@ -38,9 +38,8 @@ fn publish(qos: Qos) -> Result<(), Box<dyn Error>> {
     }
     let (sending, dropped) = (start.elapsed(), publisher.dropped());
     let published = publisher.finish().drain(PATIENCE)?; // END, and everything before it, has arrived
-    println!("publisher:  {published} sent in {sending:.1?}, {dropped} dropped");
-
     subscriber.wait()?;
+    println!("publisher:  {published} sent in {sending:.1?}, {dropped} dropped");
     println!(
         "publisher:  {} MiB of memory at most; done after {:.1?}",
         peak_mib().unwrap_or(0),

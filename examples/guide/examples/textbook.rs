@@ -44,9 +44,10 @@ fn publish(mark: i32) -> Result<(), Box<dyn Error>> {
         publisher.send(info.encode_to_vec(), 0)?;
     }
     publisher.send("END", 0)?;
-    println!("publisher:  {MESSAGES} sent in {:.1?} without an error", start.elapsed());
+    let sending = start.elapsed();
 
     subscriber.wait()?;
+    println!("publisher:  {MESSAGES} sent in {sending:.1?} without an error");
     println!(
         "publisher:  {} MiB of memory at most; done after {:.1?}",
         peak_mib().unwrap_or(0),
