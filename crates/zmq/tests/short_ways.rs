@@ -96,6 +96,36 @@ fn several_slices_are_a_message_of_as_many_frames_to_whoever_wants_it() {
     });
 }
 
+/// Subscribers in the process share one message, those beyond it one encoding; each comes to the same, whoever stands first.
+#[test]
+fn subscribers_near_and_far_get_the_same() {
+    for order in [["inproc", "ipc", "tcp"], ["tcp", "inproc", "ipc"]] {
+        let context = Context::new();
+        let publisher = XPub::with(&context, |options| _ = options.set_xpub_nodrop(true)).unwrap();
+        let mut subscribers = Vec::new();
+        for transport in [order, order].concat() {
+            let endpoint = publisher.bind(&fresh(transport)).unwrap();
+            let subscriber = Sub::new(&context);
+            subscriber.subscribe("/");
+            subscriber.connect(&endpoint).unwrap();
+            subscribers.push(subscriber);
+            publisher.as_socket().wait_for_subscribers(subscribers.len(), PATIENCE).unwrap();
+        }
+        for size in SIZES {
+            let body: Vec<u8> = (0..size).map(|octet| (octet * 3) as u8).collect();
+            publisher.as_socket().publish_slices(&[b"/a", &body]).unwrap();
+            publisher.send(Message::from_frames([b"/b".to_vec(), body.clone()]).unwrap()).unwrap();
+            for subscriber in &subscribers {
+                for topic in [b"/a", b"/b"] {
+                    let message = subscriber.recv_timeout(PATIENCE).unwrap();
+                    let frames: Vec<&[u8]> = message.frames().map(|frame| &**frame).collect();
+                    assert_eq!(frames, [&topic[..], &body], "{order:?} {size}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_full_queues_cost_is_told_with_each_message() {
     over_the_network(|transport, driver| {

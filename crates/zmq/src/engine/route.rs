@@ -381,7 +381,7 @@ impl Locked<'_> {
     fn publish_shared<'f>(
         &mut self,
         count: usize,
-        mut frames: impl Iterator<Item = &'f [u8]>,
+        frames: impl Iterator<Item = &'f [u8]> + Clone,
         whole: impl Fn() -> Message,
     ) -> u64 {
         let state = &mut **self;
@@ -391,14 +391,15 @@ impl Locked<'_> {
             place @ None => place.insert(OpenChunk::new(Vec::new())),
         };
         let start = chunk.bytes.len();
+        // Where the encoded message ends, once it is needed.
+        let mut end = None;
         let (mut bytes, mut dropped) = (0, 0);
-        let topic = frames.next().unwrap_or_default();
-        for (index, frame) in std::iter::once(topic).chain(frames).enumerate() {
-            tamtam_zmtp::Framing::V2.put_header(&mut chunk.bytes, frame.len(), index + 1 < count);
-            chunk.bytes.extend_from_slice(frame);
+        for frame in frames.clone() {
             bytes += frame.len() as u64;
         }
-        let end = chunk.bytes.len();
+        let topic = frames.clone().next().unwrap_or_default();
+        // What inproc subscribers get is made once, and shared.
+        let mut made = None;
         let marks = state.send_marks;
         let strict = state.options.strict_marks;
         let mut first_before = None;
@@ -419,6 +420,17 @@ impl Locked<'_> {
                     let before = net.outbox.bytes();
                     if net.framing == tamtam_zmtp::Framing::V2 {
                         let stalled = net.conn.as_ref().is_none_or(|conn| conn.blocked);
+                        let end = *end.get_or_insert_with(|| {
+                            for (index, frame) in frames.clone().enumerate() {
+                                tamtam_zmtp::Framing::V2.put_header(
+                                    &mut chunk.bytes,
+                                    frame.len(),
+                                    index + 1 < count,
+                                );
+                                chunk.bytes.extend_from_slice(frame);
+                            }
+                            chunk.bytes.len()
+                        });
                         net.outbox.append_range(
                             &chunk.cell,
                             &chunk.bytes,
@@ -438,13 +450,14 @@ impl Locked<'_> {
                     }
                 }
                 Link::Inproc(inproc) => {
-                    if inproc.tx.is_abandoned()
-                        || inproc.tx.push(Item::Event(Event::Message(whole()))).is_err()
-                    {
+                    let is_taken = !inproc.tx.is_abandoned() && inproc.tx.has_room();
+                    if !is_taken {
                         peer.traffic.dropped.full += 1;
                         dropped += 1;
                         continue;
                     }
+                    let message = made.get_or_insert_with(&whole).clone();
+                    inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
                     state.after.sockets.extend(inproc.announce());
                 }
                 Link::Datagrams(_) | Link::Gone => continue,
@@ -453,11 +466,14 @@ impl Locked<'_> {
             peer.traffic.bytes_out += bytes;
         }
         let Some(before) = first_before else {
-            // Inproc subscribers only: nobody holds a range.
-            chunk.bytes.truncate(start);
+            // Inproc subscribers only.
             return dropped;
         };
-        let queued = if full_batch { BATCH_BYTES } else { end - start };
+        let queued = if full_batch {
+            BATCH_BYTES
+        } else {
+            end.map_or_else(|| usize::try_from(bytes).unwrap_or(usize::MAX), |end| end - start)
+        };
         match self.policy.decide(before, queued, Instant::now) {
             Decision::Write => {
                 self.flushes += 1;
