@@ -36,6 +36,18 @@ pub(crate) const EXPLAIN: &str = "\
   tamtam ipc explain shm-ring
   tamtam ipc explain posix-queue --json";
 
+pub(crate) const CHOOSE: &str = "\
+  tamtam ipc choose                                                  # asks, if there is a terminal
+  tamtam ipc choose --defaults
+  tamtam ipc choose --writers many --reply no --languages rust,python
+  tamtam ipc choose --readers each --reply no --delivery latest --json
+  tamtam ipc choose --size 64 --rate 100kHz --priority latency --bench bench.json
+
+Questions that no flag answers are asked on a terminal. Elsewhere, or with --defaults, they take their
+defaults, which is told. Answers exclude candidates by the rules of docs/ipc-choose.md; the others are
+ranked by numbers of this machine, if there are any. If nothing does all of what is needed, the exit code
+is 1, and other answers are told with which something would.";
+
 pub(crate) const COMPLETION: &str = "\
   tamtam completion bash                                             # in ~/.bashrc: source <(tamtam completion bash)
   tamtam completion zsh                                              # in ~/.zshrc: source <(tamtam completion zsh)

@@ -1,6 +1,7 @@
 //! The operating system's own mechanisms.
 
 pub(crate) mod args;
+pub(crate) mod choose;
 mod explain;
 
 use self::args::IpcCommand;
@@ -10,6 +11,7 @@ use crate::run::Run;
 /// Runs the command.
 pub(crate) fn run(run: &Run, command: &IpcCommand) -> Outcome {
     match command {
+        IpcCommand::Choose(args) => choose::run(run, args),
         IpcCommand::Explain { mechanism: None } => explain::all(run),
         IpcCommand::Explain { mechanism: Some(name) } => explain::one(run, name),
     }

@@ -1,5 +1,6 @@
 //! The command, tested only at the edge of its processes: arguments, standard streams, signals, exit codes.
 
+mod choose;
 mod complete;
 mod demo;
 mod endings;
@@ -11,5 +12,6 @@ mod process;
 mod pubsub;
 mod schema;
 mod security;
+mod terminal;
 mod topic;
 mod usage;

@@ -46,7 +46,9 @@ impl Candidate {
     /// What people call it.
     #[must_use]
     pub fn title(&self) -> &'static str {
-        self.own.map(|own| own.title).or_else(|| Some(self.facts()?.title)).unwrap_or(self.name)
+        let title = self.own.map(|own| own.title).or_else(|| Some(self.facts()?.title)).unwrap_or(self.name);
+        // What is measured on the loopback interface is recommended for networks, too.
+        title.trim_end_matches(", loopback")
     }
 
     /// When it is the right choice.
