@@ -22,7 +22,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     let factor = SIZES
         .iter()
         .find_map(|(known, factor)| (*known == unit).then_some(*factor))
-        .or(unit.is_empty().then_some(1))
+        .or_else(|| unit.is_empty().then_some(1))
         .ok_or_else(|| format!("unknown unit {unit:?} (try 64, 4kB or 1MiB)"))?;
     let number: u64 =
         number.parse().map_err(|_| "not a whole number of octets (try 64, 4kB or 1MiB)".to_owned())?;
