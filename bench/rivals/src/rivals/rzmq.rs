@@ -11,7 +11,7 @@ use crate::library::{self, Kind, Library};
 struct Rzmq;
 
 /// A socket, with what it is made in.
-struct End(Socket, Context);
+struct End(Socket, #[expect(dead_code, reason = "it must not end before its sockets")] Context);
 
 impl Sender for End {
     async fn send(&mut self, body: &[u8]) -> Outcome {

@@ -24,11 +24,16 @@ const BACK: &str = "tamtam/bench/back";
 struct Zenoh;
 
 /// One end, with the session it belongs to.
-enum End {
-    Publisher(Publisher<'static>, Session),
-    Subscriber(Subscriber<FifoChannelHandler<Sample>>, Session),
-    Asker(Session, Option<FifoChannelHandler<Reply>>),
-    Answerer(Queryable<FifoChannelHandler<Query>>, Option<Query>, Session),
+struct End {
+    port: Port,
+    session: Session,
+}
+
+enum Port {
+    Publisher(Publisher<'static>),
+    Subscriber(Subscriber<FifoChannelHandler<Sample>>),
+    Asker(Option<FifoChannelHandler<Reply>>),
+    Answerer(Queryable<FifoChannelHandler<Query>>, Option<Query>),
 }
 
 /// A body in one piece.
@@ -59,18 +64,19 @@ impl AsRef<[u8]> for Body {
 
 impl Sender for End {
     async fn send(&mut self, body: &[u8]) -> Outcome {
-        match self {
-            Self::Publisher(publisher, _) => publisher.put(body).await.map_err(failure),
-            Self::Asker(session, replies) => {
-                let query = session.get(THERE).payload(body).congestion_control(CongestionControl::Block);
+        match &mut self.port {
+            Port::Publisher(publisher) => publisher.put(body).await.map_err(failure),
+            Port::Asker(replies) => {
+                let query =
+                    self.session.get(THERE).payload(body).congestion_control(CongestionControl::Block);
                 *replies = Some(query.express(true).await.map_err(failure)?);
                 Ok(())
             }
-            Self::Answerer(_, query, _) => {
+            Port::Answerer(_, query) => {
                 let query = query.take().ok_or_else(|| Failure::new("nothing was asked"))?;
                 query.reply(THERE, body).express(true).await.map_err(failure)
             }
-            Self::Subscriber(..) => Err(Failure::new("does not send")),
+            Port::Subscriber(_) => Err(Failure::new("does not send")),
         }
     }
 }
@@ -79,24 +85,24 @@ impl Receiver for End {
     type Body = Body;
 
     async fn receive(&mut self) -> Outcome<Option<Body>> {
-        match self {
-            Self::Subscriber(subscriber, _) => {
+        match &mut self.port {
+            Port::Subscriber(subscriber) => {
                 let sample = subscriber.recv_async().await.map_err(failure)?;
                 Ok(Some(Body::new(sample.payload())))
             }
-            Self::Asker(_, replies) => {
+            Port::Asker(replies) => {
                 let replies = replies.as_ref().ok_or_else(|| Failure::new("nothing was asked"))?;
                 let reply = replies.recv_async().await.map_err(failure)?;
                 let sample = reply.result().map_err(|_| Failure::new("an error in reply"))?;
                 Ok(Some(Body::new(sample.payload())))
             }
-            Self::Answerer(queryable, asked, _) => {
+            Port::Answerer(queryable, asked) => {
                 let query = queryable.recv_async().await.map_err(failure)?;
                 let body = query.payload().map(Body::new);
                 *asked = Some(query);
                 Ok(body)
             }
-            Self::Publisher(..) => Err(Failure::new("does not receive")),
+            Port::Publisher(_) => Err(Failure::new("does not receive")),
         }
     }
 }
@@ -122,19 +128,19 @@ async fn session(listen: &str, connect: &str) -> Outcome<Session> {
 }
 
 async fn end(session: Session, kind: Kind, key: &'static str, express: bool) -> Outcome<End> {
-    Ok(match kind {
+    let port = match kind {
         Kind::Publisher => {
             let publisher = session.declare_publisher(key).congestion_control(CongestionControl::Block);
-            End::Publisher(publisher.express(express).await.map_err(failure)?, session)
+            Port::Publisher(publisher.express(express).await.map_err(failure)?)
         }
-        Kind::Sub => End::Subscriber(session.declare_subscriber(key).await.map_err(failure)?, session),
-        Kind::Req => End::Asker(session, None),
+        Kind::Sub => Port::Subscriber(session.declare_subscriber(key).await.map_err(failure)?),
+        Kind::Req => Port::Asker(None),
         Kind::Rep => {
-            let queryable = session.declare_queryable(key).complete(true).await.map_err(failure)?;
-            End::Answerer(queryable, None, session)
+            Port::Answerer(session.declare_queryable(key).complete(true).await.map_err(failure)?, None)
         }
         Kind::Push | Kind::Pull => return Err(Failure::new("has no pipelines")),
-    })
+    };
+    Ok(End { port, session })
 }
 
 /// Where to listen.
