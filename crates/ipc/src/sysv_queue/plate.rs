@@ -15,13 +15,19 @@ use crate::object::{Owner, unique};
 /// The kind of plates: "tamt".
 const KIND: Kind = Kind(0x7461_6d74);
 
-/// Octets that a plate may take up in a queue.
+/// Octets that plates may take up in a queue: two of them, for a moment.
 pub(super) const ROOM: usize = 128;
 
-/// Puts a plate of this process into a queue, in place of the one that was there.
+/// Puts a plate of this process into a queue, in place of the one that was there, if any. At no moment is there none: a process that is killed in
+/// between leaves a queue that can be told to be ours.
 pub(super) fn replace(queue: SysvQueue) -> Result<(), Error> {
-    take(queue)?;
-    queue.try_send(KIND, unique().as_bytes())
+    let ours = unique();
+    queue.try_send(KIND, ours.as_bytes())?;
+    // The older one comes first.
+    match take(queue)? {
+        Some(only) if only == ours.as_bytes() => queue.try_send(KIND, &only),
+        _ => Ok(()),
+    }
 }
 
 /// Tells whether a queue has a plate of ours, whoever of us put it there.
@@ -80,6 +86,20 @@ fn take(queue: SysvQueue) -> Result<Option<Vec<u8>>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plate_takes_the_place_of_the_one_before() {
+        let queue = SysvQueue::private(0o600).expect("a queue");
+        replace(queue).expect("room");
+        let first = read(queue).expect("readable").expect("a plate");
+        replace(queue).expect("room");
+        let second = read(queue).expect("readable").expect("a plate");
+        assert_ne!(first, second);
+        assert!(2 * second.len() <= ROOM);
+        take(queue).expect("readable").expect("the second");
+        assert!(read(queue).expect("readable").is_none(), "there was one only");
+        queue.remove().expect("ours");
+    }
 
     #[test]
     fn queues_of_the_dead_are_found() {
