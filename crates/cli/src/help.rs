@@ -48,6 +48,18 @@ defaults, which is told. Answers exclude candidates by the rules of docs/ipc-cho
 ranked by numbers of this machine, if there are any. If nothing does all of what is needed, the exit code
 is 1, and other answers are told with which something would.";
 
+pub(crate) const IPC_BENCH: &str = "\
+  tamtam ipc bench                                                   # everything, in about 20 seconds
+  tamtam ipc bench --quick -m pipe,unix-stream,shm-ring -p round-trip
+  tamtam ipc bench -p throughput -s 64,64KiB -m tamtam-tcp,libzmq-tcp --libzmq ./libzmq.so.5
+  tamtam ipc bench -p fan-out --readers 1,4,16 --duration 10s
+  tamtam ipc bench --full --html report.html --csv report.csv
+  tamtam ipc bench --quick --json > old.json                         # and after the change:
+  tamtam ipc bench --quick --compare old.json
+
+What cannot be used here is told with the reason, and the rest goes on. A message may be lost, a
+sender held up, a figure noisy: that is shown, too. How it is measured stands in docs/ipc-bench.md.";
+
 pub(crate) const COMPLETION: &str = "\
   tamtam completion bash                                             # in ~/.bashrc: source <(tamtam completion bash)
   tamtam completion zsh                                              # in ~/.zshrc: source <(tamtam completion zsh)

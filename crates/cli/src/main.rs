@@ -28,6 +28,7 @@ use clap::Parser as _;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::ipc::args::IpcCommand;
 use crate::run::Run;
 
 fn main() -> ExitCode {
@@ -47,6 +48,8 @@ fn execute(cli: Cli) -> Outcome {
         Command::DemoSubscriber(task) => demo::run_subscriber(&task),
         Command::Look(command) => look::run(&Run::start(cli.global)?, command),
         Command::Topic(command) => topic::run(&Run::start(cli.global)?, command),
+        // A worker listens to no signals: its conductor ends it.
+        Command::Ipc(IpcCommand::BenchWorker) => ipc::bench::work(),
         Command::Ipc(command) => ipc::run(&Run::start(cli.global)?, &command),
         Command::Zmq(command) => zmq::run(&Run::start(cli.global)?, command),
         Command::Completion { shell } => {

@@ -10,6 +10,7 @@ const FORBIDDING: [&str; 3] = ["crates/zmtp/src/lib.rs", "crates/cli/src/main.rs
 /// The rooms: a folder ends with `/`. A C interface is made of pointers. Those under `tests` and `bench` are not shipped: they fork, send signals, set limits,
 /// or ask the system what something cost.
 const ROOMS: &[&str] = &[
+    "crates/ipc-bench/src/ends/library.rs",
     "crates/ipc/src/memory/latest/lock.rs",
     "crates/ipc/src/memory/locked_queue/mutex.rs",
     "crates/ipc/src/memory/region.rs",

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::bench::args::BenchArgs;
 use super::choose::args::ChooseArgs;
 use crate::help;
 
@@ -17,4 +18,10 @@ pub(crate) enum IpcCommand {
         /// Its name, as the list has it
         mechanism: Option<String>,
     },
+    /// Measure what the mechanisms cost on this machine, with ZeroMQ's sockets beside them
+    #[command(after_long_help = help::after(help::IPC_BENCH))]
+    Bench(Box<BenchArgs>),
+    /// One end of a measurement, started by it.
+    #[command(hide = true)]
+    BenchWorker,
 }

@@ -7,6 +7,7 @@ mod endings;
 mod exchange;
 mod guide;
 mod ipc;
+mod ipc_bench;
 mod look;
 mod process;
 mod pubsub;
