@@ -151,6 +151,8 @@ pub(crate) struct State {
     /// Calls in which the application did the input and output; the background thread compares it tick by tick.
     pub(crate) drives: u64,
     pub(crate) ticking: bool,
+    /// Messages that the application found in the kernel although the background thread was to look there, since it took over.
+    pub(crate) finds: u8,
     /// A thread waits on `set`.
     pub(crate) leader: bool,
     /// Threads that wait on `followers`.
@@ -279,6 +281,7 @@ impl Core {
                 who: Who::Background,
                 drives: 0,
                 ticking: false,
+                finds: 0,
                 leader: false,
                 following: 0,
                 wakers: Vec::new(),

@@ -25,6 +25,8 @@ const WRITE_TURN: usize = 1024 * 1024;
 /// How many times what has arrived of a large frame may be reserved for the rest of it. Growing in smaller steps would copy
 /// large messages again and again.
 const GROWTH: usize = 16;
+/// So many messages found before the background thread came, and the application does the input and output itself.
+const FINDS_TO_DRIVE: u8 = 4;
 /// Raw bytes per message on a STREAM socket.
 const RAW_BYTES: usize = 8192;
 
@@ -603,9 +605,22 @@ impl Locked<'_> {
         }
     }
 
+    /// The application looked and found a message. If the background thread is to look after the socket, it has been woken for
+    /// that message in vain: an application that is quicker several times takes the role.
+    pub(crate) fn found_before_background(&mut self) {
+        if self.who == Who::Background {
+            self.finds += 1;
+            if self.finds >= FINDS_TO_DRIVE {
+                self.finds = 0;
+                self.drive();
+            }
+        }
+    }
+
     /// Gives the role back: the application is away.
     pub(crate) fn cover(&mut self) {
         self.ticking = false;
+        self.finds = 0;
         if self.who == Who::Application
             && let Some(set) = self.set.clone()
         {

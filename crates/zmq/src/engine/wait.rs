@@ -232,6 +232,7 @@ impl Core {
         match locked.take(slot) {
             Ok(()) => {
                 locked.has_taken();
+                locked.found_before_background();
                 return Ok(());
             }
             Err(RecvError::WouldBlock) => {}
