@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod conformance;
+mod costs;
 mod dist;
 mod task;
 mod tidy;
@@ -16,6 +17,7 @@ Tasks:
   tidy                      Check what a program can check of the house rules (also part of cargo test --workspace)
   ci                        Run .ci/run: exactly what decides about a change
   loom                      Model-check rings and wake-ups
+  costs [--renew]           Count what a message costs (calls, switches, allocations, instructions) against the budgets
   interop                   Run the tests against libzmq, in both directions
   conformance SUITE         Judge the drop-in library by other people's tests
   dist-libzmq               Lay the drop-in library out as a package of libzmq: lib, include, pkg-config, CMake
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::report(&root()),
         ["ci"] => task::ci(&root()),
         ["loom"] => task::loom(&root()),
+        ["costs", ref rest @ ..] => costs::run(&root(), rest),
         ["interop"] => task::interop(&root()),
         ["conformance", ref rest @ ..] => conformance::run(&root(), rest),
         ["dist-libzmq", ref rest @ ..] => dist::run(&root(), rest),
