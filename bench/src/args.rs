@@ -60,6 +60,14 @@ pub(crate) struct Args {
 /// What else the program does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Measure what grows with connections, subscribers, subscriptions and sockets; write scale.md and its plots
+    Scale(crate::scale::Options),
+    /// One measurement of growth, started by the program itself
+    #[command(hide = true)]
+    ScaleCase {
+        /// What to measure, as JSON.
+        case: String,
+    },
     /// One end of a measurement, started by the program itself
     #[command(hide = true)]
     Peer {
@@ -74,6 +82,7 @@ Examples:
   tamtam-bench --markdown -o results.md                everything, three to four minutes
   tamtam-bench --only latency --only connections       two workloads
   tamtam-bench --only throughput/ipc/64B --peer tamtam --rounds 9
+  tamtam-bench scale --out ../docs                     growth, as tables and plots; about a minute
 
 Exit codes: 0 done · 1 a cell failed (hang, loss, error), or a bar was missed with --strict · 2 usage";
 

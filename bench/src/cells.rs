@@ -31,6 +31,8 @@ pub(crate) struct Cell {
     pub(crate) hwm: Option<u32>,
     pub(crate) spin: bool,
     pub(crate) pinned: bool,
+    /// Messages per second that PUSH keeps to.
+    pub(crate) pace: Option<u64>,
     /// Whether others keep every CPU busy meanwhile.
     pub(crate) busy: bool,
     /// Messages in the first round; later rounds take as many as fill the time, unless the count is fixed.
@@ -84,6 +86,7 @@ fn all(quick: bool) -> Vec<Cell> {
     latency(&mut cells);
     busy_machine(&mut cells);
     throughput(&mut cells);
+    rates(&mut cells);
     fanout(&mut cells);
     for subscribers in [1, 10] {
         cells.push(textbook(subscribers, if quick { 100_000 } else { 1_000_000 }));
@@ -187,6 +190,27 @@ fn throughput(cells: &mut Vec<Cell>) {
             };
             cell.quick = transport != Inproc && size != 16_384 || size == 64;
             cell.traced = size == 64;
+            cells.push(cell);
+        }
+    }
+}
+
+/// What a message costs a sender that has no more to say: CPU time of both ends, from a message now and then to a stream.
+fn rates(cells: &mut Vec<Cell>) {
+    for transport in [Ipc, Tcp] {
+        for (name, pace) in [
+            ("100", Some(100)),
+            ("1k", Some(1_000)),
+            ("10k", Some(10_000)),
+            ("100k", Some(100_000)),
+            ("full", None),
+        ] {
+            let mut cell = cell(format!("rate/{transport}/{name}"), Work::Throughput, transport, 64);
+            cell.metrics = vec![(Metric::Cpu, Some(Bar::MostTimes(1.0, Libzmq)))];
+            cell.pace = pace;
+            // Half a second; less would not be many messages.
+            cell.count = pace.map_or(100_000, |pace| pace / 2);
+            cell.fixed_count = pace.is_some();
             cells.push(cell);
         }
     }
@@ -309,17 +333,27 @@ fn textbook(subscribers: usize, count: u64) -> Cell {
 
 fn connections(cells: &mut Vec<Cell>) {
     for (transport, count) in [(Tcp, 1_000), (Tcp, 10_000), (Ipc, 1_000)] {
-        let mut cell = cell(format!("connections/{transport}/{count}"), Work::Connections, transport, 0);
+        let mut cell = connections_over(transport, count);
         cell.contestants.insert(0, RawBlocking);
         cell.metrics = vec![
             (Metric::ConnectionRate, Some(Bar::Least(15_000.0, Metric::ConnectionRate))),
             (Metric::ConnectionMemory, Some(Bar::Most(4.0, Metric::ConnectionMemory))),
         ];
-        cell.count = count;
-        cell.fixed_count = true;
         cell.quick = transport == Tcp && count == 1_000;
         cells.push(cell);
     }
+}
+
+/// So many connections over TCP into one ROUTER.
+pub(crate) fn connections_of(count: u64) -> Cell {
+    connections_over(Tcp, count)
+}
+
+fn connections_over(transport: Transport, count: u64) -> Cell {
+    let mut cell = cell(format!("connections/{transport}/{count}"), Work::Connections, transport, 0);
+    cell.count = count;
+    cell.fixed_count = true;
+    cell
 }
 
 const KIB: usize = 1024;
@@ -381,6 +415,7 @@ fn cell(name: String, work: Work, transport: Transport, size: usize) -> Cell {
         hwm: None,
         spin: true,
         pinned: false,
+        pace: None,
         busy: false,
         count: 0,
         fixed_count: false,

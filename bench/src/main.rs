@@ -15,6 +15,7 @@ mod output;
 mod peer;
 mod raw;
 mod rivals;
+mod scale;
 mod spread;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match &args.command {
         Some(Command::Peer { spec }) => return peer::main(spec),
+        Some(Command::ScaleCase { case }) => return scale::play(case),
+        Some(Command::Scale(options)) => scale::run(options).map(|()| ExitCode::SUCCESS),
         None => run(&args),
     };
     match outcome {

@@ -38,6 +38,8 @@ pub(crate) enum Metric {
     ConnectionMemory,
     /// Voluntary context switches per round trip and end.
     Switches,
+    /// Nanoseconds of CPU time of all processes per message.
+    Cpu,
 }
 
 impl Metric {
@@ -55,6 +57,7 @@ impl Metric {
             Self::MessageRate | Self::ConnectionRate => messages * 1e9 / elapsed_ns,
             Self::Duration => elapsed_ns / 1e9,
             Self::ConnectionMemory => sample.resident_kib as f64 / messages,
+            Self::Cpu => sample.cpu_ns as f64 / messages,
             Self::Switches => sample.voluntary as f64 / messages / 2.0,
         }
     }
@@ -62,8 +65,8 @@ impl Metric {
     /// Writes a figure with its unit.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
-            Self::HalfRoundTrip if value < 1000.0 => format!("{value:.0} ns"),
-            Self::HalfRoundTrip => format!("{} µs", digits(value / 1000.0)),
+            Self::HalfRoundTrip | Self::Cpu if value < 1000.0 => format!("{value:.0} ns"),
+            Self::HalfRoundTrip | Self::Cpu => format!("{} µs", digits(value / 1000.0)),
             Self::MessageRate | Self::ConnectionRate if value >= 1e6 => {
                 format!("{} M/s", digits(value / 1e6))
             }

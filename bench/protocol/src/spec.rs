@@ -203,6 +203,9 @@ pub struct Spec {
     pub spin: bool,
     /// Whether to stay on one CPU, the same for all ends.
     pub pinned: bool,
+    /// Messages per second that PUSH keeps to; without it, as many as go.
+    #[serde(default)]
+    pub pace: Option<u64>,
 }
 
 impl Spec {

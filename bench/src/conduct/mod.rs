@@ -14,10 +14,17 @@ use crate::args::Args;
 use crate::cells::Cell;
 use crate::failure::Outcome;
 use crate::machine::{self, Machine, Watch};
+use crate::metric::Sample;
 use crate::output;
 use crate::rival::Rival;
+use crate::spec::Contestant;
 
 pub(crate) use report::{Report, Row, Standing};
+
+/// Measures a cell's contestant once.
+pub(crate) fn once(cell: &Cell, contestant: Contestant, count: u64) -> Outcome<Sample> {
+    run::run(cell, contestant, count, None, &scratch::Scratch::new()?).map(|run| run.sample)
+}
 
 /// Measures all cells.
 pub(crate) fn conduct(args: &Args, cells: &[Cell], rivals: Vec<Rival>, machine: Machine) -> Outcome<Report> {

@@ -66,6 +66,7 @@ fn spec(cell: &Cell, contestant: Contestant, count: u64) -> Spec {
         hwm: cell.hwm,
         spin: cell.spin,
         pinned: cell.pinned,
+        pace: cell.pace,
     }
 }
 

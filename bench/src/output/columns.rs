@@ -1,23 +1,23 @@
 //! A table of text cells.
 
 /// Rows of cells under a heading.
-pub(super) struct Columns {
+pub(crate) struct Columns {
     rows: Vec<Vec<String>>,
 }
 
 impl Columns {
     /// Makes a table with a heading.
-    pub(super) fn new(heading: &[&str]) -> Self {
+    pub(crate) fn new(heading: &[&str]) -> Self {
         Self { rows: vec![heading.iter().map(|&text| text.to_owned()).collect()] }
     }
 
     /// Adds a row.
-    pub(super) fn push(&mut self, row: Vec<String>) {
+    pub(crate) fn push(&mut self, row: Vec<String>) {
         self.rows.push(row);
     }
 
     /// Renders for a terminal (columns aligned) or as Markdown.
-    pub(super) fn render(&self, markdown: bool) -> String {
+    pub(crate) fn render(&self, markdown: bool) -> String {
         let mut out = String::new();
         let count = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {

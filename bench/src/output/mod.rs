@@ -12,6 +12,7 @@ use crate::args::Args;
 use crate::conduct::Report;
 use crate::failure::Outcome;
 
+pub(crate) use columns::Columns;
 pub(crate) use tables::one_line;
 
 /// Prints what the arguments ask for.

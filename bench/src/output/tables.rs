@@ -146,6 +146,7 @@ pub(crate) fn one_line(row: &Row) -> String {
 fn name(row: &Row) -> String {
     let what = match row.metric {
         Metric::Switches => " (switches)",
+        Metric::Cpu => " (CPU)",
         Metric::ConnectionMemory => " (memory)",
         _ => "",
     };

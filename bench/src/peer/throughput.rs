@@ -1,5 +1,8 @@
 //! PUSH to PULL, as fast as it goes.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use super::latency::explain;
 use super::stage::{Part, Stage, say};
 use crate::clock::now_ns;
@@ -57,6 +60,24 @@ fn push<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
     push(0..spec.warm)?;
     stage.ready()?;
     let start = now_ns();
-    push(spec.warm..spec.warm + spec.count)?;
+    match spec.pace {
+        None => push(spec.warm..spec.warm + spec.count)?,
+        Some(pace) => keep_pace(pace, spec.count, |number| push(spec.warm + number..spec.warm + number + 1))?,
+    }
     stage.done(start, now_ns())
+}
+
+/// Sends message after message when its time has come. Whoever sleeps wakes a little late; what is due then goes out at once, so
+/// that a pace faster than that comes in small bursts, as it does from a program that has a timer.
+fn keep_pace(pace: u64, count: u64, mut send: impl FnMut(u64) -> Outcome) -> Outcome {
+    let began = Instant::now();
+    let due = |number: u64| Duration::from_nanos(number.saturating_mul(1_000_000_000) / pace.max(1));
+    for number in 0..count {
+        let early = due(number).saturating_sub(began.elapsed());
+        if !early.is_zero() {
+            thread::sleep(early);
+        }
+        send(number)?;
+    }
+    Ok(())
 }
