@@ -12,6 +12,7 @@ use super::core::{Life, Locked, NOTIFY, Who};
 use super::outbox::BATCH_BYTES;
 use super::peer::{Home, Link, Phase};
 use crate::monitor::HandshakeCause;
+use crate::options::Driver;
 use crate::statistics::PeerState;
 use crate::sys::epoll::{Events, Interest};
 use crate::sys::stream;
@@ -471,7 +472,7 @@ impl Locked<'_> {
     }
 
     fn poll_descriptors(&mut self) -> bool {
-        if self.options.driver == crate::options::Driver::Background {
+        if self.options.driver == Driver::Background {
             return false;
         }
         self.drives = self.drives.wrapping_add(1);
@@ -608,7 +609,7 @@ impl Locked<'_> {
     /// The application looked and found a message. If the background thread is to look after the socket, it has been woken for
     /// that message in vain: an application that is quicker several times takes the role.
     pub(crate) fn found_before_background(&mut self) {
-        if self.who == Who::Background {
+        if self.who == Who::Background && self.options.driver == Driver::Adaptive {
             self.finds += 1;
             if self.finds >= FINDS_TO_DRIVE {
                 self.finds = 0;
