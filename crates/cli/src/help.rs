@@ -54,7 +54,7 @@ pub(crate) const IPC_BENCH: &str = "\
   tamtam ipc bench -p throughput -s 64,64KiB -m tamtam-tcp,libzmq-tcp --libzmq ./libzmq.so.5
   tamtam ipc bench -p fan-out --readers 1,4,16 --duration 10s
   tamtam ipc bench --full --html report.html --csv report.csv
-  tamtam ipc bench --quick --json > old.json                         # and after the change:
+  tamtam ipc bench --quick --json                                    # kept in old.json, say, and after the change:
   tamtam ipc bench --quick --compare old.json
 
 What cannot be used here is told with the reason, and the rest goes on. A message may be lost, a
