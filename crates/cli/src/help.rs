@@ -41,7 +41,8 @@ pub(crate) const CHOOSE: &str = "\
   tamtam ipc choose --defaults
   tamtam ipc choose --writers many --reply no --languages rust,python
   tamtam ipc choose --readers each --reply no --delivery latest --json
-  tamtam ipc choose --size 64 --rate 100kHz --priority latency --bench bench.json
+  tamtam ipc choose --size 64 --rate 100kHz --priority latency --measure
+  tamtam ipc choose --defaults --bench bench.json                    # written by tamtam ipc bench --json
 
 Questions that no flag answers are asked on a terminal. Elsewhere, or with --defaults, they take their
 defaults, which is told. Answers exclude candidates by the rules of docs/ipc-choose.md; the others are

@@ -124,6 +124,19 @@ fn what_nothing_does_ends_with_1_and_a_way_out() {
     assert_eq!(object["relaxations"][0]["answers"]["hosts"], "one");
 }
 
+#[test]
+fn what_is_left_can_be_measured_for_the_occasion() {
+    let flags = ["--meet", "child", "--reply", "no", "--size", "64", "--measure", "--json"];
+    let object = json(&choose(&flags));
+    assert_eq!(
+        (&object["basis"]["measured"], &object["basis"]["size"]),
+        (&true.into(), &64.into()),
+        "{object}"
+    );
+    assert!(object["recommended"]["number"]["us"].as_f64().is_some_and(|us| us > 0.0), "{object}");
+    choose(&["--measure", "--bench", "x"]).says(2, &["--measure", "--bench"]);
+}
+
 /// A report in which each of these took so many microseconds of CPU time for a round trip.
 fn report(folder: &tempfile::TempDir, numbers: &[(&str, f64)]) -> PathBuf {
     let mut report = Report::default();
@@ -169,7 +182,7 @@ fn numbers_of_a_report_decide() {
     assert_eq!(object["recommended"]["number"]["us"], 50.0);
     // It has no latencies.
     let ended = choose(&["--priority", "latency", "--bench", path]);
-    assert!(ended.stderr.contains("has no numbers of what matters here"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no numbers of what matters here were measured"), "{}", ended.stderr);
     assert!(joined(ended.ok()).contains("Nothing was measured"));
 }
 

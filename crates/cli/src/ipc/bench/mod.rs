@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod progress;
 mod show;
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use tamtam_ipc_bench::report::Report;
 use tamtam_ipc_bench::{Options, Profile, measure, render};
 
 use self::args::BenchArgs;
-use self::progress::Bar;
+pub(crate) use self::progress::Bar;
 use crate::exit::{Failure, Outcome};
 use crate::run::Run;
 
@@ -47,16 +48,20 @@ pub(crate) fn work() -> Outcome {
     tamtam_ipc_bench::worker().map_err(Failure::failed)
 }
 
-fn options(args: &BenchArgs) -> Outcome<Options> {
+/// The command that plays a worker: this program.
+pub(crate) fn worker() -> Outcome<Vec<OsString>> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::failed(format!("cannot find this program: {error}")))?;
-    let worker = vec![program.into(), "ipc".into(), "bench-worker".into()];
+    Ok(vec![program.into(), "ipc".into(), "bench-worker".into()])
+}
+
+fn options(args: &BenchArgs) -> Outcome<Options> {
     let profile = match (args.quick, args.full) {
         (true, _) => Profile::Quick,
         (_, true) => Profile::Full,
         _ => Profile::Normal,
     };
-    let mut options = Options::new(worker, profile);
+    let mut options = Options::new(worker()?, profile);
     options.contestants.clone_from(&args.mechanism);
     options.patterns.clone_from(&args.pattern);
     options.sizes = args.size.iter().copied().map(u64::from).collect();

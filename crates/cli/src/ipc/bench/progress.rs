@@ -8,13 +8,13 @@ use crate::stop::Stop;
 
 /// A bar on standard error, if that is a terminal; and the wish to stop.
 #[derive(Debug)]
-pub(super) struct Bar {
+pub(crate) struct Bar {
     bar: ProgressBar,
     stop: Stop,
 }
 
 impl Bar {
-    pub(super) fn new(run: &Run) -> Self {
+    pub(crate) fn new(run: &Run) -> Self {
         // On anything but a terminal the bar hides by itself.
         let target =
             if run.global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -26,7 +26,7 @@ impl Bar {
     }
 
     /// Leaves nothing of it on the terminal.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -16,6 +16,9 @@ pub(crate) struct ChooseArgs {
     /// Rank by numbers of this machine that `tamtam ipc bench --json` wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) bench: Option<PathBuf>,
+    /// Measure those that the answers leave, for some seconds, and rank by that
+    #[arg(long, conflicts_with = "bench")]
+    pub(crate) measure: bool,
     /// Ask nothing: take the default for each question that no flag answers
     #[arg(long)]
     pub(crate) defaults: bool,

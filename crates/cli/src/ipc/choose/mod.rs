@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod dialogue;
+mod measure;
 mod show;
 
 use std::fs;
@@ -22,16 +23,24 @@ pub(super) fn run(run: &Run, args: &ChooseArgs) -> Outcome {
     let mut given = args.given.clone();
     check(&given)?;
     // What is wrong with the file is told before anything is asked.
-    let report = args.bench.as_deref().map(|path| read_report(path).map(|report| (report, path)));
-    let report = report.transpose()?;
+    let saved = args
+        .bench
+        .as_deref()
+        .map(|path| read_report(path).map(|report| (report, path.display().to_string())));
+    let saved = saved.transpose()?;
     answer(run, args, &mut given)?;
     let machine = Machine::here();
-    let evidence = report.as_ref().and_then(|(report, path)| {
+    let report = if args.measure {
+        measure::survey(run, &given.needs, &machine)?.map(|report| (report, "just now".to_owned()))
+    } else {
+        saved
+    };
+    let evidence = report.as_ref().and_then(|(report, from)| {
         let evidence = Evidence::of(report, &given.needs);
         if evidence.is_none() {
-            run.tell(&format!("{} has no numbers of what matters here: they do not count", path.display()));
+            run.tell(&format!("{from}: no numbers of what matters here were measured"));
         }
-        Some((evidence?, source(report, path)))
+        Some((evidence?, source(report, from)))
     });
     let choice = Choice::of(&given.needs, &machine, evidence.as_ref().map(|(evidence, _)| evidence));
     if run.global.json {
@@ -82,7 +91,9 @@ fn read_report(path: &Path) -> Outcome<Report> {
     if text.trim().is_empty() {
         return Err(Failure::incompatible(format!("{} is empty", path.display())));
     }
-    let report = Report::from_json(&text)
+    // `--compare` prints further lines.
+    let first = text.trim_start().lines().next().unwrap_or_default();
+    let report = Report::from_json(first)
         .map_err(|error| Failure::incompatible(format!("{}: {error}", path.display())))?;
     if report.cells.is_empty() {
         return Err(Failure::failed(format!("{}: nothing was measured in it", path.display())));
@@ -91,9 +102,9 @@ fn read_report(path: &Path) -> Outcome<Report> {
 }
 
 /// Where the numbers are from, for people.
-fn source(report: &Report, path: &Path) -> String {
+fn source(report: &Report, from: &str) -> String {
     let machine = &report.machine;
-    let mut text = format!("{}, measured on {}", path.display(), machine.kernel);
+    let mut text = format!("{from}, measured on {}", machine.kernel);
     if let Some(processor) = &machine.processor {
         text.push_str(&format!(", {processor}"));
     }

@@ -94,7 +94,7 @@ fn basis(lines: &mut Vec<String>, evidence: Option<(&Evidence, &str)>) {
         None => entry(
             lines,
             "ranked by",
-            "what is known of each: what is left to do, system calls, copies. Nothing was measured: --bench FILE takes numbers of this machine",
+            "what is known of each: what is left to do, system calls, copies. Nothing was measured: --measure does it now, --bench FILE takes what was measured before",
         ),
     }
 }
