@@ -26,7 +26,8 @@ What the code decides by: made from the tables of `crates/ipc-bench/src/choose` 
 
 The candidates are the mechanisms of the operating system ([a page of their own](ipc-mechanisms.md)), Tamtam's sockets over three
 transports, and its topics. The answers to the questions exclude some of them by rules; numbers rank the others: those of this machine, saved by
-`tamtam ipc bench --json` and given as `--bench FILE`. Without them the order is that of what is known of each.
+`tamtam ipc bench --json` and given as `--bench FILE`, or measured for the occasion by `--measure`. Without either the order is that of what is known of
+each.
 
 ";
 
