@@ -26,6 +26,7 @@ fn spec(contestant: Contestant) -> Spec {
         hwm: None,
         spin: true,
         pinned: false,
+        pace: None,
     }
 }
 
