@@ -49,8 +49,10 @@ pub(super) fn plot(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> String
         let (top, bottom) = (TOP, TOP + PLOT_HEIGHT);
         let _ = writeln!(
             svg,
-            "<path class=\"grid\" d=\"M{at:.1} {top}V{bottom}\"/><text class=\"tick\" x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            "<path class=\"grid\" d=\"M{at:.1} {top}V{bottom}\"/><text class=\"tick\" x=\"{at:.1}\" y=\"{}\" text-anchor=\"{}\">{}</text>",
             bottom + 16.0,
+            // The last one would reach into the legend.
+            if at + 20.0 > LEFT + PLOT_WIDTH { "end" } else { "middle" },
             escape(name)
         );
     }
