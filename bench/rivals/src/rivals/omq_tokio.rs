@@ -40,8 +40,7 @@ fn socket(kind: Kind) -> Socket {
         Kind::Push => SocketType::Push,
         Kind::Sub => SocketType::Sub,
     };
-    let mut options = Options::default();
-    options.xpub_nodrop = true;
+    let options = Options { xpub_nodrop: true, ..Options::default() };
     Context::current().socket(kind, options)
 }
 

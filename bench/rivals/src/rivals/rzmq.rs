@@ -1,4 +1,4 @@
-//! rzmq on tokio's epoll, with its throttle off. (`TCP_CORK`, meant for its io_uring sessions, slows these down a hundred times.)
+//! rzmq on tokio's epoll, with its throttle off. (`TCP_CORK`, meant for its io_uring sessions, slows these down some twenty-six times.)
 
 use rzmq::socket::{ADAPTIVE_THROTTLE, LAST_ENDPOINT, SUBSCRIBE, XPUB_NODROP};
 use rzmq::{Context, Msg, Socket, SocketType};
