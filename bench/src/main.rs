@@ -21,7 +21,7 @@ mod spread;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tamtam_bench_protocol::{clock, failure, line, payload, rival, spec, usage};
+use tamtam_bench_protocol::{clock, failure, line, payload, rival, spec, talk, usage};
 
 use crate::args::{Args, Command};
 use crate::failure::Outcome;

@@ -10,4 +10,5 @@ pub mod line;
 pub mod payload;
 pub mod rival;
 pub mod spec;
+pub mod talk;
 pub mod usage;

@@ -7,9 +7,10 @@ use tamtam_bench_protocol::line::Line;
 use tamtam_bench_protocol::spec::{Conversation, Role, Spec, Work};
 
 use crate::end::{Both, Receiver, Sender};
+use crate::leave;
 use crate::stage::Stage;
-use crate::talk::{self, say};
 use crate::work;
+use tamtam_bench_protocol::talk::say;
 
 /// What an end is. The left ones bind, or start what others connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub(crate) fn play(spec: &Spec, run: impl Fn(&Stage) -> Outcome + Sync) -> Outco
     thread::scope(|scope| {
         for _ in 0..parts {
             let (run, stage) = (&run, stage.clone());
-            scope.spawn(move || run(&stage).unwrap_or_else(|failure| talk::fail(&failure)));
+            scope.spawn(move || run(&stage).unwrap_or_else(|failure| leave::fail(&failure)));
         }
     });
     Ok(())

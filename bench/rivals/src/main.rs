@@ -5,6 +5,7 @@
 
 #[cfg(feature = "ends")]
 mod end;
+mod leave;
 #[cfg(feature = "ends")]
 mod library;
 mod native;
@@ -12,7 +13,6 @@ mod roster;
 mod servant;
 #[cfg(feature = "ends")]
 mod stage;
-mod talk;
 #[cfg(feature = "ends")]
 mod work;
 
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         ),
         ["peer", spec] => match peer(spec) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => talk::fail(&failure),
+            Err(failure) => leave::fail(&failure),
         },
         _ => {
             eprintln!("{USAGE}");

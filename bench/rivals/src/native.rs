@@ -18,7 +18,7 @@ use tamtam_bench_protocol::spec::{Conversation, Role, SILENCE, Spec, Work};
 use tamtam_bench_protocol::usage::Usage;
 
 use crate::servant::{self, free_port};
-use crate::talk::{hear, say};
+use tamtam_bench_protocol::talk::{hear, say};
 
 /// What all ends in C++ share.
 const COMMON: &str = include_str!("../cpp/peer.hpp");

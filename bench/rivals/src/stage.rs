@@ -8,8 +8,9 @@ use futures::channel::oneshot;
 use tamtam_bench_protocol::failure::{Failure, Outcome};
 use tamtam_bench_protocol::line::{Done, GO, Line, STOP};
 
+use crate::leave::{fail, leave};
 use crate::servant;
-use crate::talk::{fail, hear, leave, say};
+use tamtam_bench_protocol::talk::{hear, say};
 
 /// How long sockets may take to be closed.
 const CLOSING: Duration = Duration::from_millis(500);

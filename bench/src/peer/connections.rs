@@ -4,12 +4,13 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::dial::{dial, raise_descriptor_limit};
-use super::stage::{Stage, say};
+use super::stage::Stage;
 use crate::clock::now_ns;
 use crate::engine::{Engine, Kind, Tuning};
 use crate::failure::Outcome;
 use crate::line::Line;
 use crate::spec::{Role, Spec};
+use crate::talk::say;
 
 pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning) -> Outcome {
     if spec.role == Role::Connector {

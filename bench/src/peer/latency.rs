@@ -2,13 +2,14 @@
 
 use std::net::TcpListener;
 
-use super::stage::{Part, Stage, say};
+use super::stage::{Part, Stage};
 use crate::clock::now_ns;
 use crate::engine::{Engine, Kind, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
 use crate::spec::{Conversation, Role, SILENCE, Spec, Transport};
+use crate::talk::say;
 
 pub(super) fn play<E: Engine>(
     context: &E::Context,

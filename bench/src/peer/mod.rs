@@ -21,7 +21,7 @@ use crate::spec::{Contestant, Role, Spec, Work};
 
 pub(crate) use cpu::stay_apart;
 pub(crate) use dial::{dial, raise_descriptor_limit};
-pub(crate) use stage::{Part, Stage, say};
+pub(crate) use stage::{Part, Stage};
 
 /// Plays the part that is described in JSON.
 pub(crate) fn main(spec: &str) -> ExitCode {

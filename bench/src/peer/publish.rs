@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::info;
 use super::latency::explain;
-use super::stage::{Part, Stage, say};
+use super::stage::{Part, Stage};
 use crate::clock::now_ns;
 use crate::engine::{Engine, Kind, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
 use crate::spec::{Role, Spec, Work};
+use crate::talk::say;
 
 /// How long the publisher waits for its subscribers.
 const BARRIER: Duration = Duration::from_secs(8);

@@ -1,12 +1,12 @@
 //! An end's talk with the conductor.
 
-use std::io::{BufRead as _, Write as _};
 use std::process;
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;
 
 use crate::failure::{Failure, Outcome};
 use crate::line::{Done, GO, Line, STOP};
+use crate::talk::{hear, say};
 use crate::usage::Usage;
 
 /// One part of this process's work, to be played in a thread.
@@ -68,27 +68,9 @@ impl Stage {
     }
 }
 
-/// Tells the conductor something.
-pub(crate) fn say(line: &Line) -> Outcome {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, line)?;
-    out.write_all(b"\n")?;
-    Ok(out.flush()?)
-}
-
 /// Tells the conductor that it went wrong, and ends the process.
 pub(crate) fn fail(failure: &Failure) -> ! {
     // If the conductor is gone, too, nobody is left to be told.
     let _ = say(&Line::Failed(failure.0.clone()));
     process::exit(1)
-}
-
-fn hear(expected: &str) -> Outcome {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    if line.trim_end() == expected {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("expected {expected}, got {line:?}")))
-    }
 }

@@ -4,13 +4,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::latency::explain;
-use super::stage::{Part, Stage, say};
+use super::stage::{Part, Stage};
 use crate::clock::now_ns;
 use crate::engine::{Engine, Kind, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
 use crate::spec::{Role, Spec};
+use crate::talk::say;
 
 pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning) -> Outcome {
     let mut parts: Vec<Part<'_>> = Vec::new();

@@ -8,8 +8,9 @@ use super::link::{Link, Listener};
 use crate::clock::now_ns;
 use crate::failure::Outcome;
 use crate::line::Line;
-use crate::peer::{Stage, raise_descriptor_limit, say};
+use crate::peer::{Stage, raise_descriptor_limit};
 use crate::spec::Spec;
+use crate::talk::say;
 
 pub(super) fn play(spec: &Spec) -> Outcome {
     raise_descriptor_limit()?;

@@ -7,8 +7,9 @@ use crate::clock::now_ns;
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
-use crate::peer::{Stage, say, stay_apart};
+use crate::peer::{Stage, stay_apart};
 use crate::spec::{Contestant, Role, Spec, Work};
+use crate::talk::say;
 
 /// A one-way stream is written and read in pieces of this size (or of one message, if that is larger).
 const BATCH: usize = 64 * 1024;

@@ -4,10 +4,11 @@
 //! happens in one process; sender and receiver take turns in one thread wherever that is possible, so that counts do not
 //! depend on who was sooner.
 
-mod counting;
+mod allocations;
 mod parked;
 mod paths;
 mod streams;
+mod switches;
 mod turns;
 
 use std::process::ExitCode;

@@ -7,8 +7,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tamtam_zmq::{Message, Socket, Spin};
 
 use crate::Outcome;
-use crate::counting::switches;
 use crate::streams::{check, stamp};
+use crate::switches::switches;
 
 /// Round trips before those that count.
 const WARM: u32 = 200;

@@ -3,7 +3,7 @@
 use tamtam_zmq::{Message, Socket};
 
 use crate::Outcome;
-use crate::counting::allocations;
+use crate::allocations::allocations;
 
 /// Messages in a burst: below the high-water mark, and with [`BURST_OCTETS`] within what the kernel takes before anybody reads.
 const BURST: usize = 900;

@@ -3,7 +3,7 @@
 use tamtam_zmq::{Message, Socket};
 
 use crate::Outcome;
-use crate::counting::allocations;
+use crate::allocations::allocations;
 use crate::streams::{check, stamp};
 
 /// Round trips before those that count.

@@ -1,40 +1,15 @@
 //! What a message costs in allocations, a count that does not depend on how busy the machine is: nothing, once the buffers
 //! are there. One process, so that both ends are counted.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+#[path = "../../costs/src/allocations.rs"]
+mod allocations;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use allocations::allocations;
 use tamtam::zmq::{Context, Message, Pub, Pull, Push, Sub};
 use tamtam::{Frame, Node, Overflow, Qos};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: everything is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise; the block is the system's.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as for `dealloc`.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// The count is of the whole process: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -50,9 +25,9 @@ fn check(what: &str, send: impl Fn(u32) + Send, mut receive: impl FnMut(u32)) {
     std::thread::scope(|scope| {
         scope.spawn(move || (0..WARM + COUNT).for_each(send));
         (0..WARM).for_each(&mut receive);
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = allocations();
         (WARM..WARM + COUNT).for_each(&mut receive);
-        let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let made = allocations() - before;
         let each = made as f64 / f64::from(COUNT) * 1000.0;
         println!("{what}: {each:.1} allocations per 1,000 messages");
         assert!(each <= BUDGET, "{what}: {each:.1} allocations per 1,000 messages");

@@ -86,16 +86,18 @@ macro_rules! field {
     };
 }
 
+/// What a question offers, how an answer is read, and how one is written.
+type Parts = (
+    fn() -> Vec<(&'static str, &'static str)>,
+    fn(&mut Needs, &str) -> Result<(), String>,
+    fn(&Needs) -> String,
+);
+
 macro_rules! questions {
     ($($flag:literal, $text:literal, $why:literal, $form:expr, $applies:expr, $parts:expr;)*) => {
         /// All questions, in the order in which they are asked.
         pub static QUESTIONS: &[Question] = &[$({
-            #[allow(clippy::type_complexity, reason = "the type is that of the fields below")]
-            const PARTS: (
-                fn() -> Vec<(&'static str, &'static str)>,
-                fn(&mut Needs, &str) -> Result<(), String>,
-                fn(&Needs) -> String,
-            ) = $parts;
+            const PARTS: Parts = $parts;
             Question {
                 flag: $flag, text: $text, why: $why, form: $form, applies: $applies,
                 offers: PARTS.0, read: PARTS.1, write: PARTS.2,

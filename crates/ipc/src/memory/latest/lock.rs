@@ -52,7 +52,10 @@ fn call(file: &impl AsFd, command: c_int) -> io::Result<flock> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::Deadline;
     use crate::memory::Segment;
 
     #[test]
@@ -69,7 +72,9 @@ mod tests {
         assert!(is_taken(&other).expect("asked"));
         drop(second);
         // Whoever starts a program at this moment has its descriptor, too, until the program runs.
+        let deadline = Deadline::after(Duration::from_secs(20));
         while is_taken(&other).expect("asked") {
+            assert!(!deadline.has_passed(), "its owner is gone");
             std::thread::yield_now();
         }
     }

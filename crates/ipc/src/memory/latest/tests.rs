@@ -66,7 +66,9 @@ fn a_value_is_new_once_and_stays_the_latest() {
     }
     assert_eq!(reader.latest(&mut seen).expect("still there"), Some(2));
     // Whoever starts a program at this moment has its descriptor, too, until the program runs.
+    let deadline = patient();
     while reader.is_writer_alive().expect("asked") {
+        assert!(!deadline.has_passed(), "its writer is gone");
         thread::yield_now();
     }
     assert!(!reader.was_interrupted().expect("asked"));

@@ -1,7 +1,6 @@
-//! What is counted within the process: allocations, and switches from one thread to another.
+//! Allocations of this process, counted. The tests of `tamtam` take this file in as well.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 struct Counting;
@@ -34,20 +33,4 @@ static COUNTING: Counting = Counting;
 /// Returns how often this process has asked for memory; growing a block counts.
 pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
-}
-
-/// Returns how often threads of this process that are still there have given up the CPU, to wait or to let another run.
-///
-/// # Errors
-///
-/// Without `/proc`.
-pub(crate) fn switches() -> std::io::Result<u64> {
-    let mut sum = 0;
-    for task in fs::read_dir("/proc/self/task")? {
-        // A thread may end meanwhile; it has nothing more to say.
-        let status = fs::read_to_string(task?.path().join("status")).unwrap_or_default();
-        let lines = status.lines().filter_map(|line| line.split_once("voluntary_ctxt_switches:"));
-        sum += lines.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum::<u64>();
-    }
-    Ok(sum)
 }
