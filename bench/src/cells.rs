@@ -52,7 +52,7 @@ impl Cell {
 
 /// What the design's table has and this program cannot measure yet.
 pub(crate) const NOT_MEASURED: &[(&str, &str)] = &[
-    ("CURVE", "neither Tamtam nor this build of libzmq offers it"),
+    ("CURVE", "there is no cell for it; this build of libzmq does not offer it"),
     ("shm", "Tamtam does not offer it yet"),
     (
         "libzmq with C++",

@@ -357,14 +357,8 @@ impl Socket {
     /// [`RecvError`].
     #[inline]
     pub fn recv(&self) -> Result<Message, RecvError> {
-        // Received where it stays: what was written a moment ago is slow to move.
-        let mut received = Ok(Message::default());
-        if let Ok(message) = &mut received
-            && let Err(error) = self.recv_into(message)
-        {
-            received = Err(error);
-        }
-        received
+        let mut message = Message::default();
+        self.recv_into(&mut message).map(|()| message)
     }
 
     /// Receives and looks at the message under one lock, waiting (if at all) as long as the options allow.

@@ -120,15 +120,6 @@ impl Frame {
         Inline::new(body).map(|inline| Self(Repr::Inline(inline)))
     }
 
-    /// Becomes a copy of `body`, as of [`copy_from`](Self::copy_from); it was empty.
-    #[inline]
-    pub(crate) fn copy_in(&mut self, body: &[u8]) {
-        match &mut self.0 {
-            Repr::Inline(inline) if body.len() <= FRAME_INLINE_MAX => _ = inline.set(body),
-            _ => self.0 = Repr::Shared(Bytes::copy_from_slice(body)),
-        }
-    }
-
     /// Takes over the first `len` octets of `source`, in place; `false`, and no change, if they are not there or too many.
     #[inline]
     pub(crate) fn set_inline(&mut self, source: &[u8], len: usize) -> bool {

@@ -262,24 +262,21 @@ impl From<Frame> for Message {
 impl From<&[u8]> for Message {
     #[inline]
     fn from(body: &[u8]) -> Self {
-        // Copied to where it stays: what was written a moment ago is slow to move.
-        let mut message = Self::default();
-        message.first.copy_in(body);
-        message
+        Self::new(body)
     }
 }
 
 impl<const N: usize> From<&[u8; N]> for Message {
     #[inline]
     fn from(body: &[u8; N]) -> Self {
-        Self::from(body.as_slice())
+        Self::new(body)
     }
 }
 
 impl From<&str> for Message {
     #[inline]
     fn from(body: &str) -> Self {
-        Self::from(body.as_bytes())
+        Self::new(body)
     }
 }
 
