@@ -12,6 +12,7 @@ use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Ve
 use super::background::{Command, Timer};
 use super::core::Locked;
 use super::gate::Gate;
+use super::memory::Appetite;
 use super::outbox::Outbox;
 use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};
@@ -708,7 +709,7 @@ impl Locked<'_> {
             hangup: false,
             finishing: false,
             heartbeat_at: None,
-            largest: 0,
+            appetite: Appetite::default(),
             remote,
             epoch,
             socks,

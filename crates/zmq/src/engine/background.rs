@@ -60,6 +60,8 @@ pub(crate) enum Timer {
         attachment: u32,
     },
     Linger,
+    /// Large buffers are kept for a while.
+    Rest,
 }
 
 /// What a socket asks of the thread.

@@ -15,6 +15,7 @@ use super::attachment::Attachment;
 use super::background::Command;
 use super::inbox::Inbox;
 use super::marks::Marks;
+use super::memory::LargeBuffers;
 use super::outbox::{BufferPool, OpenChunk};
 use super::pattern::Pattern;
 use super::peer::{Link, Peer};
@@ -175,6 +176,7 @@ pub(crate) struct State {
 
     pub(crate) pool: BufferPool,
     pub(crate) scratch: BytesMut,
+    pub(crate) large: LargeBuffers,
     pub(crate) open_chunk: Option<OpenChunk>,
     /// Peers with bytes to write that nobody is writing.
     pub(crate) dirty: Vec<PeerId>,
@@ -296,6 +298,7 @@ impl Core {
                 called_at: 0,
                 pool: BufferPool::default(),
                 scratch: BytesMut::new(),
+                large: LargeBuffers::default(),
                 open_chunk: None,
                 dirty: Vec::new(),
                 cork_scheduled: false,

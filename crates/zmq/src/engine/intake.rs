@@ -387,7 +387,8 @@ impl Locked<'_> {
         };
         if conn.input.is_empty() && conn.input.capacity() > 0 {
             let buffer = std::mem::take(&mut conn.input);
-            if state.scratch.capacity() < buffer.capacity() && buffer.capacity() <= super::io::READ_BYTES * 2
+            if state.scratch.capacity() < buffer.capacity()
+                && buffer.capacity() <= super::memory::READ_BYTES * 2
             {
                 state.scratch = buffer;
             }

@@ -5,10 +5,12 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tamtam_zmtp::{Frame, Message, PeerId, ProtocolError};
 
+use super::background::{Command, Timer};
 use super::core::{Life, Locked, NOTIFY, Who};
+use super::memory::{READ_BYTES, REST};
 use super::outbox::BATCH_BYTES;
 use super::peer::{Home, Link, Phase};
 use crate::monitor::HandshakeCause;
@@ -17,15 +19,10 @@ use crate::statistics::PeerState;
 use crate::sys::epoll::{Events, Interest};
 use crate::sys::stream;
 
-/// How much is read at a time.
-pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// Writes from this size on are made with the socket's lock released.
 const UNLOCKED_BYTES: usize = 16 * 1024;
 /// The most that one thread writes to one peer before it looks at the rest of the world.
 const WRITE_TURN: usize = 1024 * 1024;
-/// How many times what has arrived of a large frame may be reserved for the rest of it. Growing in smaller steps would copy
-/// large messages again and again.
-const GROWTH: usize = 16;
 /// So many messages found before the background thread came, and the application does the input and output itself.
 const FINDS_TO_DRIVE: u8 = 4;
 /// Raw bytes per message on a STREAM socket.
@@ -306,6 +303,7 @@ impl Locked<'_> {
     /// Reads what one connection has, without blocking; returns whether anything came (or the connection ended, which may
     /// leave messages in the inbox).
     pub(crate) fn read(&mut self, id: PeerId) -> bool {
+        let socket = self.core.id;
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return false };
         let net = match &mut peer.link {
@@ -318,18 +316,25 @@ impl Locked<'_> {
             return false;
         }
         let wanted = conn.protocol.as_ref().map_or(0, tamtam_zmtp::Connection::wanted);
-        if conn.input.is_empty() && conn.input.capacity() < READ_BYTES && wanted < READ_BYTES {
+        if conn.input.is_empty()
+            && conn.input.capacity() < READ_BYTES
+            && conn.appetite.is_small(&conn.input, wanted)
+        {
             conn.input = std::mem::take(&mut state.scratch);
             conn.input.clear();
         }
-        reserve(&mut conn.input, wanted, conn.largest);
-        match stream::receive(conn.fd.as_fd(), &mut conn.input, usize::MAX) {
+        let most = conn.appetite.make_room(&mut conn.input, wanted, &mut state.large);
+        match stream::receive(conn.fd.as_fd(), &mut conn.input, most) {
             Ok(0) => {
                 self.end_of_stream(id, "the peer closed the connection");
                 true
             }
-            Ok(_) => {
-                conn.largest = conn.largest.max(conn.input.len());
+            Ok(count) => {
+                conn.appetite.received(count, conn.input.len());
+                if state.large.begins() {
+                    let timer = Command::Timer { at: Instant::now() + REST, socket, timer: Timer::Rest };
+                    state.after.commands.push(timer);
+                }
                 let raw = conn.protocol.is_none();
                 if let Some(protocol) = &mut conn.protocol {
                     protocol.note_received(Instant::now());
@@ -602,7 +607,7 @@ impl Locked<'_> {
         if !self.ticking && self.set.is_some() {
             self.ticking = true;
             let socket = self.core.id;
-            self.submit(super::background::Command::Tick { socket });
+            self.submit(Command::Tick { socket });
         }
     }
 
@@ -642,15 +647,5 @@ impl Locked<'_> {
 
     fn ahead_empty(&self) -> bool {
         self.ahead.is_none() && self.notices.is_empty() && self.recv_turn.current().is_none()
-    }
-}
-
-/// Makes room for the next read: a batch, or what a large frame still lacks, but in proportion to what has arrived of it.
-/// A length that a stranger claims reserves nothing by itself, and memory that is not written to costs nothing yet.
-fn reserve(input: &mut BytesMut, wanted: usize, proved: usize) {
-    let room = wanted.clamp(1, input.len().saturating_mul(GROWTH).max(proved).max(READ_BYTES));
-    let room = if wanted > READ_BYTES { room } else { READ_BYTES.saturating_sub(input.len()).max(room) };
-    if input.capacity() - input.len() < room.min(BATCH_BYTES / 4).max(wanted.min(room)) {
-        input.reserve(room);
     }
 }

@@ -10,6 +10,7 @@ use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
 use super::gate::Asker;
+use super::memory::REST;
 use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Home, Item, Link, Peer, Phase};
 use crate::monitor::{EventKind, HandshakeCause};
@@ -774,6 +775,11 @@ impl Locked<'_> {
                     .is_some_and(|peer| matches!(&peer.link, Link::Net(net) if net.born == born))
                 {
                     self.give_up(peer);
+                }
+            }
+            Timer::Rest => {
+                if self.large.rest() {
+                    self.set_timer(now + REST, Timer::Rest);
                 }
             }
             Timer::Linger => {

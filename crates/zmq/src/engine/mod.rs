@@ -15,6 +15,7 @@ mod lifecycle;
 mod link;
 mod marks;
 mod membership;
+mod memory;
 mod notices;
 mod numbered;
 mod outbox;

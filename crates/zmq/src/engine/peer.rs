@@ -13,6 +13,7 @@ use super::datagrams::Datagrams;
 use super::gate::Gate;
 use super::inbox::Inbox;
 use super::marks::Marks;
+use super::memory::Appetite;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer, Weigh};
 use super::socks::Socks;
@@ -174,8 +175,8 @@ pub(crate) struct Conn {
     pub(crate) hangup: bool,
     /// The application has closed it; it goes once everything is written. (STREAM)
     pub(crate) finishing: bool,
-    /// The most bytes that were ever in `input` at once: as much may be reserved for a frame without having it yet.
-    pub(crate) largest: usize,
+    /// How much is read into `input` at a time.
+    pub(crate) appetite: Appetite,
     /// When the heartbeat timer runs out that counts.
     pub(crate) heartbeat_at: Option<Instant>,
     pub(crate) remote: String,
