@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 use std::time::Duration;
 
+use common::wire::RawPeer;
 use common::{PATIENCE, driven_by, eventually, everywhere, fresh, over_the_network};
 use tamtam_zmq::{Context, Message, Pull, Push, RecvError, SendError, Sub, XPub};
 
@@ -261,5 +262,32 @@ fn the_newest_messages_wait_for_who_is_slow() {
             .map(|_| String::from_utf8(pull.recv_timeout(PATIENCE).unwrap().as_slice().to_vec()).unwrap())
             .collect();
         assert_eq!(got, ["began", "99", "ended"], "{transport} {driver:?}");
+    });
+}
+
+/// Whoever sends large messages stays with a kernel that takes no more for a moment only: up to the mark, nobody has to read.
+#[test]
+fn a_reader_that_does_not_come_holds_nobody_up() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let push = Push::with(&context, |o| {
+            o.set_driver(driver).set_send_hwm(40).set_send_buffer(Some(64 * 1024));
+        })
+        .unwrap();
+        let endpoint = push.bind(&fresh(transport)).unwrap();
+        let mut peer = RawPeer::connect_as(&endpoint, "PULL");
+        let body = |number: u8| [vec![number; 60_000], vec![0; 40_000]].concat();
+        for number in 0..40 {
+            let body = body(number);
+            match number % 3 {
+                0 => push.send(body).unwrap(),
+                1 => push.as_socket().send_slice(&body, true).unwrap(),
+                _ => push.as_socket().send_slice(&body, false).unwrap(),
+            }
+        }
+        for number in 0..40 {
+            assert!(peer.receive_message() == [body(number)], "{transport} {driver:?}: {number}");
+        }
+        eventually("all is written", || push.statistics().queued_out == 0);
     });
 }

@@ -15,7 +15,7 @@ use super::attachment::Attachment;
 use super::background::Command;
 use super::inbox::Inbox;
 use super::marks::Marks;
-use super::memory::LargeBuffers;
+use super::memory::{Carver, LargeBuffers};
 use super::outbox::{BufferPool, OpenChunk};
 use super::pattern::Pattern;
 use super::peer::{Link, Peer};
@@ -177,6 +177,7 @@ pub(crate) struct State {
     pub(crate) pool: BufferPool,
     pub(crate) scratch: BytesMut,
     pub(crate) large: LargeBuffers,
+    pub(crate) carver: Carver,
     pub(crate) open_chunk: Option<OpenChunk>,
     /// Peers with bytes to write that nobody is writing.
     pub(crate) dirty: Vec<PeerId>,
@@ -184,6 +185,8 @@ pub(crate) struct State {
     /// Counts writes by the application, so that the background thread sees that a stream looks after itself.
     pub(crate) flushes: u64,
     pub(crate) policy: WritePolicy,
+    /// Threads that are sending and will not wait for room.
+    pub(crate) hasty: u32,
     pub(crate) spin: SpinPolicy,
 
     pub(crate) life: Life,
@@ -299,11 +302,13 @@ impl Core {
                 pool: BufferPool::default(),
                 scratch: BytesMut::new(),
                 large: LargeBuffers::default(),
+                carver: Carver::default(),
                 open_chunk: None,
                 dirty: Vec::new(),
                 cork_scheduled: false,
                 flushes: 0,
                 policy: WritePolicy::default(),
+                hasty: 0,
                 spin: SpinPolicy::default(),
                 life: Life::Open,
                 terminated: false,

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tamtam_zmtp::{Frame, Message, PeerId, ProtocolError};
+use tamtam_zmtp::{Frame, Framing, Message, PeerId, ProtocolError};
 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked, NOTIFY, Who};
 use super::memory::{READ_BYTES, REST};
-use super::outbox::BATCH_BYTES;
+use super::outbox::{BATCH_BYTES, BufferPool, Outbox};
 use super::peer::{Home, Link, Phase};
+use super::press::Press;
 use crate::monitor::HandshakeCause;
-use crate::options::Driver;
+use crate::options::{Driver, Spin};
 use crate::statistics::PeerState;
 use crate::sys::epoll::{Events, Interest};
 use crate::sys::stream;
@@ -41,6 +42,11 @@ enum Flushed {
 impl Locked<'_> {
     /// Writes what waits for one peer, as far as the kernel takes it.
     pub(crate) fn flush(&mut self, id: PeerId) {
+        self.flush_with(id, false);
+    }
+
+    /// As [`flush`](Self::flush); `presses` if the thread may stay for a moment with a kernel that takes no more.
+    pub(crate) fn flush_with(&mut self, id: PeerId, presses: bool) {
         loop {
             // The outbox may hold ranges of the open chunk, which can be read once it is sealed. In each round: while the
             // lock was released, another one may have been begun.
@@ -54,7 +60,7 @@ impl Locked<'_> {
                 return;
             }
             if conn.seals {
-                match self.flush_sealed(id) {
+                match self.flush_sealed(id, presses) {
                     Flushed::All => break,
                     Flushed::Some => continue,
                     Flushed::Stopped => return,
@@ -86,7 +92,7 @@ impl Locked<'_> {
                     Ok(written) => state.policy.wrote(written, before.elapsed()),
                     Err(error) => return self.write_failed(id, &error),
                 }
-            } else if let Some(error) = self.write_unlocked(id) {
+            } else if let Some(error) = self.write_unlocked(id, presses) {
                 return self.write_failed(id, &error);
             }
             if self.made_room(id, false) {
@@ -100,7 +106,7 @@ impl Locked<'_> {
     ///
     /// Sealed bytes are numbered, so they are written in the order in which they were sealed: commands that come up
     /// meanwhile have later numbers and follow. At most one batch (or one larger message) is sealed ahead of the kernel.
-    fn flush_sealed(&mut self, id: PeerId) -> Flushed {
+    fn flush_sealed(&mut self, id: PeerId, presses: bool) -> Flushed {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return Flushed::Stopped };
         let Link::Net(net) = &mut peer.link else { return Flushed::Stopped };
@@ -124,7 +130,7 @@ impl Locked<'_> {
             conn.sealed.bytes = bytes;
         }
         if conn.sealed.rest().len() >= UNLOCKED_BYTES {
-            return self.write_sealed_unlocked(id);
+            return self.write_sealed_unlocked(id, presses);
         }
         let before = Instant::now();
         match stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(conn.sealed.rest())]) {
@@ -145,7 +151,8 @@ impl Locked<'_> {
     }
 
     /// A long write of sealed bytes, with the lock released.
-    fn write_sealed_unlocked(&mut self, id: PeerId) -> Flushed {
+    fn write_sealed_unlocked(&mut self, id: PeerId, presses: bool) -> Flushed {
+        let mut press = self.press(presses);
         let Some(conn) = self.peer_mut(id).and_then(|peer| peer.conn_mut()) else { return Flushed::Stopped };
         conn.writing = true;
         let (fd, epoch) = (Arc::clone(&conn.fd), conn.epoch);
@@ -154,7 +161,7 @@ impl Locked<'_> {
             let before = Instant::now();
             let mut turn = 0;
             while !sealed.is_empty() && turn < WRITE_TURN {
-                match stream::send_vectored(fd.as_fd(), &[io::IoSlice::new(sealed.rest())]) {
+                match press.write(fd.as_fd(), &[io::IoSlice::new(sealed.rest())]) {
                     Ok(0) => return (Some(io::ErrorKind::WriteZero.into()), before.elapsed()),
                     Ok(written) => {
                         sealed.written += written;
@@ -192,8 +199,13 @@ impl Locked<'_> {
         Flushed::Some
     }
 
+    pub(crate) fn press(&self, presses: bool) -> Press {
+        if presses { Press::waiting(self.options.spin != Spin::Off) } else { Press::none() }
+    }
+
     /// A long write: the queue is taken out and written with the lock released; others append behind it.
-    fn write_unlocked(&mut self, id: PeerId) -> Option<io::Error> {
+    fn write_unlocked(&mut self, id: PeerId, presses: bool) -> Option<io::Error> {
+        let mut press = self.press(presses);
         let state = &mut **self;
         let peer = state.peers.get_mut(id.0 as usize)?.as_mut()?;
         let Link::Net(net) = &mut peer.link else { return None };
@@ -203,27 +215,41 @@ impl Locked<'_> {
         let batch = net.outbox.take_batch();
         let ((written, error), took) = self.unlocked(|| {
             let before = Instant::now();
-            let result = batch.write_all_with(WRITE_TURN, |slices| stream::send_vectored(fd.as_fd(), slices));
+            let result = batch.write_all_with(WRITE_TURN, |slices| press.write(fd.as_fd(), slices));
             (result, before.elapsed())
         });
+        self.policy.wrote(written, took);
+        self.settle(id, (epoch, born), error, |outbox, framing, pool| {
+            outbox.put_back(batch, written, framing, pool);
+        })
+    }
+
+    /// A write with the lock released is over, on the connection `epoch` of the peer `born` then: `put` accounts for it. Returns
+    /// the error, if that still concerns anybody.
+    pub(crate) fn settle(
+        &mut self,
+        id: PeerId,
+        (epoch, born): (u64, u64),
+        error: Option<io::Error>,
+        put: impl FnOnce(&mut Outbox, Framing, &mut BufferPool),
+    ) -> Option<io::Error> {
         let state = &mut **self;
-        state.policy.wrote(written, took);
         // If the peer is gone meanwhile (its number may be another one's by now), its queue was counted as lost with it.
         let net = state.peers.get_mut(id.0 as usize)?.as_mut()?.net_mut().filter(|net| net.born == born)?;
         if let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) {
             conn.writing = false;
-            net.outbox.put_back(batch, written, net.framing, &mut state.pool);
+            put(&mut net.outbox, net.framing, &mut state.pool);
             return error;
         }
         if std::mem::take(&mut net.batch_out) {
             // The connection was lost, the queue stays: from the start of the message that was cut.
-            net.outbox.put_back(batch, written, net.framing, &mut state.pool);
+            put(&mut net.outbox, net.framing, &mut state.pool);
             net.outbox.rewind(net.framing);
         }
         None
     }
 
-    fn write_failed(&mut self, id: PeerId, error: &io::Error) {
+    pub(crate) fn write_failed(&mut self, id: PeerId, error: &io::Error) {
         if self.made_room(id, true) {
             self.wake_for_room();
         }

@@ -83,6 +83,7 @@ impl Locked<'_> {
         self.pool.clear();
         self.scratch = bytes::BytesMut::new();
         self.large.clear();
+        self.carver.clear();
         self.open_chunk = None;
         self.after.notify = true;
         let core = Arc::clone(self.core);

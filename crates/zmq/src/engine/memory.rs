@@ -7,6 +7,9 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tamtam_zmtp::{Frame, Message, SLICE_MIN};
+
+use super::outbox::REFERENCE_MIN;
 
 /// Buffers that were not used for so long go back to the allocator.
 pub(crate) const REST: Duration = Duration::from_millis(500);
@@ -87,6 +90,44 @@ impl Kept {
     }
 }
 
+/// Cuts the bodies of short messages out of larger pieces of memory.
+///
+/// What one thread allocates and another frees, as messages between threads are, makes the two wait for each other in the
+/// allocator each time. Here that happens once for many messages.
+#[derive(Debug, Default)]
+pub(crate) struct Carver {
+    rest: BytesMut,
+}
+
+impl Carver {
+    const PIECE: usize = 32 * 1024;
+
+    /// Copies frames into a message of their own.
+    pub(crate) fn message(&mut self, frames: &[&[u8]]) -> Message {
+        match frames {
+            [only] => Message::from(self.frame(only)),
+            _ => Message::from_frames(frames.iter().map(|frame| self.frame(frame))).unwrap_or_default(),
+        }
+    }
+
+    fn frame(&mut self, body: &[u8]) -> Frame {
+        // The bounds of what is cut out of a read buffer and of what is queued by reference.
+        if !(SLICE_MIN..REFERENCE_MIN).contains(&body.len()) {
+            return Frame::copy_from(body);
+        }
+        if self.rest.capacity() < body.len() {
+            self.rest = BytesMut::with_capacity(Self::PIECE);
+        }
+        self.rest.extend_from_slice(body);
+        Frame::from_bytes(self.rest.split().freeze())
+    }
+
+    /// Gives up what is not cut yet.
+    pub(crate) fn clear(&mut self) {
+        self.rest = BytesMut::new();
+    }
+}
+
 /// What a connection has shown of the sizes of its messages, and so how much room its next read gets.
 ///
 /// Small messages are read many at a time. Each large one is read into a buffer of its own, which then is the message's, so
@@ -106,7 +147,7 @@ pub(crate) struct Appetite {
 /// How much is read at a time.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// Frames from this size on, with their headers, are read into buffers of their own.
-const LARGE: usize = 32 * 1024;
+pub(crate) const LARGE: usize = 32 * 1024;
 /// So much is read beyond the end of a large frame: the header of the next one, which tells how large that is. It is copied.
 const BEYOND: usize = 2 * 1024;
 /// How many times what has arrived of a large frame may be reserved for the rest of it. Growing in smaller steps would copy
@@ -120,6 +161,11 @@ impl Appetite {
     #[inline]
     pub(crate) fn is_small(&self, input: &BytesMut, wanted: usize) -> bool {
         self.frame == 0 && input.len() + wanted < LARGE
+    }
+
+    /// Tells whether the last frames were large.
+    pub(crate) fn expects_large(&self) -> bool {
+        self.frame > 0
     }
 
     /// Makes room in `input` for the next read, and returns how much is to be read at most. `wanted` is what a frame whose

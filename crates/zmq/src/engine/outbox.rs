@@ -166,6 +166,26 @@ impl Outbox {
         self.offset == 0 && self.begun.is_empty()
     }
 
+    /// Tells whether nothing waits, is on its way or is being written.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.messages == 0 && self.bytes == 0 && !self.is_out && self.is_at_boundary()
+    }
+
+    /// A message of so many bytes is being written from elsewhere: it counts as one of the queue that is out. It is over with
+    /// [`end_in_place`](Self::end_in_place), or with [`put_back`](Self::put_back) of a [`Batch`] of it.
+    pub(crate) fn begin_in_place(&mut self, bytes: usize) {
+        self.is_out = true;
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+
+    /// The message that was being written from elsewhere is written.
+    pub(crate) fn end_in_place(&mut self, bytes: usize) {
+        self.is_out = false;
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     /// Encodes a message at the end of the queue.
     #[inline]
     pub(crate) fn append(&mut self, framing: Framing, message: Message, pool: &mut BufferPool) {
@@ -590,6 +610,13 @@ fn gather<E>(
 }
 
 impl Batch {
+    /// One message.
+    pub(crate) fn of(framing: Framing, message: Message) -> Self {
+        let mut outbox = Outbox::default();
+        outbox.append(framing, message, &mut BufferPool::default());
+        outbox.take_batch()
+    }
+
     /// Writes until `write` fails or everything is written; returns how much was, and the failure.
     pub(crate) fn write_all_with<E>(
         &self,

@@ -6,12 +6,15 @@ use tamtam_zmtp::{Event, GROUP_LEN_MAX, Message, PeerId, Reply, SocketType};
 
 use super::core::{Locked, State};
 use super::marks::Marks;
+use super::memory::Carver;
 use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
-use super::pattern::Pattern;
+use super::pattern::{Pattern, takes_turns};
 use super::peer::{Burst, Item, Link, Peer, Phase};
+use super::press::PATIENT;
 use super::write_policy::{CORK_TIME, Decision};
 use crate::engine::background::Command;
 use crate::error::SendError;
+use crate::options::Driver;
 
 /// How a queue took a message.
 enum Offered {
@@ -87,7 +90,21 @@ impl Locked<'_> {
     fn append_short(&mut self, id: PeerId, frames: &[&[u8]], bytes: usize) -> Option<()> {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return None };
-        let Link::Net(net) = &mut peer.link else { return None };
+        let net = match &mut peer.link {
+            Link::Net(net) => net,
+            Link::Inproc(inproc) => {
+                if inproc.tx.is_abandoned() || !inproc.tx.has_room() {
+                    return None;
+                }
+                let message = state.carver.message(frames);
+                inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
+                peer.traffic.messages_out += 1;
+                peer.traffic.bytes_out += bytes as u64;
+                state.after.sockets.extend(inproc.announce());
+                return Some(());
+            }
+            Link::Datagrams(_) | Link::Gone => return None,
+        };
         let (marks, strict) = (state.send_marks, state.options.strict_marks);
         if !net.is_below(marks) {
             return None;
@@ -131,8 +148,7 @@ impl Locked<'_> {
                 if nodrop && !state.all_matching_have_room(topic) {
                     return None;
                 }
-                let whole = || Message::from_frames(frames.iter().copied()).unwrap_or_default();
-                self.publish_shared(frames.len(), frames.iter().copied(), whole)
+                self.publish_shared(frames.len(), frames.iter().copied(), |carver| carver.message(frames))
             }
         };
         Some(Routed { subscribers, dropped })
@@ -268,7 +284,8 @@ impl Locked<'_> {
         match self.policy.decide(before, queued, Instant::now) {
             Decision::Write => {
                 self.flushes += 1;
-                self.flush(id);
+                let presses = self.may_press();
+                self.flush_with(id, presses);
             }
             Decision::Leave if is_dirty => {}
             Decision::Leave => self.mark_dirty(id),
@@ -277,6 +294,17 @@ impl Locked<'_> {
                 self.schedule_cork();
             }
         }
+    }
+
+    /// Tells whether the sending thread may stay with a kernel that takes no more: if it may wait at all, and has nobody else to
+    /// send to.
+    pub(crate) fn may_press(&self) -> bool {
+        self.hasty == 0
+            && takes_turns(self.core.kind)
+            && self.net_peers.len() == 1
+            && self.inproc_peers.is_empty()
+            && self.options.driver == Driver::Adaptive
+            && self.options.send_timeout.is_none_or(|timeout| timeout >= PATIENT)
     }
 
     #[inline]
@@ -361,7 +389,7 @@ impl Locked<'_> {
             return Ok(());
         }
         let frames = message.frames().map(|frame| &**frame);
-        self.publish_shared(message.frame_count(), frames, || message.clone());
+        self.publish_shared(message.frame_count(), frames, |_| message.clone());
         Ok(())
     }
 
@@ -382,7 +410,7 @@ impl Locked<'_> {
         &mut self,
         count: usize,
         frames: impl Iterator<Item = &'f [u8]> + Clone,
-        whole: impl Fn() -> Message,
+        whole: impl Fn(&mut Carver) -> Message,
     ) -> u64 {
         let state = &mut **self;
         let Pattern::Publish(publishing) = &mut state.pattern else { return 0 };
@@ -439,7 +467,7 @@ impl Locked<'_> {
                             &mut state.pool,
                         );
                     } else {
-                        net.outbox.append(net.framing, whole(), &mut state.pool);
+                        net.outbox.append(net.framing, whole(&mut state.carver), &mut state.pool);
                     }
                     first_before.get_or_insert(before);
                     full_batch |= net.outbox.bytes() >= BATCH_BYTES;
@@ -456,7 +484,7 @@ impl Locked<'_> {
                         dropped += 1;
                         continue;
                     }
-                    let message = made.get_or_insert_with(&whole).clone();
+                    let message = made.get_or_insert_with(|| whole(&mut state.carver)).clone();
                     inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
                     state.after.sockets.extend(inproc.announce());
                 }

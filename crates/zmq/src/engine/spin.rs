@@ -3,7 +3,7 @@
 //! Waking a parked thread costs 20 to 30 µs on a virtual machine, a few on bare metal. In a lively conversation the
 //! answer is there sooner than that. The policy learns from how long the waits of a socket lately took: as long as they
 //! are short, it spins; a slow peer makes the average long, and it stops. A thread that only reads does not spin over tcp or
-//! ipc, but for the next part of a large message: there is no answer to wait for. One that has sent something since, be it on
+//! ipc, but for the next one of a stream of large messages, and for the parts of one: there is no answer to wait for. One that has sent something since, be it on
 //! another socket (a publisher beside a subscriber), may be waiting for the answer.
 
 use std::cell::Cell;
@@ -24,6 +24,18 @@ pub(crate) const PART_BUDGET: Duration = Duration::from_micros(30);
 const PAUSE_MAX_LOG: u32 = 7;
 /// Waits that take longer than this on average do not pay a spin.
 const WORTH: Duration = Duration::from_micros(100);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Inproc peers only: looking at a flag costs no system call, and sleeping costs both sides one, so a short look pays also
+    /// without a conversation.
+    Inproc,
+    /// A connection whose last messages were large: waking this thread for each of them would take the sender about as long as
+    /// writing the next one.
+    LargeStream,
+    Any,
+}
 
 /// The memory of one socket's waiting.
 #[derive(Debug)]
@@ -116,15 +128,15 @@ impl SpinPolicy {
         }
     }
 
-    /// Returns how long to stay awake before the next sleep. `inproc`: there are inproc peers only; looking at a flag costs
-    /// no system call, and sleeping costs both sides one, so a short look pays also without a conversation.
-    pub(crate) fn budget(&mut self, option: Spin, inproc: bool) -> Duration {
+    /// Returns how long to stay awake before the next sleep, where `from` is where the message may come from.
+    pub(crate) fn budget(&mut self, option: Spin, from: Source) -> Duration {
         let lively = self.average < WORTH && has_cores();
         let budget = match option {
             Spin::Off => return Duration::ZERO,
             Spin::Always => return BUDGET,
             Spin::Adaptive if self.is_conversation() && lively => BUDGET,
-            Spin::Adaptive if inproc && lively => INPROC_BUDGET,
+            Spin::Adaptive if lively && from == Source::Inproc => INPROC_BUDGET,
+            Spin::Adaptive if lively && from == Source::LargeStream => PART_BUDGET,
             Spin::Adaptive => return Duration::ZERO,
         };
         if self.pause > 0 {
@@ -186,12 +198,12 @@ mod tests {
     fn a_lively_conversation_spins_and_a_slow_peer_ends_it() {
         let mut policy = SpinPolicy::default();
         talk(&mut policy, 20, Duration::from_micros(8));
-        assert_eq!(policy.budget(Spin::Adaptive, false) > Duration::ZERO, has_cores());
+        assert_eq!(policy.budget(Spin::Adaptive, Source::Any) > Duration::ZERO, has_cores());
         talk(&mut policy, 20, Duration::from_millis(1));
-        assert_eq!(policy.budget(Spin::Adaptive, false), Duration::ZERO);
+        assert_eq!(policy.budget(Spin::Adaptive, Source::Any), Duration::ZERO);
         talk(&mut policy, 40, Duration::from_micros(60));
         assert_eq!(
-            policy.budget(Spin::Adaptive, false) > Duration::ZERO,
+            policy.budget(Spin::Adaptive, Source::Any) > Duration::ZERO,
             has_cores(),
             "two parked ends must find back"
         );
@@ -202,24 +214,33 @@ mod tests {
         let mut policy = SpinPolicy::default();
         for _ in 0..10 {
             policy.waited(Duration::from_micros(1));
-            assert_eq!(policy.budget(Spin::Adaptive, false), Duration::ZERO);
+            assert_eq!(policy.budget(Spin::Adaptive, Source::Any), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn a_stream_of_large_messages_is_waited_for_awake_while_it_is_quick() {
+        let mut policy = SpinPolicy::default();
+        policy.waited(Duration::from_micros(5));
+        assert_eq!(policy.budget(Spin::Adaptive, Source::LargeStream) > Duration::ZERO, has_cores());
+        (0..20).for_each(|_| policy.waited(Duration::from_millis(1)));
+        assert_eq!(policy.budget(Spin::Adaptive, Source::LargeStream), Duration::ZERO);
     }
 
     #[test]
     fn an_answer_may_come_over_another_socket() {
         let (mut sender, mut reader) = (SpinPolicy::default(), SpinPolicy::default());
         sender.sent();
-        assert_eq!(reader.budget(Spin::Adaptive, false) > Duration::ZERO, has_cores());
+        assert_eq!(reader.budget(Spin::Adaptive, Source::Any) > Duration::ZERO, has_cores());
         reader.waited(Duration::from_micros(5));
-        assert_eq!(reader.budget(Spin::Adaptive, false), Duration::ZERO);
+        assert_eq!(reader.budget(Spin::Adaptive, Source::Any), Duration::ZERO);
     }
 
     #[test]
     fn the_option_rules() {
         let mut policy = SpinPolicy::default();
-        assert_eq!(policy.budget(Spin::Off, true), Duration::ZERO);
-        assert_eq!(policy.budget(Spin::Always, false), BUDGET);
+        assert_eq!(policy.budget(Spin::Off, Source::Inproc), Duration::ZERO);
+        assert_eq!(policy.budget(Spin::Always, Source::Any), BUDGET);
     }
 
     #[test]
@@ -228,7 +249,7 @@ mod tests {
         let mut spins = 0;
         for _ in 0..1000 {
             policy.sent();
-            if policy.budget(Spin::Adaptive, false) > Duration::ZERO {
+            if policy.budget(Spin::Adaptive, Source::Any) > Duration::ZERO {
                 spins += 1;
                 policy.missed();
             }
@@ -237,6 +258,6 @@ mod tests {
         assert!(spins <= 15, "{spins} of 1000");
         policy.hit();
         policy.sent();
-        assert_eq!(policy.budget(Spin::Adaptive, false) > Duration::ZERO, has_cores());
+        assert_eq!(policy.budget(Spin::Adaptive, Source::Any) > Duration::ZERO, has_cores());
     }
 }

@@ -8,10 +8,10 @@ use tamtam_zmtp::Message;
 
 use super::background::Command;
 use super::core::{Core, Life, Locked, State, Who};
-use super::peer::Link;
+use super::peer::{Link, Peer};
 use super::ring::Attention;
 use super::route::Routed;
-use super::spin::{PART_BUDGET, Spinning};
+use super::spin::{PART_BUDGET, Source, Spinning};
 use crate::error::{RecvError, SendError};
 use crate::options::{Driver, Spin};
 use crate::sys::epoll::Events;
@@ -66,19 +66,20 @@ impl Core {
     /// Sends, waiting for room as long as `patience` allows.
     #[inline]
     pub(crate) fn send(self: &Arc<Self>, message: Message, patience: Patience) -> Result<(), SendError> {
-        self.send_with(message, |_| patience)
+        self.send_with(message, !matches!(patience, Patience::Endless), |_| patience)
     }
 
     /// As [`send`](Self::send), waiting as long as the options say.
     #[inline]
     pub(crate) fn send_as_set(self: &Arc<Self>, message: Message) -> Result<(), SendError> {
-        self.send_with(message, |state| Patience::within(state.options.send_timeout))
+        self.send_with(message, false, |state| Patience::within(state.options.send_timeout))
     }
 
     #[inline]
     fn send_with(
         self: &Arc<Self>,
         message: Message,
+        is_hasty: bool,
         patience: impl FnOnce(&State) -> Patience,
     ) -> Result<(), SendError> {
         if self.is_forked() {
@@ -89,13 +90,10 @@ impl Core {
             return Err(locked.refuse_send(message));
         }
         locked.spin.sent();
-        if !message.is_multipart() && locked.route_short(&[message.as_slice()]).is_some() {
-            return Ok(());
-        }
-        match locked.route(message) {
+        match locked.route_as(message, is_hasty) {
             Err(SendError::Full(message)) => {
                 let patience = patience(&locked);
-                self.send_slowly(locked, message, patience)
+                self.send_slowly(locked, message, patience, is_hasty)
             }
             other => other,
         }
@@ -103,12 +101,14 @@ impl Core {
 
     /// Sends frames that stand elsewhere in the short way; `None`, and no change, if that is not to be done.
     #[inline]
-    fn send_short(self: &Arc<Self>, frames: &[&[u8]]) -> Option<Routed> {
+    fn send_short(self: &Arc<Self>, frames: &[&[u8]], is_hasty: bool) -> Option<Routed> {
         if self.is_forked() {
             return None;
         }
         let mut locked = self.lock();
+        locked.hasty += u32::from(is_hasty);
         let routed = if locked.is_open() { locked.route_short(frames) } else { None };
+        locked.hasty -= u32::from(is_hasty);
         if routed.is_some() {
             locked.spin.sent();
         }
@@ -118,8 +118,9 @@ impl Core {
     /// Sends frames that stand elsewhere, waiting (if at all) as long as the options say.
     #[inline]
     pub(crate) fn send_slices(self: &Arc<Self>, frames: &[&[u8]], wait: bool) -> Result<(), SendError> {
-        match self.send_short(frames) {
+        match self.send_short(frames, !wait) {
             Some(_) => Ok(()),
+            None if self.send_in_place(frames, !wait) => Ok(()),
             None if wait => self.send_as_set(whole(frames)),
             None => self.send(whole(frames), Patience::None),
         }
@@ -128,7 +129,7 @@ impl Core {
     /// As [`send_slices`](Self::send_slices), and tells what became of the message.
     #[inline]
     pub(crate) fn publish_slices(self: &Arc<Self>, frames: &[&[u8]]) -> Result<Routed, SendError> {
-        match self.send_short(frames) {
+        match self.send_short(frames, true) {
             Some(routed) => Ok(routed),
             None => self.publish_slowly(frames),
         }
@@ -149,11 +150,12 @@ impl Core {
         mut locked: Locked<'_>,
         mut message: Message,
         patience: Patience,
+        is_hasty: bool,
     ) -> Result<(), SendError> {
         if locked.options.strict_marks && !matches!(patience, Patience::None) {
             // Whoever has the time waits for room, and not for what was queued lately to grow old.
             locked.forget_bursts();
-            message = match locked.route(message) {
+            message = match locked.route_as(message, is_hasty) {
                 Err(SendError::Full(message)) => message,
                 other => return other,
             };
@@ -166,7 +168,7 @@ impl Core {
                 locked.end_bursts();
             }
             let wakes = locked.wakes;
-            message = match locked.route(message) {
+            message = match locked.route_as(message, is_hasty) {
                 Err(SendError::Full(message)) => message,
                 other => return other,
             };
@@ -245,9 +247,9 @@ impl Core {
         // Before a thread waits for any reason, it writes what it left for later.
         locked.flush_dirty();
         let began = Instant::now();
-        let inproc = locked.net_peers.is_empty() && !locked.inproc_peers.is_empty();
         let option = locked.options.spin;
-        let budget = locked.spin.budget(option, inproc);
+        let from = locked.source();
+        let budget = locked.spin.budget(option, from);
         let conversation = locked.spin.is_conversation();
         let mut turn = (!budget.is_zero() && locked.options.driver == Driver::Adaptive)
             .then(|| Spinning::begin(conversation))
@@ -327,11 +329,34 @@ impl Locked<'_> {
         if self.terminated { RecvError::Terminated } else { RecvError::Closed }
     }
 
+    /// Routes a message, the short way if it is short. `is_hasty`: the thread will not wait for room.
+    #[inline]
+    fn route_as(&mut self, message: Message, is_hasty: bool) -> Result<(), SendError> {
+        self.hasty += u32::from(is_hasty);
+        let is_sent = !message.is_multipart() && self.route_short(&[message.as_slice()]).is_some();
+        let outcome = if is_sent { Ok(()) } else { self.route(message) };
+        self.hasty -= u32::from(is_hasty);
+        outcome
+    }
+
+    /// Returns what the socket can expect its next message from.
+    fn source(&self) -> Source {
+        match self.net_peers[..] {
+            [] if !self.inproc_peers.is_empty() => Source::Inproc,
+            [only]
+                if self.peer(only).and_then(Peer::conn).is_some_and(|conn| conn.appetite.expects_large()) =>
+            {
+                Source::LargeStream
+            }
+            _ => Source::Any,
+        }
+    }
+
     /// Returns how much of a large message has arrived that is not complete; 0 if there is none.
     fn large_message_so_far(&self) -> usize {
         // Where many peers talk, there is something to do without waiting for one of them.
         let [only] = self.net_peers[..] else { return 0 };
-        let Some(conn) = self.peer(only).and_then(super::peer::Peer::conn) else { return 0 };
+        let Some(conn) = self.peer(only).and_then(Peer::conn) else { return 0 };
         let wanted = conn.protocol.as_ref().map_or(0, tamtam_zmtp::Connection::wanted);
         if wanted >= super::memory::READ_BYTES { conn.input.len() } else { 0 }
     }
