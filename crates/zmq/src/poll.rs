@@ -102,7 +102,7 @@ impl<'a> Watch<'a> {
             return Ok(None);
         }
         let set = locked.lend_set()?;
-        locked.flush_dirty();
+        locked.flush_left();
         if locked.options.driver == Driver::Adaptive {
             locked.drive();
         }

@@ -275,7 +275,7 @@ impl Poller {
             let Item::Socket { core, interest, since, .. } = item else { continue };
             let kind = core.kind;
             let mut locked = core.lock();
-            locked.flush_dirty();
+            locked.flush_left();
             if locked.options.driver == crate::options::Driver::Adaptive {
                 locked.drive();
             }

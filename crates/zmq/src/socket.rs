@@ -346,7 +346,7 @@ impl Socket {
     /// does it within a fraction of a millisecond.
     pub fn flush(&self) {
         if let Some(mut locked) = self.core.operate() {
-            locked.flush_dirty();
+            locked.flush_left();
         }
     }
 
@@ -778,7 +778,7 @@ impl Socket {
     pub fn look(&self) -> Readiness {
         if let Some(mut locked) = self.core.operate().filter(|locked| locked.is_open()) {
             locked.acknowledge();
-            locked.flush_dirty();
+            locked.flush_left();
             locked.poll_io();
         }
         self.readiness()
@@ -912,7 +912,7 @@ impl Locked<'_> {
         if !self.is_open() {
             return true;
         }
-        self.flush_dirty();
+        self.flush_left();
         if !self.wakers.iter().any(|known| known.will_wake(waker)) {
             self.wakers.push(waker.clone());
         }

@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use common::wire::RawPeer;
 use common::{
     A_WHILE, DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network,
@@ -336,6 +339,46 @@ fn a_router_knows_the_state_of_each_peer() {
         eventually("it is gone", || {
             let _ = router.try_recv();
             router.peer_state("slow").is_none()
+        });
+    });
+}
+
+/// Whoever fills one peer's queue again and again writes that, and nothing else: what was left for another peer goes out too.
+#[test]
+fn a_stream_to_one_peer_does_not_hold_up_what_is_for_another() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let router = Router::with(&context, driven_by(driver)).unwrap();
+        let endpoint = router.bind(&fresh(transport)).unwrap();
+        let [busy, quiet] = ["busy", "quiet"].map(|name| {
+            let dealer = Dealer::with(&context, |o| {
+                o.set_driver(driver).set_routing_id(name.into());
+            })
+            .unwrap();
+            dealer.connect(&endpoint).unwrap();
+            dealer.send("here").unwrap();
+            router.recv_timeout(PATIENCE).unwrap();
+            dealer
+        });
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    _ = busy.recv_timeout(Duration::from_millis(1));
+                }
+            });
+            scope.spawn(|| {
+                let mut count = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    router.send(message(&["busy", "and again"])).unwrap();
+                    count += 1;
+                    if count == 10_000 {
+                        router.send(message(&["quiet", "once"])).unwrap();
+                    }
+                }
+            });
+            assert_eq!(text(&quiet.recv_timeout(PATIENCE).unwrap()), "once", "{transport} {driver:?}");
+            is_over.store(true, Ordering::Relaxed);
         });
     });
 }

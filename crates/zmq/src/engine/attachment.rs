@@ -498,7 +498,7 @@ impl Locked<'_> {
 
     /// Takes an attachment away, with the peers that belong to it. What is queued for them lingers.
     pub(crate) fn close_attachment(&mut self, id: u32, discard: bool) {
-        self.flush_dirty();
+        self.flush_left();
         let Some(attachment) = self.attachments.remove(&id) else { return };
         let endpoint = Arc::clone(attachment.endpoint());
         if let Attachment::Listener(listener) = &attachment {

@@ -24,6 +24,8 @@ use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd::EventFd;
 use crate::sys::thread;
 
+/// So many times what a stream left behind is put off.
+const PASSES_MAX: u8 = 8;
 /// How often the thread looks whether the application still drives the sockets that it drove.
 const TICK: Duration = Duration::from_millis(2);
 /// After this many ticks with the application parked and nothing happening, a socket is not looked at any more.
@@ -257,6 +259,8 @@ struct Corked {
     at: Instant,
     flushes: u64,
     after: Duration,
+    /// How often it was put off since.
+    passes: u8,
 }
 
 /// The thread's own side.
@@ -346,7 +350,7 @@ impl Worker {
             }
             Command::Cork { socket, flushes, after } => {
                 let at = Instant::now() + after;
-                self.corked.insert(socket, Corked { at, flushes, after });
+                self.corked.insert(socket, Corked { at, flushes, after, passes: 0 });
             }
             Command::Tick { socket } => {
                 if self.driven.is_empty() {
@@ -394,15 +398,16 @@ impl Worker {
             let Some(mut corked) = self.corked.remove(&socket) else { continue };
             let Some(core) = self.context.socket(socket) else { continue };
             let mut locked = core.lock();
-            if locked.flushes != corked.flushes && !locked.dirty.is_empty() {
-                // The sender writes full batches by itself: a stream. Look again later.
+            if locked.flushes != corked.flushes && !locked.left.is_empty() && corked.passes < PASSES_MAX {
+                // The sender writes full batches by itself: a stream. Look again later; but what it writes may be for others.
                 corked.flushes = locked.flushes;
+                corked.passes += 1;
                 corked.at = now + corked.after;
                 self.corked.insert(socket, corked);
                 continue;
             }
             locked.cork_scheduled = false;
-            locked.flush_dirty();
+            locked.flush_left_aside();
         }
     }
 

@@ -18,7 +18,7 @@ use super::marks::Marks;
 use super::memory::{Carver, LargeBuffers};
 use super::outbox::{BufferPool, OpenChunk};
 use super::pattern::Pattern;
-use super::peer::{Link, Peer};
+use super::peer::{Left, Link, Peer};
 use super::ring::Attention;
 use super::spin::SpinPolicy;
 use super::write_policy::WritePolicy;
@@ -180,7 +180,9 @@ pub(crate) struct State {
     pub(crate) carver: Carver,
     pub(crate) open_chunk: Option<OpenChunk>,
     /// Peers with bytes to write that nobody is writing.
-    pub(crate) dirty: Vec<PeerId>,
+    pub(crate) left: Vec<PeerId>,
+    /// How many of them wait.
+    pub(crate) waiting: u32,
     pub(crate) cork_scheduled: bool,
     /// Counts writes by the application, so that the background thread sees that a stream looks after itself.
     pub(crate) flushes: u64,
@@ -304,7 +306,8 @@ impl Core {
                 large: LargeBuffers::default(),
                 carver: Carver::default(),
                 open_chunk: None,
-                dirty: Vec::new(),
+                left: Vec::new(),
+                waiting: 0,
                 cork_scheduled: false,
                 flushes: 0,
                 policy: WritePolicy::default(),
@@ -626,7 +629,7 @@ impl State {
             addressed: false,
             former_id: None,
             leaving: false,
-            dirty: false,
+            left: Left::Nothing,
         };
         if let Some(place) = self.peers.get_mut(slot as usize) {
             *place = Some(Box::new(peer));

@@ -47,6 +47,7 @@ impl Locked<'_> {
 
     /// As [`flush`](Self::flush); `presses` if the thread may stay for a moment with a kernel that takes no more.
     pub(crate) fn flush_with(&mut self, id: PeerId, presses: bool) {
+        self.comes_to(id);
         loop {
             // The outbox may hold ranges of the open chunk, which can be read once it is sealed. In each round: while the
             // lock was released, another one may have been begun.
@@ -663,7 +664,7 @@ impl Locked<'_> {
         for id in self.net_peers.clone() {
             self.read_ahead(id);
         }
-        self.flush_dirty();
+        self.flush_left();
         self.service();
         self.pool.clear();
         if !self.ahead_empty() {

@@ -27,7 +27,7 @@ impl Locked<'_> {
         }
         self.life = Life::Closing { deadline };
         self.close_listeners();
-        self.flush_dirty();
+        self.flush_left();
         (self.ahead, self.gone_sender) = (None, None);
         self.notices.clear();
         // Whoever waits on this socket learns that it is closed.

@@ -12,7 +12,7 @@ use super::core::{Life, Locked};
 use super::gate::Asker;
 use super::memory::REST;
 use super::pattern::{Pattern, is_exclusive, takes_turns};
-use super::peer::{Home, Item, Link, Peer, Phase};
+use super::peer::{Home, Item, Left, Link, Peer, Phase};
 use crate::monitor::{EventKind, HandshakeCause};
 use crate::sys::epoll::Interest;
 use crate::sys::{socket, stream};
@@ -659,7 +659,8 @@ impl Locked<'_> {
         state.recv_turn.remove(id);
         state.send_turn.remove(id);
         state.inproc_peers.retain(|&peer| peer != id);
-        state.dirty.retain(|&peer| peer != id);
+        state.left.retain(|&peer| peer != id);
+        state.waiting -= u32::from(peer.left == Left::Waiting);
         match &mut state.pattern {
             Pattern::Route(identities) => {
                 identities.remove(id);

@@ -3,6 +3,7 @@
 pub(crate) mod attachment;
 pub(crate) mod background;
 pub(crate) mod core;
+mod corks;
 mod datagrams;
 mod gate;
 mod in_place;

@@ -44,8 +44,18 @@ pub(crate) struct Peer {
     /// The application has closed its endpoint: it is no part of the pattern any more, nothing is received from it, and it
     /// stays until what was queued for it is written or the linger time is over.
     pub(crate) leaving: bool,
-    /// It stands in the socket's list of peers with unwritten bytes.
-    pub(crate) dirty: bool,
+    /// What of its queue was left for later.
+    pub(crate) left: Left,
+}
+
+/// Whether a peer's queue was left to be written later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Left {
+    #[default]
+    Nothing,
+    /// The peer still stands in the socket's list, but somebody has written since, or found that the kernel takes no more.
+    Listed,
+    Waiting,
 }
 
 /// How the peer is reached.

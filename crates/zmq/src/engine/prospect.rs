@@ -34,7 +34,7 @@ impl Core {
             let mut prospect = locked.prospect(first);
             if matches!(prospect, Prospect::Full) {
                 // Room may be a matter of writing, or of reading that an inproc peer has taken something.
-                locked.flush_dirty();
+                locked.flush_left();
                 locked.poll_io();
                 prospect = locked.prospect(first);
             }

@@ -9,10 +9,9 @@ use super::marks::Marks;
 use super::memory::Carver;
 use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
 use super::pattern::{Pattern, takes_turns};
-use super::peer::{Burst, Item, Link, Peer, Phase};
+use super::peer::{Burst, Item, Left, Link, Peer, Phase};
 use super::press::PATIENT;
-use super::write_policy::{CORK_TIME, Decision};
-use crate::engine::background::Command;
+use super::write_policy::Decision;
 use crate::error::SendError;
 use crate::options::Driver;
 
@@ -120,8 +119,8 @@ impl Locked<'_> {
         let queued = net.outbox.bytes();
         peer.traffic.messages_out += 1;
         peer.traffic.bytes_out += bytes as u64;
-        let is_dirty = peer.dirty;
-        self.queued(id, before, queued, is_dirty);
+        let left = peer.left;
+        self.queued(id, before, queued, left);
         Some(())
     }
 
@@ -232,8 +231,8 @@ impl Locked<'_> {
                 let queued = net.outbox.bytes();
                 peer.traffic.messages_out += 1;
                 peer.traffic.bytes_out += bytes;
-                let is_dirty = peer.dirty;
-                self.queued(id, before, queued, is_dirty);
+                let left = peer.left;
+                self.queued(id, before, queued, left);
                 Offered::Taken
             }
             Link::Inproc(inproc) => {
@@ -280,19 +279,16 @@ impl Locked<'_> {
 
     /// Decides what happens with the bytes just queued for one peer.
     #[inline]
-    fn queued(&mut self, id: PeerId, before: usize, queued: usize, is_dirty: bool) {
-        match self.policy.decide(before, queued, Instant::now) {
+    fn queued(&mut self, id: PeerId, before: usize, queued: usize, left: Left) {
+        let others_wait = self.waiting > 0;
+        match self.policy.decide(before, queued, others_wait, Instant::now) {
             Decision::Write => {
                 self.flushes += 1;
                 let presses = self.may_press();
                 self.flush_with(id, presses);
             }
-            Decision::Leave if is_dirty => {}
-            Decision::Leave => self.mark_dirty(id),
-            Decision::Cork => {
-                self.mark_dirty(id);
-                self.schedule_cork();
-            }
+            Decision::Leave if left == Left::Waiting => {}
+            Decision::Leave | Decision::Cork => self.leave_for_later(id),
         }
     }
 
@@ -305,44 +301,6 @@ impl Locked<'_> {
             && self.inproc_peers.is_empty()
             && self.options.driver == Driver::Adaptive
             && self.options.send_timeout.is_none_or(|timeout| timeout >= PATIENT)
-    }
-
-    #[inline]
-    fn mark_dirty(&mut self, id: PeerId) {
-        let state = &mut **self;
-        if let Some(Some(peer)) = state.peers.get_mut(id.0 as usize)
-            && !peer.dirty
-        {
-            peer.dirty = true;
-            state.dirty.push(id);
-            if !state.cork_scheduled {
-                self.schedule_cork();
-            }
-        }
-    }
-
-    fn schedule_cork(&mut self) {
-        if !self.cork_scheduled {
-            self.cork_scheduled = true;
-            let (socket, flushes) = (self.core.id, self.flushes);
-            self.submit(Command::Cork { socket, flushes, after: CORK_TIME });
-        }
-    }
-
-    /// Writes everything that was left for later.
-    pub(crate) fn flush_dirty(&mut self) {
-        if self.dirty.is_empty() {
-            return;
-        }
-        let dirty = std::mem::take(&mut self.dirty);
-        for &id in &dirty {
-            if let Some(peer) = self.peer_mut(id) {
-                peer.dirty = false;
-            }
-        }
-        for id in dirty {
-            self.flush(id);
-        }
     }
 
     /// PUB, XPUB: encodes once, and appends the bytes to the queue of every matching subscriber.
@@ -432,7 +390,8 @@ impl Locked<'_> {
         let strict = state.options.strict_marks;
         let mut first_before = None;
         let mut full_batch = false;
-        let mut newly_dirty = false;
+        let others_wait = state.waiting > 0;
+        let mut newly_left = false;
         for &id in publishing.matching(topic) {
             let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { continue };
             match &mut peer.link {
@@ -471,10 +430,13 @@ impl Locked<'_> {
                     }
                     first_before.get_or_insert(before);
                     full_batch |= net.outbox.bytes() >= BATCH_BYTES;
-                    if !peer.dirty {
-                        peer.dirty = true;
-                        state.dirty.push(id);
-                        newly_dirty = true;
+                    if peer.left != Left::Waiting {
+                        if peer.left == Left::Nothing {
+                            state.left.push(id);
+                        }
+                        peer.left = Left::Waiting;
+                        state.waiting += 1;
+                        newly_left = true;
                     }
                 }
                 Link::Inproc(inproc) => {
@@ -502,13 +464,13 @@ impl Locked<'_> {
         } else {
             end.map_or_else(|| usize::try_from(bytes).unwrap_or(usize::MAX), |end| end - start)
         };
-        match self.policy.decide(before, queued, Instant::now) {
+        match self.policy.decide(before, queued, others_wait, Instant::now) {
             Decision::Write => {
                 self.flushes += 1;
-                self.flush_dirty();
+                self.flush_left();
             }
             Decision::Cork => self.schedule_cork(),
-            Decision::Leave if newly_dirty => self.schedule_cork(),
+            Decision::Leave if newly_left => self.schedule_cork(),
             Decision::Leave => {}
         }
         // A chunk that nobody writes (slow subscribers) must not grow without bound.
@@ -740,7 +702,7 @@ impl Locked<'_> {
             peer.traffic.messages_out += 1;
             peer.traffic.bytes_out += bytes;
         }
-        self.queued(id, before, queued, false);
+        self.queued(id, before, queued, Left::Nothing);
         Ok(())
     }
 

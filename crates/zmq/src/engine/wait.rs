@@ -162,7 +162,7 @@ impl Core {
         }
         loop {
             // Room may be a matter of writing, or of reading that an inproc peer has taken something.
-            locked.flush_dirty();
+            locked.flush_left();
             locked.poll_io();
             if locked.options.strict_marks && !matches!(patience, Patience::None) {
                 locked.end_bursts();
@@ -245,7 +245,7 @@ impl Core {
             return Err(RecvError::WouldBlock);
         }
         // Before a thread waits for any reason, it writes what it left for later.
-        locked.flush_dirty();
+        locked.flush_left();
         let began = Instant::now();
         let option = locked.options.spin;
         let from = locked.source();
@@ -417,7 +417,7 @@ impl Locked<'_> {
         if self.life != Life::Open {
             return Err(Ended::Closed);
         }
-        self.flush_dirty();
+        self.flush_left();
         if self.options.interruptible && self.set.is_none() {
             // Only a wait for descriptors is ended by a signal. Without one, what comes is waited for all the same.
             let _ = self.ready_set();

@@ -77,12 +77,14 @@ impl WritePolicy {
         self.conversation = true;
     }
 
-    /// Decides about the message just queued; `queued_before` are the bytes that waited before it, `queued` with it.
+    /// Decides about the message just queued; `queued_before` are the bytes that waited for the same peer before it, `queued`
+    /// with it. `others_wait`: something was left to be written later for other peers.
     #[inline]
     pub(crate) fn decide(
         &mut self,
         queued_before: usize,
         queued: usize,
+        others_wait: bool,
         now: impl FnOnce() -> Instant,
     ) -> Decision {
         self.sent = self.sent.saturating_add(1);
@@ -95,6 +97,10 @@ impl WritePolicy {
         if std::mem::take(&mut self.conversation) {
             self.decided = None;
             return Decision::Write;
+        }
+        if others_wait {
+            // A stream that goes to many peers in turn: the next round may find this one's queue not empty.
+            return Decision::Leave;
         }
         self.decide_by_rate(now())
     }
@@ -164,7 +170,7 @@ mod tests {
             self.now += gap;
             let before = self.queued;
             self.queued += bytes;
-            match self.policy.decide(before, self.queued, || self.now) {
+            match self.policy.decide(before, self.queued, false, || self.now) {
                 Decision::Write => {
                     let cost = Duration::from_micros(2);
                     self.now += cost;
@@ -229,6 +235,31 @@ mod tests {
             sender.send(66, Duration::from_nanos(30));
         }
         assert!(sender.writes < 110, "{} writes for 101 batches", sender.writes);
+    }
+
+    /// To a hundred peers in turn, none of which has anything waiting when its turn comes; the background thread comes by now and
+    /// then.
+    #[test]
+    fn a_stream_that_goes_round_many_peers_is_left_to_the_background_thread() {
+        let (mut policy, mut now) = (WritePolicy::default(), Instant::now());
+        let mut written = 0;
+        for _ in 0..1000 {
+            let mut waiting = [0usize; 100];
+            for message in 0..1000 {
+                now += Duration::from_nanos(100);
+                let before = waiting[message % 100];
+                let others_wait = waiting.iter().any(|&bytes| bytes > 0);
+                match policy.decide(before, before + 66, others_wait, || now) {
+                    Decision::Write => {
+                        now += Duration::from_micros(2);
+                        policy.wrote(66, Duration::from_micros(2));
+                        written += 1;
+                    }
+                    Decision::Cork | Decision::Leave => waiting[message % 100] += 66,
+                }
+            }
+        }
+        assert!(written < 2000, "{written} of a million messages are written at once");
     }
 
     #[test]
