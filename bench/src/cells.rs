@@ -87,6 +87,7 @@ fn all(quick: bool) -> Vec<Cell> {
     busy_machine(&mut cells);
     throughput(&mut cells);
     rates(&mut cells);
+    fanin(&mut cells);
     fanout(&mut cells);
     for subscribers in [1, 10] {
         cells.push(textbook(subscribers, if quick { 100_000 } else { 1_000_000 }));
@@ -213,6 +214,17 @@ fn rates(cells: &mut Vec<Cell>) {
             cell.fixed_count = pace.is_some();
             cells.push(cell);
         }
+    }
+}
+
+fn fanin(cells: &mut Vec<Cell>) {
+    for (transport, size) in [(Ipc, 64), (Ipc, KIB), (Tcp, 64), (Tcp, KIB), (Inproc, 64)] {
+        let name = format!("fanin/{transport}/8-push/{}", size_name(size));
+        let mut cell = cell(name, Work::Fanin, transport, size);
+        cell.subscribers = 8;
+        cell.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(1.0, Libzmq)))];
+        cell.count = 5_000;
+        cells.push(cell);
     }
 }
 

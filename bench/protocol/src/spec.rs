@@ -152,6 +152,8 @@ pub enum Work {
     Latency(Conversation),
     /// PUSH to PULL, as fast as it goes.
     Throughput,
+    /// Several PUSH in one other process, a thread each, to one PULL.
+    Fanin,
     /// PUB to several SUB in one other process, a thread each.
     Fanout,
     /// PUB to several SUB in a process each, Protobuf messages and END.
@@ -193,9 +195,9 @@ pub struct Spec {
     pub warm: u64,
     /// Messages (or round trips) that count.
     pub count: u64,
-    /// Subscribers that the publisher has to wait for.
+    /// Subscribers that the publisher has to wait for, or senders of a fan-in.
     pub subscribers: usize,
-    /// Subscribers in this process.
+    /// Subscribers, or senders of a fan-in, in this process.
     pub subscribers_here: usize,
     /// High-water marks other than the library's defaults; 0 means none.
     pub hwm: Option<u32>,

@@ -171,7 +171,7 @@ fn warm(cell: &Cell, count: u64) -> u64 {
     match cell.work {
         Work::Latency(_) => (count / 10).clamp(5, 2_000),
         Work::Throughput => (count / 10).clamp(10, 50_000),
-        Work::Fanout => (count / 10).clamp(10, 1_000),
+        Work::Fanin | Work::Fanout => (count / 10).clamp(10, 1_000),
         Work::Textbook | Work::Connections => 0,
     }
 }

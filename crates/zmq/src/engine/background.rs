@@ -28,6 +28,8 @@ use crate::sys::thread;
 const PASSES_MAX: u8 = 8;
 /// How often the thread looks whether the application still drives the sockets that it drove.
 const TICK: Duration = Duration::from_millis(2);
+/// An application that takes so many messages between two ticks is at work.
+const BUSY_TAKES: u32 = 64;
 /// After this many ticks with the application parked and nothing happening, a socket is not looked at any more.
 const IDLE_TICKS: u8 = 8;
 
@@ -250,6 +252,7 @@ impl Background {
 #[derive(Clone, Copy, Debug)]
 struct Driven {
     drives: u64,
+    takes: u32,
     idle: u8,
 }
 
@@ -356,7 +359,7 @@ impl Worker {
                 if self.driven.is_empty() {
                     self.next_tick = Instant::now() + TICK;
                 }
-                self.driven.insert(socket, Driven { drives: u64::MAX, idle: 0 });
+                self.driven.insert(socket, Driven { drives: u64::MAX, takes: 0, idle: 0 });
             }
             Command::Ask(question) => {
                 match self.porter.ask(&self.context, &question) {
@@ -423,7 +426,10 @@ impl Worker {
             // Somebody is at work there: as good as a call since the last tick.
             let Some(mut locked) = core.try_lock() else { return true };
             let parked = locked.leader || locked.polling > 0;
-            let active = std::mem::replace(&mut driven.drives, locked.drives) != locked.drives;
+            let looks = std::mem::replace(&mut driven.drives, locked.drives) != locked.drives;
+            let takes = std::mem::replace(&mut driven.takes, locked.takes);
+            // One who has enough to take from many peers rarely asks the kernel for more.
+            let active = looks || locked.takes.wrapping_sub(takes) >= BUSY_TAKES;
             if locked.options.driver == Driver::Background {
                 locked.cover();
                 return false;
