@@ -553,11 +553,14 @@ impl PublisherCore {
         for (header, body) in state.latched.iter().rev().take(self.qos.depth.max(1) as usize) {
             let header = TopicHeader { flags: header.flags | FLAG_LATCHED, ..header.clone() };
             let message = self.message(&header, body.clone());
-            octets += (message.byte_len() + FRAMING) as u64;
-            messages.push(message);
-            if octets >= most {
-                break;
+            // What is before the last one must leave room for it. How large that one is does not matter.
+            if !messages.is_empty() {
+                octets += (message.byte_len() + FRAMING) as u64;
+                if octets >= most {
+                    break;
+                }
             }
+            messages.push(message);
         }
         messages.reverse();
         messages

@@ -52,10 +52,12 @@ pub(crate) struct Source {
     /// The number of the last message that arrived, 0 if none did.
     pub(crate) arrived: u64,
     pub(crate) ended: bool,
-    /// It has left the registry without having ended; since when nothing has come of it.
+    /// It has left the registry without having ended; since when nothing has come of it, although it was listened to.
     pub(crate) gone: Option<Instant>,
     /// What had been heard of it by then.
     pub(crate) heard: (Option<u64>, u64),
+    /// Somebody has listened since.
+    pub(crate) is_awaited: bool,
     /// That was told.
     pub(crate) mourned: bool,
     /// The connection to it was given up.
@@ -71,6 +73,7 @@ impl Source {
     pub(crate) const fn is_gone(&mut self, now: Instant) {
         self.gone = Some(now);
         self.heard = (self.last, self.arrived);
+        self.is_awaited = false;
     }
 
     /// Whether it is gone, and that is to be told.
@@ -206,6 +209,11 @@ impl Sources {
                 source.is_gone(now);
                 continue;
             }
+            if !std::mem::replace(&mut source.is_awaited, true) {
+                // A silence that nobody listened to is none: the reader was busy, or the process stood still.
+                source.gone = Some(now);
+                continue;
+            }
             if now.saturating_duration_since(gone) < settled(source) {
                 continue;
             }
@@ -327,19 +335,21 @@ mod tests {
         assert!(!run.sources.any_alive() && run.sources.any_missing());
         let second = Duration::from_secs(1);
         let mourn = |run: &mut Run, after| run.sources.mourn(now + after, |_| second, &mut run.findings);
-        mourn(&mut run, second / 2);
+        // Before this nobody listened.
+        mourn(&mut run, second * 3);
         // Something was still on its way: silence begins anew.
         assert_eq!(run.take(5, 0), Verdict::Deliver);
-        mourn(&mut run, second);
-        mourn(&mut run, second * 3 / 2);
+        mourn(&mut run, second * 5);
+        mourn(&mut run, second * 6);
+        mourn(&mut run, second * 13 / 2);
         assert!(run.findings.is_empty());
-        mourn(&mut run, second * 2);
+        mourn(&mut run, second * 7);
         let gone = &run.findings[0].event;
         assert!(matches!(gone, Event::Gone { received: 5, published: 5, .. }), "{gone:?}");
         assert_eq!(run.losses(), [], "that was told when it was known");
         let owed = run.sources.owed.take().map(|(_, received, published)| (received, published));
         assert_eq!(owed, Some((5, 5)));
-        mourn(&mut run, second * 4);
+        mourn(&mut run, second * 9);
         assert!(run.findings.is_empty() && run.sources.owed.is_none(), "once");
         assert!(!run.sources.are_over(1), "it has not ended");
         assert!(run.sources.returned(A) && run.sources.any_alive(), "it was away for a moment only");

@@ -142,6 +142,27 @@ fn latched_messages_are_as_many_as_the_queue_holds() {
     assert_eq!(late.statistics().lost, 0);
 }
 
+/// One that is larger than the bound stands in nobody's way: those after it are not lost for its sake.
+#[test]
+fn a_large_latched_message_takes_no_room_from_newer_ones() {
+    let place = Place::new();
+    let driver = place.node("driver");
+    let publisher = driver.publisher::<Bytes>("/map").qos(qos(Overflow::Error).latch(4)).create().unwrap();
+    for size in [1, 2 * OCTETS as usize, 2, 3] {
+        publisher.send(&Bytes::from(vec![7; size])).unwrap();
+    }
+    let late = |name: &str, expected: &[u64]| {
+        let subscriber = place.node(name).subscriber::<Bytes>("/map").create().unwrap();
+        let got: Vec<u64> =
+            expected.iter().map(|_| subscriber.recv_timeout(PATIENCE).unwrap().unwrap().info.seq).collect();
+        assert_eq!((&got[..], subscriber.statistics().lost), (expected, 0));
+    };
+    late("first", &[3, 4]);
+    // The newest one comes however large it is, and those before it that leave room.
+    publisher.send(&Bytes::from(vec![7; 2 * OCTETS as usize])).unwrap();
+    late("second", &[3, 4, 5]);
+}
+
 /// A memory bound that nobody has to ask for; and none for those who want none.
 #[test]
 fn there_is_a_bound_unless_it_is_taken_away() {

@@ -15,6 +15,9 @@ use super::evidence::{Count, Log, Runs};
 use super::task::{Policy, Role, Task};
 use super::verdict::{Publisher, Subscriber};
 
+/// What is noted of a process that was stopped, resumed by somebody else, and stopped again.
+pub(crate) const AGAIN: &str = "stopped again";
+
 /// What has become of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -112,6 +115,24 @@ impl Crew {
 
     pub(crate) fn stop(&mut self, index: usize) -> Outcome {
         self.signal(index, Signal::STOP, "stopped")
+    }
+
+    /// Stops those again that should stand still, and that somebody else has resumed: programs that measure stop everybody for a
+    /// while.
+    pub(crate) fn keep_still(&mut self, indices: impl Iterator<Item = usize>) -> Outcome {
+        for index in indices {
+            if !self.stands_still(index)? {
+                self.signal(index, Signal::STOP, AGAIN)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether a process is stopped, as far as the system says.
+    fn stands_still(&mut self, index: usize) -> Outcome<bool> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.member(index)?.child.id()))?;
+        // Its name is in parentheses, and may be anything.
+        Ok(stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
     }
 
     pub(crate) fn resume(&mut self, index: usize) -> Outcome {

@@ -115,10 +115,14 @@ fn report(crew: &mut Crew, options: &Options, mut wrong: Vec<String>) -> Outcome
         let (publishers, subscribers) =
             (count(Role::Publisher, "started"), count(Role::Subscriber, "started"));
         let stops = count(Role::Publisher, "stopped") + count(Role::Subscriber, "stopped");
+        let undone = match count(Role::Subscriber, crew::AGAIN) {
+            0 => String::new(),
+            count => format!(" ({count} undone by somebody else, and done again)"),
+        };
         let verdict::Sums { published, received, lost, gaps, gaps_told, died } = sums;
         writeln!(
             text,
-            "{policy}: {publishers} publishers ({} killed), {subscribers} subscribers ({} killed), {stops} stops; \
+            "{policy}: {publishers} publishers ({} killed), {subscribers} subscribers ({} killed), {stops} stops{undone}; \
              {published} messages published, {received} received, {lost} lost in {gaps} gaps \
              ({gaps_told} told to publishers), {died} died with their publishers",
             count(Role::Publisher, "killed"),

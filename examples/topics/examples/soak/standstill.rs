@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::crew::Crew;
+use super::crew::{AGAIN, Crew};
 use super::evidence::{Count, Line, Log, Runs};
 use super::task::{Manner, PATIENCE, Policy, Role, Task};
 use super::{Options, Outcome};
@@ -12,6 +12,9 @@ use super::{Options, Outcome};
 const LOOK: Duration = Duration::from_millis(20);
 /// Even on a busy machine a publisher that nobody holds up sends a message so often; it tries to each millisecond.
 const PACE: Duration = Duration::from_millis(50);
+/// More messages than the publisher's queue and the system hold for the one that stands still, and it for itself if it was
+/// resumed for a moment.
+const HELD_MAX: u64 = 2000;
 const DEPTH: u32 = 100;
 const OCTETS: u64 = 1 << 20;
 const SUBSCRIBERS: usize = 3;
@@ -69,8 +72,11 @@ pub(crate) fn run(crew: &mut Crew, options: &Options, pause: Duration, wrong: &m
     for group in &mut groups {
         group.others.push(start(crew, Role::Subscriber, group.policy)?);
     }
-    if let Some(ended) = crew.wait(began + pause)? {
-        return Err(format!("{} has ended", crew.name(ended)).into());
+    while Instant::now() < began + pause {
+        if let Some(ended) = crew.wait((Instant::now() + LOOK).min(began + pause))? {
+            return Err(format!("{} has ended", crew.name(ended)).into());
+        }
+        crew.keep_still(groups.iter().map(|group| group.victim))?;
     }
     for (group, before) in groups.iter().zip(before) {
         let (victim, name) = (crew.name(group.victim), crew.name(group.publisher));
@@ -81,6 +87,14 @@ pub(crate) fn run(crew: &mut Crew, options: &Options, pause: Duration, wrong: &m
                 let now = count(crew, group);
                 Ok(now.attempted > now.returned)
             })?;
+            let undone = crew.count(group.policy, Role::Subscriber, AGAIN) as u64;
+            let most = HELD_MAX * (1 + undone);
+            if now.returned - before > most {
+                wrong.push(format!(
+                    "{name} has published {} messages, and {victim} stands still",
+                    now.returned - before
+                ));
+            }
         } else {
             let least = (pause.as_millis() / PACE.as_millis()) as u64;
             if now.returned - before < least {
