@@ -62,6 +62,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Measure what grows with connections, subscribers, subscriptions and sockets; write scale.md and its plots
     Scale(crate::scale::Options),
+    /// Measure latency, CPU time and rate from a thousand messages a second to as many as go; write sweep.md and its plots
+    Sweep(crate::sweep::Options),
     /// One measurement of growth, started by the program itself
     #[command(hide = true)]
     ScaleCase {
@@ -83,6 +85,7 @@ Examples:
   tamtam-bench --only latency --only connections       two workloads
   tamtam-bench --only throughput/ipc/64B --peer tamtam --rounds 9
   tamtam-bench scale --out ../docs                     growth, as tables and plots; about a minute
+  tamtam-bench sweep --out ../docs                     rates from low to high, as tables and plots; about a minute
 
 Exit codes: 0 done · 1 a cell failed (hang, loss, error), or a bar was missed with --strict · 2 usage";
 

@@ -31,8 +31,12 @@ pub(crate) struct Cell {
     pub(crate) hwm: Option<u32>,
     pub(crate) spin: bool,
     pub(crate) pinned: bool,
+    /// Whether connections are encrypted.
+    pub(crate) curve: bool,
     /// Messages per second that PUSH keeps to.
     pub(crate) pace: Option<u64>,
+    /// Whether a sender that keeps a pace spins until the next message is due.
+    pub(crate) awake: bool,
     /// Whether others keep every CPU busy meanwhile.
     pub(crate) busy: bool,
     /// Messages in the first round; later rounds take as many as fill the time, unless the count is fixed.
@@ -48,11 +52,15 @@ impl Cell {
     pub(crate) fn has_rivals(&self) -> bool {
         self.name.starts_with(RIVALS_PREFIX)
     }
+
+    /// Returns which libzmq ours is set beside.
+    pub(crate) fn libzmq(&self) -> Contestant {
+        if self.contestants.contains(&Libzmq) { Libzmq } else { LibzmqSystem }
+    }
 }
 
 /// What the design's table has and this program cannot measure yet.
 pub(crate) const NOT_MEASURED: &[(&str, &str)] = &[
-    ("CURVE", "there is no cell for it; this build of libzmq does not offer it"),
     ("shm", "Tamtam does not offer it yet"),
     (
         "libzmq with C++",
@@ -88,6 +96,7 @@ fn all(quick: bool) -> Vec<Cell> {
     throughput(&mut cells);
     rates(&mut cells);
     fanin(&mut cells);
+    encrypted(&mut cells);
     fanout(&mut cells);
     for subscribers in [1, 10] {
         cells.push(textbook(subscribers, if quick { 100_000 } else { 1_000_000 }));
@@ -206,13 +215,16 @@ fn rates(cells: &mut Vec<Cell>) {
             ("100k", Some(100_000)),
             ("full", None),
         ] {
-            let mut cell = cell(format!("rate/{transport}/{name}"), Work::Throughput, transport, 64);
-            cell.metrics = vec![(Metric::Cpu, Some(Bar::MostTimes(1.0, Libzmq)))];
-            cell.pace = pace;
-            // Half a second; less would not be many messages.
-            cell.count = pace.map_or(100_000, |pace| pace / 2);
-            cell.fixed_count = pace.is_some();
-            cells.push(cell);
+            for (pattern, work, subscribers) in [("", Work::Throughput, 0), ("pub-sub/", Work::Fanout, 1)] {
+                let mut cell = cell(format!("rate/{transport}/{pattern}{name}"), work, transport, 64);
+                cell.subscribers = subscribers;
+                cell.metrics = vec![(Metric::Cpu, Some(Bar::MostTimes(1.0, Libzmq)))];
+                cell.pace = pace;
+                // Half a second; less would not be many messages.
+                cell.count = pace.map_or(100_000, |pace| pace / 2);
+                cell.fixed_count = pace.is_some();
+                cells.push(cell);
+            }
         }
     }
 }
@@ -224,6 +236,25 @@ fn fanin(cells: &mut Vec<Cell>) {
         cell.subscribers = 8;
         cell.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(1.0, Libzmq)))];
         cell.count = 5_000;
+        cells.push(cell);
+    }
+}
+
+/// CURVE. Few builds of libzmq have it compiled in, so the one that the system has takes part as well.
+fn encrypted(cells: &mut Vec<Cell>) {
+    let bar = Bar::MostTimes(1.0, LibzmqSystem);
+    let mut there_and_back = conversation_cell("curve", ReqRep, Tcp, 64, &[], bar);
+    there_and_back.quick = true;
+    let streams = [(64, 50_000), (KIB, 20_000), (64 * KIB, 500)].map(|(size, count)| {
+        let mut cell =
+            cell(format!("curve/{Tcp}/push-pull/{}", size_name(size)), Work::Throughput, Tcp, size);
+        cell.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(1.0, LibzmqSystem)))];
+        cell.count = count;
+        cell
+    });
+    for mut cell in [there_and_back].into_iter().chain(streams) {
+        cell.curve = true;
+        cell.contestants.insert(1, LibzmqSystem);
         cells.push(cell);
     }
 }
@@ -368,6 +399,15 @@ fn connections_over(transport: Transport, count: u64) -> Cell {
     cell
 }
 
+/// One step of a sweep: PUSH to PULL of 64 octets at a pace.
+pub(crate) fn paced(transport: Transport, pace: u64, awake: bool) -> Cell {
+    let mut cell = cell(format!("sweep/{transport}/{pace}"), Work::Paced, transport, 64);
+    cell.pace = Some(pace);
+    cell.awake = awake;
+    cell.fixed_count = true;
+    cell
+}
+
 const KIB: usize = 1024;
 /// What the names of cells for rivals begin with.
 pub(crate) const RIVALS_PREFIX: &str = "rivals/";
@@ -427,7 +467,9 @@ fn cell(name: String, work: Work, transport: Transport, size: usize) -> Cell {
         hwm: None,
         spin: true,
         pinned: false,
+        curve: false,
         pace: None,
+        awake: false,
         busy: false,
         count: 0,
         fixed_count: false,
@@ -462,7 +504,9 @@ mod tests {
                 "{rival}"
             );
             assert!(
-                !cells.iter().any(|cell| !cell.has_rivals() && cell.contestants.contains(rival)),
+                !cells
+                    .iter()
+                    .any(|cell| !cell.has_rivals() && !cell.curve && cell.contestants.contains(rival)),
                 "{rival}"
             );
         }

@@ -8,20 +8,24 @@ mod args;
 mod bar;
 mod cells;
 mod conduct;
+mod curve;
 mod engine;
+mod histogram;
 mod machine;
 mod metric;
 mod output;
 mod peer;
+mod plot;
 mod raw;
 mod rivals;
 mod scale;
 mod spread;
+mod sweep;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tamtam_bench_protocol::{clock, failure, line, payload, rival, spec, talk, usage};
+use tamtam_bench_protocol::{clock, failure, keys, line, payload, rival, spec, talk, usage};
 
 use crate::args::{Args, Command};
 use crate::failure::Outcome;
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         Some(Command::Peer { spec }) => return peer::main(spec),
         Some(Command::ScaleCase { case }) => return scale::play(case),
         Some(Command::Scale(options)) => scale::run(options).map(|()| ExitCode::SUCCESS),
+        Some(Command::Sweep(options)) => sweep::run(options).map(|()| ExitCode::SUCCESS),
         None => run(&args),
     };
     match outcome {
@@ -51,7 +56,9 @@ fn run(args: &Args) -> Outcome<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let (cells, rivals) = rivals::admit(cells, args.quiet);
+    let (cells, mut rivals) = rivals::admit(cells, args.quiet);
+    let (cells, encrypting) = curve::admit(cells, args.quiet);
+    rivals.extend(encrypting);
     let before = machine::Machine::look();
     if !args.quiet {
         eprint!("{before}");

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::line::Latency;
+
 /// One measurement of one contestant.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Sample {
@@ -20,6 +22,8 @@ pub(crate) struct Sample {
     pub(crate) involuntary: u64,
     /// What the binding process's resident memory grew by.
     pub(crate) resident_kib: u64,
+    /// How long messages were on their way, if that was measured.
+    pub(crate) latency: Option<Latency>,
 }
 
 /// A figure with its unit and its better direction.

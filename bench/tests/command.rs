@@ -58,6 +58,67 @@ fn a_name_that_does_not_exist_is_refused() {
 }
 
 #[test]
+fn who_cannot_encrypt_is_told_by_name() {
+    let cell = "curve/tcp/push-pull/64B";
+    let output = run(&["--only", cell, "--rounds", "1", "--time", "5", "--no-calls", "--json", "--quiet"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let peers = document["rivals"].as_array().expect("who was asked");
+    let names: Vec<_> = peers.iter().map(|peer| peer["contestant"].as_str().unwrap_or_default()).collect();
+    assert_eq!(names, ["libzmq", "libzmq-system"]);
+    let standings = document["rows"][0]["standings"].as_array().expect("standings");
+    for peer in peers {
+        let measured = standings.iter().any(|standing| standing["contestant"] == peer["contestant"]);
+        assert_eq!(measured, peer["state"]["ready"].is_object(), "{peer}");
+        assert!(measured || peer["state"]["missing"].is_string(), "{peer}");
+    }
+    let ours = standings.iter().find(|standing| standing["contestant"] == "tamtam").expect("ours");
+    assert!(ours["figure"]["median"].as_f64().is_some_and(|rate| rate > 1000.0), "{ours}");
+}
+
+#[test]
+fn a_sweep_writes_a_page_and_its_plots() {
+    let out = std::env::temp_dir().join(format!("tamtam-bench-sweep-{}", std::process::id()));
+    fs::create_dir_all(&out).expect("a folder");
+    let folder = out.to_str().expect("its name");
+    let mut arguments =
+        vec!["sweep", "--out", folder, "--transport", "ipc", "--rounds", "1", "--time", "20", "--quiet"];
+    for rate in ["10000", "100000"] {
+        arguments.extend(["--rate", rate]);
+    }
+    let output = run(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = fs::read_to_string(out.join("sweep.md")).expect("a page");
+    for row in ["| 10k, asleep |", "| 10k, awake |", "| 100k, awake |", "(sweep-cpu-ipc.svg)"] {
+        assert!(page.contains(row), "{row} is missing in {page}");
+    }
+    for plot in ["sweep-latency-ipc.svg", "sweep-cpu-ipc.svg"] {
+        let svg = fs::read_to_string(out.join(plot)).expect("a plot");
+        assert!(svg.contains("tamtam</text>"), "{svg}");
+    }
+    fs::remove_dir_all(&out).expect("the folder goes");
+    assert_eq!(run(&["sweep", "--rate", "0"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_subscription_arrives_and_is_measured() {
+    let mut libraries = vec!["tamtam"];
+    if cfg!(feature = "libzmq") {
+        libraries.push("libzmq");
+    }
+    for library in libraries {
+        // More than the high-water marks.
+        let case = format!(r#"{{"work":"subscriptions","contestant":"{library}","count":5000}}"#);
+        let output = run(&["scale-case", &case]);
+        assert!(output.status.success(), "{library}: {}", String::from_utf8_lossy(&output.stderr));
+        let figures: Vec<f64> = serde_json::from_slice(&output.stdout).expect("figures");
+        assert_eq!(figures.len(), 4, "{library}");
+        assert!(figures.iter().all(|figure| *figure > 0.0), "{library}: {figures:?}");
+    }
+}
+
+#[test]
 fn an_end_that_dies_fails_the_cell_and_leaves_nothing_behind() {
     let cell = "latency/ipc/pair/64B";
     let mut bench = command(&[

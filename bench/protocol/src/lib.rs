@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod failure;
+pub mod keys;
 pub mod line;
 pub mod payload;
 pub mod rival;

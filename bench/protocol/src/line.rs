@@ -35,6 +35,18 @@ pub struct Done {
     /// What this end received, if not everything has to arrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<u64>,
+    /// How long messages were on their way, if that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+}
+
+/// How long messages were on their way, from before they were sent until after they were received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half of them took longer.
+    pub median_ns: u64,
+    /// One in a hundred took longer.
+    pub p99_ns: u64,
 }
 
 impl Done {
@@ -48,6 +60,7 @@ impl Done {
                 (Some(one), Some(other)) => Some(one + other),
                 (one, other) => one.or(other),
             },
+            latency: self.latency.or(other.latency),
         }
     }
 }
@@ -58,10 +71,11 @@ mod tests {
 
     #[test]
     fn reports_add_up() {
-        let one = Done { start_ns: 5, end_ns: 7, received: None };
-        let other = Done { start_ns: 3, end_ns: 6, received: Some(2) };
+        let latency = Some(Latency { median_ns: 1, p99_ns: 2 });
+        let one = Done { start_ns: 5, end_ns: 7, received: None, latency: None };
+        let other = Done { start_ns: 3, end_ns: 6, received: Some(2), latency };
         let sum = one.with(other).with(other);
-        assert_eq!((sum.start_ns, sum.end_ns, sum.received), (3, 7, Some(4)));
+        assert_eq!((sum.start_ns, sum.end_ns, sum.received, sum.latency), (3, 7, Some(4), latency));
     }
 
     #[test]

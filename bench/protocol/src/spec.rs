@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::keys::Keys;
+
 /// An end that hears nothing for so long gives up and says what it has got.
 pub const SILENCE: Duration = Duration::from_secs(4);
 
@@ -154,6 +156,8 @@ pub enum Work {
     Throughput,
     /// Several PUSH in one other process, a thread each, to one PULL.
     Fanin,
+    /// PUSH to PULL, each message at its time whatever became of those before it, and when it was sent told in its body.
+    Paced,
     /// PUB to several SUB in one other process, a thread each.
     Fanout,
     /// PUB to several SUB in a process each, Protobuf messages and END.
@@ -208,6 +212,12 @@ pub struct Spec {
     /// Messages per second that PUSH keeps to; without it, as many as go.
     #[serde(default)]
     pub pace: Option<u64>,
+    /// Whether a sender that waits for a message's time spins meanwhile, and does not sleep.
+    #[serde(default)]
+    pub awake: bool,
+    /// Keys, if connections are to be encrypted with CURVE.
+    #[serde(default)]
+    pub curve: Option<Keys>,
 }
 
 impl Spec {

@@ -106,7 +106,7 @@ async fn talk(stage: &Stage, spec: &Spec, what: &str, mut turn: impl AsyncFnMut(
     stage.ready().await?;
     let start_ns = now_ns();
     progress.watch(what, turns(spec.warm..spec.warm + spec.count)).await?;
-    stage.done(Done { start_ns, end_ns: now_ns(), received: None }).await
+    stage.done(Done { start_ns, end_ns: now_ns(), received: None, latency: None }).await
 }
 
 /// Says hello until somebody says it back: by then there is a way in both directions.
@@ -144,7 +144,7 @@ pub(crate) async fn push(stage: &Stage, end: &mut impl Sender, spec: &Spec) -> O
     stage.ready().await?;
     let start_ns = now_ns();
     progress.watch("sent", push(spec.warm..spec.warm + spec.count)).await?;
-    stage.done(Done { start_ns, end_ns: now_ns(), received: None }).await
+    stage.done(Done { start_ns, end_ns: now_ns(), received: None, latency: None }).await
 }
 
 /// Receives all that is sent, in order.
@@ -162,7 +162,7 @@ pub(crate) async fn pull(stage: &Stage, end: &mut impl Receiver, spec: &Spec) ->
     stage.ready().await?;
     let start_ns = now_ns();
     progress.watch("received", pull(spec.warm..spec.warm + spec.count)).await?;
-    stage.done(Done { start_ns, end_ns: now_ns(), received: None }).await
+    stage.done(Done { start_ns, end_ns: now_ns(), received: None, latency: None }).await
 }
 
 /// Says hello until all subscribers have heard it, then publishes as fast as it goes. What says hello also warms up.
@@ -189,7 +189,7 @@ pub(crate) async fn publish(stage: &Stage, end: &mut impl Sender, spec: &Spec) -
         end.flush().await
     };
     progress.watch("published", publish).await?;
-    stage.done(Done { start_ns, end_ns: now_ns(), received: None }).await
+    stage.done(Done { start_ns, end_ns: now_ns(), received: None, latency: None }).await
 }
 
 /// Receives what arrives, and counts it. Numbers may be missing, but never come twice or out of order.
@@ -232,5 +232,5 @@ pub(crate) async fn subscribe(stage: &Stage, end: &mut impl Receiver, spec: &Spe
         Either::Right(_) => Ok(()),
     };
     outcome?;
-    stage.done(Done { start_ns, end_ns, received: Some(received) }).await
+    stage.done(Done { start_ns, end_ns, received: Some(received), latency: None }).await
 }

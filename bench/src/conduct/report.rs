@@ -38,7 +38,7 @@ pub(crate) struct Row {
     pub(crate) cell: String,
     pub(crate) metric: Metric,
     pub(crate) standings: Vec<Standing>,
-    /// Tamtam's figure through libzmq's.
+    /// Tamtam's figure through libzmq's, the one that is built in if it takes part.
     pub(crate) ratio: Option<Spread>,
     #[serde(serialize_with = "show")]
     pub(crate) bar: Option<Bar>,
@@ -98,6 +98,15 @@ impl Row {
     /// Returns a contestant's figure.
     pub(crate) fn spread(&self, contestant: Contestant) -> Option<Spread> {
         self.standing(contestant)?.figure
+    }
+
+    /// Returns which libzmq took part.
+    pub(crate) fn libzmq(&self) -> Contestant {
+        if self.standing(Contestant::Libzmq).is_none() && self.standing(Contestant::LibzmqSystem).is_some() {
+            Contestant::LibzmqSystem
+        } else {
+            Contestant::Libzmq
+        }
     }
 
     /// Compares with the bar.

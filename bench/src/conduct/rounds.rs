@@ -68,9 +68,7 @@ pub(super) fn measure(args: &Args, cell: &Cell, tracer: Option<Tracer>, scratch:
                     Standing { outrun, ..entry.standing(metric) }
                 })
                 .collect(),
-            ratio: pairs(&entries, metric, (Contestant::Tamtam, Contestant::Libzmq), |ours, theirs| {
-                ours / theirs
-            }),
+            ratio: pairs(&entries, metric, (Contestant::Tamtam, cell.libzmq()), |ours, theirs| ours / theirs),
             bar,
             judged: cell.judged,
             bar_value: None,

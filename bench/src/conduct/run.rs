@@ -7,6 +7,7 @@ use super::child::Child;
 use super::scratch::Scratch;
 use super::tracer::Tracer;
 use crate::cells::Cell;
+use crate::curve;
 use crate::failure::{Failure, Outcome};
 use crate::line::{Done, GO, Line, STOP};
 use crate::metric::Sample;
@@ -51,8 +52,8 @@ pub(super) fn run(
     })
 }
 
-fn spec(cell: &Cell, contestant: Contestant, count: u64) -> Spec {
-    Spec {
+fn spec(cell: &Cell, contestant: Contestant, count: u64) -> Outcome<Spec> {
+    Ok(Spec {
         contestant,
         work: cell.work,
         role: Role::Binder,
@@ -67,13 +68,15 @@ fn spec(cell: &Cell, contestant: Contestant, count: u64) -> Spec {
         spin: cell.spin,
         pinned: cell.pinned,
         pace: cell.pace,
-    }
+        awake: cell.awake,
+        curve: cell.curve.then(curve::keys).transpose()?,
+    })
 }
 
 /// Starts processes that keep every CPU busy, if the cell wants that.
 fn hogs(cell: &Cell, contestant: Contestant) -> Outcome<Vec<Child>> {
     let count = if cell.busy { available_parallelism().map_or(1, usize::from) } else { 0 };
-    let spec = Spec { role: Role::Hog, ..spec(cell, contestant, 0) };
+    let spec = Spec { role: Role::Hog, ..spec(cell, contestant, 0)? };
     (0..count).map(|_| Child::start(&spec)).collect()
 }
 
@@ -84,7 +87,7 @@ fn start(
     scratch: &Scratch,
     ends: &mut Vec<Child>,
 ) -> Outcome {
-    let mut spec = spec(cell, contestant, count);
+    let mut spec = spec(cell, contestant, count)?;
     spec.endpoint = scratch.endpoint(cell.transport);
     if cell.transport == Transport::Inproc {
         spec.role = Role::Both;
@@ -133,7 +136,8 @@ fn measure(
         span = Some(span.map_or(done, |span| span.with(done)));
     }
     let calls = counting.map(super::tracer::Count::finish).transpose()?;
-    let Done { start_ns, end_ns, received } = span.ok_or_else(|| Failure::new("there was no end"))?;
+    let Done { start_ns, end_ns, received, latency } =
+        span.ok_or_else(|| Failure::new("there was no end"))?;
     let due = count * cell.subscribers.max(1) as u64;
     let mut sample = Sample {
         messages: received.unwrap_or(due),
@@ -144,6 +148,7 @@ fn measure(
         voluntary: 0,
         involuntary: 0,
         resident_kib: 0,
+        latency,
     };
     // The binder, which comes first, tells its memory while the others are still connected.
     for (index, end) in ends.iter_mut().enumerate() {
@@ -172,6 +177,8 @@ fn warm(cell: &Cell, count: u64) -> u64 {
         Work::Latency(_) => (count / 10).clamp(5, 2_000),
         Work::Throughput => (count / 10).clamp(10, 50_000),
         Work::Fanin | Work::Fanout => (count / 10).clamp(10, 1_000),
+        // At its pace, too: half a second at most.
+        Work::Paced => (count / 10).clamp(10, cell.pace.unwrap_or(u64::MAX).div_ceil(2).max(10)),
         Work::Textbook | Work::Connections => 0,
     }
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use libloading::Library;
 
-use super::{Engine, Kind, Tuning};
+use super::{Engine, Kind, Side, Tuning};
 use crate::failure::{Failure, Outcome};
+use crate::keys::Keys;
 use crate::spec::SILENCE;
 
 /// Where the library is: what `TAMTAM_LIBZMQ` says, else what `cargo build --release -p tamtam-libzmq` has made.
@@ -41,6 +42,19 @@ pub(crate) fn system_libzmq_version() -> Result<String, String> {
     Ok(format!("{major}.{minor}.{patch}"))
 }
 
+/// Returns what the system's libzmq encrypts with, or why it does not.
+pub(crate) fn system_libzmq_curve() -> Result<String, String> {
+    let functions = Functions::load(Path::new(SYSTEM)).map_err(|error| error.to_string())?;
+    // SAFETY: a string with its end.
+    if unsafe { (functions.zmq_has)(c"curve".as_ptr()) } != 1 {
+        return Err("it was compiled without CURVE".to_owned());
+    }
+    // What was loaded with it.
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let sodium = maps.lines().find_map(|line| line.rsplit('/').next().filter(|name| name.contains("sodium")));
+    Ok(sodium.map_or_else(|| "CURVE by its own means".to_owned(), |name| format!("CURVE by {name}")))
+}
+
 const SNDMORE: c_int = 2;
 const SUBSCRIBE: c_int = 6;
 const EVENTS: c_int = 15;
@@ -51,6 +65,10 @@ const RCVTIMEO: c_int = 27;
 const SNDTIMEO: c_int = 28;
 const LAST_ENDPOINT: c_int = 32;
 const XPUB_VERBOSE: c_int = 40;
+const CURVE_SERVER: c_int = 47;
+const CURVE_PUBLICKEY: c_int = 48;
+const CURVE_SECRETKEY: c_int = 49;
+const CURVE_SERVERKEY: c_int = 50;
 const XPUB_NODROP: c_int = 69;
 /// Ours: `TAMTAM_SPIN`.
 const SPIN: c_int = 10_000;
@@ -96,6 +114,7 @@ functions! {
     zmq_msg_size: fn(*const Part) -> usize;
     zmq_msg_more: fn(*const Part) -> c_int;
     zmq_errno: fn() -> c_int;
+    zmq_has: fn(*const c_char) -> c_int;
     zmq_version: fn(*mut c_int, *mut c_int, *mut c_int) -> ();
 }
 
@@ -207,6 +226,11 @@ impl Socket {
         self.set(option, &value.to_ne_bytes())
     }
 
+    /// A key in Z85, with the zero at its end that the interface counts.
+    fn set_key(&self, option: c_int, text: &str) -> Outcome {
+        self.set(option, format!("{text}\0").as_bytes())
+    }
+
     #[inline]
     fn receive(&self, part: &mut Part) -> Outcome {
         // SAFETY: a socket of the library's and a message that was initialised.
@@ -284,6 +308,20 @@ impl Engine for DropIn {
             socket.set_number(SPIN, 0)?;
         }
         Ok(socket)
+    }
+
+    fn encrypt(socket: &Socket, keys: &Keys, side: Side) -> Outcome {
+        match side {
+            Side::Server => {
+                socket.set_number(CURVE_SERVER, 1)?;
+                socket.set_key(CURVE_SECRETKEY, &keys.server.secret)
+            }
+            Side::Client => {
+                socket.set_key(CURVE_SERVERKEY, &keys.server.public)?;
+                socket.set_key(CURVE_PUBLICKEY, &keys.client.public)?;
+                socket.set_key(CURVE_SECRETKEY, &keys.client.secret)
+            }
+        }
     }
 
     fn bind(socket: &Socket, endpoint: &str) -> Outcome<String> {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use zmq::{Context, DONTWAIT, Message, SNDMORE, Socket, SocketType};
 
-use super::{Engine, Kind, Tuning};
+use super::{Engine, Kind, Side, Tuning};
 use crate::failure::{Failure, Outcome};
+use crate::keys::Keys;
 use crate::spec::SILENCE;
 
 /// libzmq's sockets, with default options where nothing else is said.
@@ -56,6 +57,21 @@ impl Engine for Libzmq {
         Ok(socket)
     }
 
+    fn encrypt(socket: &Socket, keys: &Keys, side: Side) -> Outcome {
+        match side {
+            Side::Server => {
+                socket.set_curve_server(true)?;
+                socket.set_curve_secretkey(keys.server.secret.as_bytes())?;
+            }
+            Side::Client => {
+                socket.set_curve_serverkey(keys.server.public.as_bytes())?;
+                socket.set_curve_publickey(keys.client.public.as_bytes())?;
+                socket.set_curve_secretkey(keys.client.secret.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
     fn bind(socket: &Socket, endpoint: &str) -> Outcome<String> {
         socket.bind(endpoint)?;
         socket.get_last_endpoint()?.map_err(|_| Failure::new("the endpoint is not text"))
@@ -73,11 +89,18 @@ impl Engine for Libzmq {
         let deadline = Instant::now() + timeout;
         let mut attached = 0;
         while attached < count {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || socket.poll(zmq::POLLIN, i64::try_from(left.as_millis())?)? == 0 {
-                return Err(Failure::new(format!("subscribers: {attached} of {count} after {timeout:?}")));
+            match socket.recv_bytes(DONTWAIT) {
+                Ok(message) => attached += usize::from(message.first() == Some(&1)),
+                Err(zmq::Error::EAGAIN) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() || socket.poll(zmq::POLLIN, i64::try_from(left.as_millis())?)? == 0 {
+                        return Err(Failure::new(format!(
+                            "subscribers: {attached} of {count} after {timeout:?}"
+                        )));
+                    }
+                }
+                Err(error) => return Err(error.into()),
             }
-            attached += usize::from(socket.recv_bytes(DONTWAIT)?.first() == Some(&1));
         }
         Ok(())
     }

@@ -8,9 +8,12 @@ mod topic;
 
 use std::time::Duration;
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
+use crate::keys::Keys;
 
-pub(crate) use drop_in::{DropIn, choose_system_libzmq, library as drop_in_library, system_libzmq_version};
+pub(crate) use drop_in::{
+    DropIn, choose_system_libzmq, library as drop_in_library, system_libzmq_curve, system_libzmq_version,
+};
 #[cfg(feature = "libzmq")]
 pub(crate) use libzmq::Libzmq;
 pub(crate) use tamtam::Tamtam;
@@ -29,6 +32,15 @@ pub(crate) enum Kind {
     /// A publisher that knows its subscribers and does not drop.
     Publisher,
     Sub,
+}
+
+/// Which end of an encrypted connection a socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// It binds.
+    Server,
+    /// It connects.
+    Client,
 }
 
 /// What is set on every socket of a process.
@@ -57,6 +69,10 @@ pub(crate) trait Engine: 'static {
     fn context() -> Outcome<Self::Context>;
     /// Makes a socket that gives up after [`SILENCE`](crate::spec::SILENCE).
     fn socket(context: &Self::Context, kind: Kind, tuning: Tuning) -> Outcome<Self::Socket>;
+    /// Has a socket encrypt its connections with CURVE, from before it binds or connects.
+    fn encrypt(_: &Self::Socket, _: &Keys, _: Side) -> Outcome {
+        Err(Failure::new("it does not offer CURVE"))
+    }
     /// Binds; returns the endpoint with wildcards resolved.
     fn bind(socket: &Self::Socket, endpoint: &str) -> Outcome<String>;
     /// Connects.
@@ -73,6 +89,14 @@ pub(crate) trait Engine: 'static {
     fn echo(socket: &Self::Socket, check: impl FnOnce(&[u8]) -> Outcome) -> Outcome;
     /// Tells what the library knows of a socket's state, for a failure's text.
     fn describe(socket: &Self::Socket) -> String;
+}
+
+/// Returns why the libzmq that is built in cannot encrypt, if it cannot.
+pub(crate) fn libzmq_without_curve() -> Option<&'static str> {
+    #[cfg(feature = "libzmq")]
+    return (zmq::has("curve") != Some(true)).then_some("the zmq crate compiles it without CURVE");
+    #[cfg(not(feature = "libzmq"))]
+    return Some("not built in (feature libzmq)");
 }
 
 /// Returns libzmq's version and how it was built, or why it is not there.

@@ -3,10 +3,13 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tamtam_zmq::{Context, Message, Socket, SocketType, Spin};
+use tamtam_zmq::{
+    AllowList, Context, CurvePublicKey, CurveSecretKey, Message, Security, Socket, SocketType, Spin,
+};
 
-use super::{Engine, Kind, Tuning};
+use super::{Engine, Kind, Side, Tuning};
 use crate::failure::{Failure, Outcome};
+use crate::keys::Keys;
 use crate::spec::SILENCE;
 
 /// Whether `send` and `recv` are measured, in place of the calls that cost least: `TAMTAM_CALLS=plain`.
@@ -58,6 +61,23 @@ impl Engine for Tamtam {
             }
         })?;
         Ok(socket)
+    }
+
+    fn encrypt(socket: &Socket, keys: &Keys, side: Side) -> Outcome {
+        let secret = |text: &str| text.parse::<CurveSecretKey>();
+        let security = match side {
+            Side::Server => {
+                let client: CurvePublicKey = keys.client.public.parse()?;
+                Security::curve_server(secret(&keys.server.secret)?).allow(AllowList::keys([client]))
+            }
+            Side::Client => {
+                let server: CurvePublicKey = keys.server.public.parse()?;
+                Security::curve_client(secret(&keys.client.secret)?.into(), server)
+            }
+        };
+        Ok(socket.configure(|options| {
+            options.set_security(security);
+        })?)
     }
 
     fn bind(socket: &Socket, endpoint: &str) -> Outcome<String> {

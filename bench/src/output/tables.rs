@@ -58,7 +58,7 @@ fn figures(report: &Report) -> Columns {
         table.push(vec![
             name(row),
             raw(row),
-            figure(row, Contestant::Libzmq),
+            figure(row, row.libzmq()),
             figure(row, Contestant::Tamtam),
             figure(row, upper(row)),
             upper_ratio(row),
@@ -92,7 +92,7 @@ fn costs(report: &Report) -> Columns {
         }
         last = &row.cell;
         let raw = row.standings.iter().find(|standing| standing.contestant.is_raw());
-        let [libzmq, tamtam] = [Contestant::Libzmq, Contestant::Tamtam].map(|peer| row.standing(peer));
+        let [libzmq, tamtam] = [row.libzmq(), Contestant::Tamtam].map(|peer| row.standing(peer));
         table.push(vec![
             row.cell.clone(),
             cpu(raw),

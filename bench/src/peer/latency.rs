@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use super::stage::{Part, Stage};
 use crate::clock::now_ns;
-use crate::engine::{Engine, Kind, Tuning};
+use crate::engine::{Engine, Kind, Side, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
@@ -26,6 +26,7 @@ pub(super) fn play<E: Engine>(
     let mut parts: Vec<Part<'_>> = Vec::new();
     if spec.binds() {
         let socket = E::socket(context, replier, tuning)?;
+        super::encrypt::<E>(&socket, spec, Side::Server)?;
         let endpoint = E::bind(&socket, &spec.endpoint)?;
         if spec.role == Role::Binder {
             say(&Line::Bound(endpoint))?;
@@ -34,6 +35,7 @@ pub(super) fn play<E: Engine>(
     }
     if spec.connects() {
         let socket = E::socket(context, asker, tuning)?;
+        super::encrypt::<E>(&socket, spec, Side::Client)?;
         E::connect(&socket, &spec.endpoint)?;
         parts.push(Box::new(move |stage| ask::<E>(stage, &socket, spec)));
     }

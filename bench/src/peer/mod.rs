@@ -7,6 +7,7 @@ mod fanin;
 mod hog;
 mod info;
 mod latency;
+mod paced;
 mod publish;
 mod stage;
 mod throughput;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::engine::{Engine, Tamtam, Tuning};
+use crate::engine::{Engine, Side, Tamtam, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::raw;
 use crate::spec::{Contestant, Role, Spec, Work};
@@ -63,6 +64,11 @@ fn play(spec: &Spec) -> Outcome {
     }
 }
 
+/// Has a socket encrypt, if that is part of the task.
+fn encrypt<E: Engine>(socket: &E::Socket, spec: &Spec, side: Side) -> Outcome {
+    spec.curve.as_ref().map_or(Ok(()), |keys| E::encrypt(socket, keys, side))
+}
+
 fn play_with<E: Engine>(spec: &Spec) -> Outcome {
     let context = E::context()?;
     let tuning = Tuning { spin: spec.spin, hwm: spec.hwm, back: false };
@@ -70,6 +76,7 @@ fn play_with<E: Engine>(spec: &Spec) -> Outcome {
         Work::Latency(conversation) => latency::play::<E>(&context, spec, tuning, conversation),
         Work::Throughput => throughput::play::<E>(&context, spec, tuning),
         Work::Fanin => fanin::play::<E>(&context, spec, tuning),
+        Work::Paced => paced::play::<E>(&context, spec, tuning),
         Work::Fanout | Work::Textbook => publish::play::<E>(&context, spec, tuning),
         Work::Connections => connections::play::<E>(&context, spec, tuning),
     }

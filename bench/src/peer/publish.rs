@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::info;
 use super::latency::explain;
 use super::stage::{Part, Stage};
+use super::throughput::keep_pace;
 use crate::clock::now_ns;
-use crate::engine::{Engine, Kind, Tuning};
+use crate::engine::{Engine, Kind, Side, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
@@ -20,6 +21,7 @@ pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning)
     let mut parts: Vec<Part<'_>> = Vec::new();
     if spec.binds() {
         let socket = E::socket(context, Kind::Publisher, tuning)?;
+        super::encrypt::<E>(&socket, spec, Side::Server)?;
         let endpoint = E::bind(&socket, &spec.endpoint)?;
         if spec.role == Role::Binder {
             say(&Line::Bound(endpoint))?;
@@ -30,6 +32,7 @@ pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning)
         for _ in 0..spec.subscribers_here {
             let socket = E::socket(context, Kind::Sub, tuning)?;
             E::subscribe(&socket)?;
+            super::encrypt::<E>(&socket, spec, Side::Client)?;
             E::connect(&socket, &spec.endpoint)?;
             parts.push(Box::new(move |stage| subscribe::<E>(stage, &socket, spec)));
         }
@@ -59,7 +62,12 @@ fn publish<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome
     publish(0..spec.warm)?;
     stage.ready()?;
     let start = now_ns();
-    publish(spec.warm..spec.warm + spec.count)?;
+    match spec.pace {
+        None => publish(spec.warm..spec.warm + spec.count)?,
+        Some(pace) => {
+            keep_pace(pace, spec.count, |number| publish(spec.warm + number..spec.warm + number + 1))?;
+        }
+    }
     if textbook {
         E::send(socket, info::END)?;
     }

@@ -22,6 +22,8 @@ pub(crate) struct Stage {
 struct Progress {
     at_go: Usage,
     done: Option<Done>,
+    /// CPU time of this process that the measurement took, and not what is measured.
+    own_ns: u64,
 }
 
 impl Stage {
@@ -53,15 +55,22 @@ impl Stage {
 
     /// Reports a part's end, and waits until all others have come to theirs, here and in other processes.
     pub(crate) fn done(&self, start_ns: u64, end_ns: u64) -> Outcome {
+        self.done_with(Done { start_ns, end_ns, received: None, latency: None }, 0)
+    }
+
+    /// Like [`done`](Self::done), with more to report; `own_ns` of CPU time are the measurement's own and do not count.
+    pub(crate) fn done_with(&self, done: Done, own_ns: u64) -> Outcome {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = Done { start_ns, end_ns, received: None };
+        progress.own_ns += own_ns;
         progress.done = Some(progress.done.map_or(done, |sum| sum.with(done)));
         drop(progress);
         if self.barrier.wait().is_leader() {
             let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
             say(&Line::Done(progress.done.ok_or_else(|| Failure::new("nothing was done"))?))?;
             hear(STOP)?;
-            say(&Line::Spent(Usage::now() - progress.at_go))?;
+            let mut spent = Usage::now() - progress.at_go;
+            spent.cpu_ns = spent.cpu_ns.saturating_sub(progress.own_ns);
+            say(&Line::Spent(spent))?;
         }
         self.barrier.wait();
         Ok(())

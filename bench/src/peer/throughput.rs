@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::latency::explain;
 use super::stage::{Part, Stage};
 use crate::clock::now_ns;
-use crate::engine::{Engine, Kind, Tuning};
+use crate::engine::{Engine, Kind, Side, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::line::Line;
 use crate::payload::{self, Payload};
@@ -17,6 +17,7 @@ pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning)
     let mut parts: Vec<Part<'_>> = Vec::new();
     if spec.binds() {
         let socket = E::socket(context, Kind::Pull, tuning)?;
+        super::encrypt::<E>(&socket, spec, Side::Server)?;
         let endpoint = E::bind(&socket, &spec.endpoint)?;
         if spec.role == Role::Binder {
             say(&Line::Bound(endpoint))?;
@@ -25,6 +26,7 @@ pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning)
     }
     if spec.connects() {
         let socket = E::socket(context, Kind::Push, tuning)?;
+        super::encrypt::<E>(&socket, spec, Side::Client)?;
         E::connect(&socket, &spec.endpoint)?;
         parts.push(Box::new(move |stage| push::<E>(stage, &socket, spec)));
     }
@@ -70,7 +72,7 @@ fn push<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
 
 /// Sends message after message when its time has come. Whoever sleeps wakes a little late; what is due then goes out at once, so
 /// that a pace faster than that comes in small bursts, as it does from a program that has a timer.
-fn keep_pace(pace: u64, count: u64, mut send: impl FnMut(u64) -> Outcome) -> Outcome {
+pub(super) fn keep_pace(pace: u64, count: u64, mut send: impl FnMut(u64) -> Outcome) -> Outcome {
     let began = Instant::now();
     let due = |number: u64| Duration::from_nanos(number.saturating_mul(1_000_000_000) / pace.max(1));
     for number in 0..count {

@@ -14,7 +14,7 @@ use crate::spec::Contestant;
 use crate::usage::Usage;
 
 /// A measurement that takes longer is given up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Topics that all subscribers together have.
 const TOPICS: u64 = 10_000;
@@ -80,6 +80,7 @@ fn subscribers<L: Library>(count: u64) -> Outcome<Vec<f64>> {
     let subscribers = (0..count)
         .map(|number| {
             let subscriber = L::socket(&context, Kind::Sub, TUNING)?;
+            L::keep_all_subscriptions(&subscriber)?;
             for index in 0..each {
                 L::subscribe_to(&subscriber, &topic(number * each + index))?;
             }
@@ -122,6 +123,7 @@ fn subscriptions<L: Library>(count: u64) -> Outcome<Vec<f64>> {
     let context = L::context()?;
     let publisher = L::socket(&context, Kind::Publisher, TUNING)?;
     let subscriber = L::socket(&context, Kind::Sub, TUNING)?;
+    L::keep_all_subscriptions(&subscriber)?;
     L::connect(&subscriber, &L::bind(&publisher, &endpoint(0))?)?;
     let (before, began) = (Usage::now(), Instant::now());
     for number in 0..count {

@@ -4,7 +4,6 @@
 mod case;
 mod library;
 mod page;
-mod plot;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +16,7 @@ use crate::conduct;
 use crate::failure::{Failure, Outcome};
 use crate::machine::Machine;
 use crate::metric::Metric;
+use crate::plot::{self, COLOURS, Line, Plot};
 use crate::spec::Contestant;
 
 pub(crate) use case::play;
@@ -74,7 +74,8 @@ struct Curve {
     points: Vec<Point>,
 }
 
-const LIBRARIES: [Contestant; 2] = [Contestant::Tamtam, Contestant::Libzmq];
+/// Who is measured, in the order of the columns.
+pub(crate) const LIBRARIES: [Contestant; 2] = [Contestant::Tamtam, Contestant::Libzmq];
 
 impl Work {
     const ALL: [Self; 4] = [Self::Connections, Self::Subscribers, Self::Subscriptions, Self::Sockets];
@@ -117,6 +118,21 @@ impl Work {
     }
 }
 
+impl Curve {
+    /// The second column over the number.
+    fn plot(&self) -> Plot {
+        let lines = LIBRARIES.into_iter().zip(COLOURS).enumerate().map(|(index, (library, colour))| {
+            let known = self.points.iter().filter_map(|point| {
+                let figures = point.figures.get(index)?.1.as_ref().ok()?;
+                Some((point.count as f64, *figures.get(1)?))
+            });
+            Line { name: library.to_string(), colour, dashed: false, points: known.collect() }
+        });
+        let title = self.work.columns().get(1).copied().unwrap_or_default();
+        Plot { title: title.to_owned(), across: self.work.name().to_owned(), lines: lines.collect() }
+    }
+}
+
 /// Measures and writes.
 pub(crate) fn run(options: &Options) -> Outcome {
     let machine = Machine::look();
@@ -130,13 +146,14 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     for curve in &curves {
         let file = options.out.join(format!("scale-{}.svg", curve.work.name()));
-        std::fs::write(&file, plot::draw(curve)).map_err(|error| failed_to_write(&file, error))?;
+        std::fs::write(&file, plot::draw(&curve.plot())).map_err(|error| failed_to_write(&file, error))?;
     }
     let file = options.out.join("scale.md");
     std::fs::write(&file, page::write(&machine, &curves)).map_err(|error| failed_to_write(&file, error))
 }
 
-fn failed_to_write(file: &Path, error: std::io::Error) -> Failure {
+/// Names the file in the failure.
+pub(crate) fn failed_to_write(file: &Path, error: std::io::Error) -> Failure {
     Failure::from(error).while_doing(&file.display().to_string())
 }
 
@@ -171,4 +188,23 @@ fn apart(case: Case) -> Outcome<Vec<f64>> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Failure::new(said.lines().next_back().map_or_else(|| output.status.to_string(), str::to_owned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_no_point_of_the_plot() {
+        let point = |count, theirs| Point {
+            count,
+            figures: vec![(LIBRARIES[0], Ok(vec![1.0, 2.5])), (LIBRARIES[1], theirs)],
+        };
+        let points =
+            vec![point(100, Ok(vec![1.0, 27.5])), point(10_000, Err("no more descriptors".to_owned()))];
+        let [ours, theirs] =
+            Curve { work: Work::Connections, points }.plot().lines.try_into().expect("two lines");
+        assert_eq!(ours.points, [(100.0, 2.5), (10_000.0, 2.5)]);
+        assert_eq!(theirs.points, [(100.0, 27.5)]);
+    }
 }

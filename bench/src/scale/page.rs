@@ -47,7 +47,8 @@ fn explanation(work: Work) -> &'static str {
         }
         Work::Subscriptions => {
             "ipc, PUB and one SUB in one process, so memory is that of both ends. Topics have 13 octets. What nobody wants \
-             is only matched; what is wanted is published in bursts of 100 and received, in an order that no cache foresees."
+             is only matched; what is wanted is published in bursts of 100 and received, in an order that no cache foresees. libzmq's SUB has no \
+             send mark: with the default of 1,000 it drops the subscriptions that its publisher has not taken yet, and says nothing."
         }
         Work::Sockets => {
             "ipc, pairs of PUSH and PULL in one process, each with a connection; every pair sends one message."
