@@ -3,13 +3,13 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, fresh, text};
+use common::{A_WHILE, DRIVERS, PATIENCE, becomes_true, driven_by, eventually, fresh, text};
 use tamtam_zmq::{
     Bytes, ConnectError, Context, Dealer, Driver, EventKind, Message, Options, Pair, Pull, Push, RecvError,
-    SendError, ShutdownError, Socket, SocketType,
+    SendError, ShutdownError, Socket, SocketType, Sub, XPub,
 };
 
 fn marks(driver: Driver, send: u32, receive: u32) -> impl Fn(&mut Options) {
@@ -228,5 +228,45 @@ fn room_is_found_by_those_who_only_ask() {
                 assert!(dealer.readiness().writable, "{driver:?} {mark}");
             }
         }
+    }
+}
+
+/// Whoever publishes a stream does not wake each of its subscribers for each message; and whoever stops in the middle of one, and
+/// never calls again, has them woken all the same.
+#[test]
+fn subscribers_that_sleep_through_a_burst_are_woken_without_the_publisher() {
+    for driver in DRIVERS {
+        let context = Context::new();
+        let publisher = XPub::with(&context, |o| {
+            o.set_driver(driver).set_xpub_nodrop(true);
+        })
+        .unwrap();
+        let endpoint = publisher.bind(&fresh("inproc")).unwrap();
+        let bursts = [1usize, 2, 3, 50, 400, 3000];
+        let received = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let subscriber = Sub::with(&context, driven_by(driver)).unwrap();
+                subscriber.subscribe("");
+                subscriber.connect(&endpoint).unwrap();
+                let received = &received;
+                scope.spawn(move || {
+                    for burst in bursts.repeat(10) {
+                        for number in 0..burst {
+                            let message = subscriber.recv_timeout(PATIENCE).unwrap();
+                            assert_eq!(message.as_slice(), number.to_le_bytes(), "{driver:?} {burst}");
+                        }
+                        received.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            publisher.as_socket().wait_for_subscribers(4, PATIENCE).unwrap();
+            for (round, burst) in (1..).zip(bursts.repeat(10)) {
+                for number in 0..burst {
+                    publisher.as_socket().send_slice(&number.to_le_bytes(), true).unwrap();
+                }
+                eventually("all have it", || received.load(Ordering::Relaxed) == 4 * round);
+            }
+        });
     }
 }

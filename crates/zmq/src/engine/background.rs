@@ -155,7 +155,8 @@ impl Background {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the thread if it does not run yet. A context with inproc sockets only never needs it.
+    /// Starts the thread if it does not run yet. A context with inproc sockets only needs it for streams to
+    /// several of them.
     pub(crate) fn start(&self, core: &Core) -> io::Result<()> {
         if self.started.load(Ordering::Acquire) {
             return Ok(());

@@ -29,18 +29,28 @@ struct Write {
     error: Option<io::Error>,
 }
 
+impl Left {
+    /// The queue of the peer `id` is left for later: puts it on the list, if it is not there, and counts it. Returns whether
+    /// it did not wait before.
+    #[inline]
+    pub(crate) fn begin(&mut self, id: PeerId, list: &mut Vec<PeerId>, waiting: &mut u32) -> bool {
+        match std::mem::replace(self, Self::Waiting) {
+            Self::Waiting => return false,
+            Self::Nothing => list.push(id),
+            Self::Listed => {}
+        }
+        *waiting += 1;
+        true
+    }
+}
+
 impl Locked<'_> {
     /// Leaves what is queued for a peer to the background thread, or to whoever writes before.
     #[inline]
     pub(crate) fn leave_for_later(&mut self, id: PeerId) {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return };
-        if peer.left != Left::Waiting {
-            if peer.left == Left::Nothing {
-                state.left.push(id);
-            }
-            peer.left = Left::Waiting;
-            state.waiting += 1;
+        if peer.left.begin(id, &mut state.left, &mut state.waiting) {
             self.schedule_cork();
         }
     }

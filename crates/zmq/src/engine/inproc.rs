@@ -53,6 +53,7 @@ impl PipeEnd {
             other,
             latest_out: self.latest_out,
             latest_in: self.latest_in,
+            unheard: 0,
         })
     }
 }
@@ -179,7 +180,7 @@ impl Locked<'_> {
         let peer = self.add_peer(
             Arc::clone(&endpoint),
             id,
-            Link::Inproc(Inproc { tx, rx, other: taker, latest_out, latest_in }),
+            Link::Inproc(Inproc { tx, rx, other: taker, latest_out, latest_in, unheard: 0 }),
         );
         self.attachments.insert(id, Attachment::Pipe { endpoint: Arc::clone(&endpoint), peer });
         if let Some(routing_id) = routing_id

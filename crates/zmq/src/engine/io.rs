@@ -54,7 +54,16 @@ impl Locked<'_> {
             self.seal_chunk();
             let state = &mut **self;
             let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
-            let Link::Net(net) = &mut peer.link else { return };
+            let net = match &mut peer.link {
+                Link::Net(net) => net,
+                Link::Inproc(inproc) => {
+                    // Nothing to write, but it may sleep.
+                    inproc.unheard = 0;
+                    state.after.sockets.extend(inproc.announce());
+                    return;
+                }
+                _ => return,
+            };
             let batch_out = net.batch_out;
             let Some(conn) = &mut net.conn else { return };
             if batch_out || conn.writing || conn.blocked || conn.phase == Phase::Connecting {

@@ -227,6 +227,8 @@ pub(crate) struct Inproc {
     /// With `conflate`: the one message that waits, for the other side and for this one.
     pub(crate) latest_out: Latest,
     pub(crate) latest_in: Latest,
+    /// Messages that were published while it slept, and was not woken yet.
+    pub(crate) unheard: u32,
 }
 
 /// The one place of a conflating pipe. Its lock is a leaf.
@@ -266,6 +268,12 @@ impl Inproc {
     pub(crate) fn announce(&self) -> Option<Arc<Core>> {
         let other = &self.other.get()?.core;
         other.announce().then(|| Arc::clone(other))
+    }
+
+    /// As [`announce`](Self::announce), for one that is not to be woken at once: returns whether it would have to be.
+    #[inline]
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.other.get().is_some_and(|other| other.core.announce())
     }
 
     /// Returns the other socket, to be told or woken.

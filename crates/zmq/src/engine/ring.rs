@@ -255,8 +255,22 @@ impl<T> Producer<T> {
     /// Tells whether one more item is taken.
     #[inline]
     pub(crate) fn has_room(&mut self) -> bool {
-        let (bound, heavy) =
-            (self.shared.bound.load(Ordering::Relaxed), self.shared.heavy.load(Ordering::Relaxed));
+        self.is_below(1)
+    }
+
+    /// Tells whether three quarters of the marks are free.
+    #[inline]
+    pub(crate) fn has_much_room(&mut self) -> bool {
+        self.is_below(4)
+    }
+
+    /// Tells whether what waits is below this part of the marks.
+    #[inline]
+    fn is_below(&mut self, part: u64) -> bool {
+        let (bound, heavy) = (
+            self.shared.bound.load(Ordering::Relaxed) / part,
+            self.shared.heavy.load(Ordering::Relaxed) / part,
+        );
         let is_below = |producer: &Self| {
             producer.tail - producer.head_seen < bound && producer.weight - producer.weight_seen < heavy
         };

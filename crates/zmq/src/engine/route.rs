@@ -15,6 +15,10 @@ use super::write_policy::Decision;
 use crate::error::SendError;
 use crate::options::Driver;
 
+/// A subscriber in another thread, of a stream to several, sleeps through so many messages at most: who is woken for each of them
+/// takes it, and sleeps again.
+const UNHEARD_MAX: u32 = 256;
+
 /// How a queue took a message.
 enum Offered {
     Taken,
@@ -370,6 +374,7 @@ impl Locked<'_> {
         frames: impl Iterator<Item = &'f [u8]> + Clone,
         whole: impl Fn(&mut Carver) -> Message,
     ) -> u64 {
+        let core = self.core;
         let state = &mut **self;
         let Pattern::Publish(publishing) = &mut state.pattern else { return 0 };
         let chunk = match &mut state.open_chunk {
@@ -430,14 +435,7 @@ impl Locked<'_> {
                     }
                     first_before.get_or_insert(before);
                     full_batch |= net.outbox.bytes() >= BATCH_BYTES;
-                    if peer.left != Left::Waiting {
-                        if peer.left == Left::Nothing {
-                            state.left.push(id);
-                        }
-                        peer.left = Left::Waiting;
-                        state.waiting += 1;
-                        newly_left = true;
-                    }
+                    newly_left |= peer.left.begin(id, &mut state.left, &mut state.waiting);
                 }
                 Link::Inproc(inproc) => {
                     let is_taken = !inproc.tx.is_abandoned() && inproc.tx.has_room();
@@ -448,7 +446,18 @@ impl Locked<'_> {
                     }
                     let message = made.get_or_insert_with(|| whole(&mut state.carver)).clone();
                     inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
-                    state.after.sockets.extend(inproc.announce());
+                    if inproc.is_asleep() {
+                        inproc.unheard += 1;
+                        first_before.get_or_insert_with(|| usize::from(peer.left == Left::Waiting));
+                        let may_sleep = inproc.unheard < UNHEARD_MAX && inproc.tx.has_much_room();
+                        // Where nobody could wake it later, it is woken now.
+                        if !may_sleep || core.context.background.start(core).is_err() {
+                            inproc.unheard = 0;
+                            state.after.sockets.extend(inproc.other());
+                        } else {
+                            newly_left |= peer.left.begin(id, &mut state.left, &mut state.waiting);
+                        }
+                    }
                 }
                 Link::Datagrams(_) | Link::Gone => continue,
             }
@@ -456,7 +465,7 @@ impl Locked<'_> {
             peer.traffic.bytes_out += bytes;
         }
         let Some(before) = first_before else {
-            // Inproc subscribers only.
+            // Inproc subscribers only, who are awake.
             return dropped;
         };
         let queued = if full_batch {
@@ -468,6 +477,7 @@ impl Locked<'_> {
             Decision::Write => {
                 self.flushes += 1;
                 self.flush_left();
+                self.wake_sleepers();
             }
             Decision::Cork => self.schedule_cork(),
             Decision::Leave if newly_left => self.schedule_cork(),
@@ -478,6 +488,16 @@ impl Locked<'_> {
             self.seal_chunk();
         }
         dropped
+    }
+
+    /// Wakes the inproc subscribers that are to be woken, which takes time as writing does.
+    fn wake_sleepers(&mut self) {
+        if !self.after.sockets.is_empty() {
+            let before = Instant::now();
+            self.unlocked(|| ());
+            let took = before.elapsed();
+            self.policy.wrote(1, took);
+        }
     }
 
     pub(crate) fn seal_chunk(&mut self) {
