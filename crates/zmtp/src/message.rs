@@ -24,6 +24,11 @@ pub struct Message {
     routing_id: u32,
 }
 
+/// Memory for frames, of a message that has lost its envelope, for the next one that gets one: a request and its reply then
+/// allocate nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Room(VecDeque<Frame>);
+
 /// In place of a peer's number: made here. Numbers of peers are dense and do not get there.
 const NOBODY: u32 = u32::MAX;
 
@@ -92,6 +97,22 @@ impl Message {
     pub fn pop_front(&mut self) -> Option<Frame> {
         let second = self.rest.pop_front()?;
         Some(mem::replace(&mut self.first, second))
+    }
+
+    /// Leaves the memory that held other frames than the first to whoever adds some to another message, if there are none.
+    #[inline]
+    pub(crate) fn leave_room(&mut self, spare: &mut Room) {
+        if self.rest.is_empty() && spare.0.capacity() == 0 {
+            mem::swap(&mut self.rest, &mut spare.0);
+        }
+    }
+
+    /// Takes memory for more frames than the first that was left before.
+    #[inline]
+    pub(crate) fn take_room(&mut self, spare: &mut Room) {
+        if self.rest.capacity() == 0 {
+            mem::swap(&mut self.rest, &mut spare.0);
+        }
     }
 
     /// Splits into the first frame and the message of the others, if there are any. The latter keeps the peer.

@@ -178,6 +178,8 @@ pub(crate) struct State {
     pub(crate) scratch: BytesMut,
     pub(crate) large: LargeBuffers,
     pub(crate) carver: Carver,
+    /// Memory for the headers of a message that is written in place.
+    pub(crate) headers: Vec<u8>,
     pub(crate) open_chunk: Option<OpenChunk>,
     /// Peers with bytes to write that nobody is writing.
     pub(crate) left: Vec<PeerId>,
@@ -305,6 +307,7 @@ impl Core {
                 scratch: BytesMut::new(),
                 large: LargeBuffers::default(),
                 carver: Carver::default(),
+                headers: Vec::new(),
                 open_chunk: None,
                 left: Vec::new(),
                 waiting: 0,

@@ -101,11 +101,9 @@ impl Locked<'_> {
         {
             return false;
         }
-        let mut encoded = Encoded {
-            headers: Vec::with_capacity(frames.len() * FRAME_HEADER_MAX),
-            ends: [0; FRAMES_MAX],
-            frames,
-        };
+        let mut headers = std::mem::take(&mut state.headers);
+        headers.reserve(FRAMES_MAX * FRAME_HEADER_MAX);
+        let mut encoded = Encoded { headers, ends: [0; FRAMES_MAX], frames };
         for (index, (frame, end)) in frames.iter().zip(&mut encoded.ends).enumerate() {
             net.framing.put_header(&mut encoded.headers, frame.len(), index + 1 < frames.len());
             *end = encoded.headers.len();
@@ -126,6 +124,8 @@ impl Locked<'_> {
             (encoded.write_all(|slices| press.write(fd.as_fd(), slices)), before.elapsed())
         });
         self.policy.wrote(written, took);
+        self.headers = encoded.headers;
+        self.headers.clear();
         // Whether it is the same connection or not: what the kernel did not take waits for the next writer.
         let rest = (written < len).then(|| Message::from_frames(frames.iter().copied()).unwrap_or_default());
         let error = self.settle(id, (epoch, born), error, |outbox, framing, pool| match rest {

@@ -1,6 +1,7 @@
 //! The turn of a REP socket: a request, its reply, the next request.
 
 use super::{OutOfTurn, Verdict};
+use crate::message::Room;
 use crate::{Frame, Message, PeerId};
 
 /// Whether a REP socket may receive or send now, and where its reply has to go.
@@ -11,13 +12,14 @@ use crate::{Frame, Message, PeerId};
 #[derive(Debug, Clone, Default)]
 pub struct ReplyTurn {
     state: State,
+    room: Room,
 }
 
 #[derive(Debug, Clone, Default)]
 enum State {
     #[default]
     Receiving,
-    /// A request was delivered, and its reply has to go to `peer` in `envelope`.
+    /// A request was delivered, and its reply has to go to `peer` in `envelope` and an empty delimiter.
     Replying { peer: PeerId, envelope: Vec<Frame> },
     /// A request was delivered, but there is nobody left who could take the reply.
     PeerGone,
@@ -81,12 +83,12 @@ impl ReplyTurn {
         let mut envelope = Vec::new();
         loop {
             let Some(frame) = message.pop_front() else { return Verdict::Discard };
-            let is_delimiter = frame.is_empty();
-            envelope.push(frame);
-            if is_delimiter {
+            if frame.is_empty() {
                 break;
             }
+            envelope.push(frame);
         }
+        message.leave_room(&mut self.room);
         self.state = State::Replying { peer, envelope };
         //= 28/REQREP, the REP socket type
         //# SHALL pass the remaining data frames to its calling application.
@@ -102,6 +104,8 @@ impl ReplyTurn {
             State::Replying { peer, envelope } => {
                 //= 28/REQREP, the REP socket type
                 //# SHALL prepend the address envelope and delimiter.
+                message.take_room(&mut self.room);
+                message.push_front(Frame::new());
                 for frame in envelope.into_iter().rev() {
                     message.push_front(frame);
                 }

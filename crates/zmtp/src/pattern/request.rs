@@ -1,6 +1,7 @@
 //! The turn of a REQ socket: a request, its reply, the next request.
 
 use super::{OutOfTurn, Verdict};
+use crate::message::Room;
 use crate::{Frame, Message, PeerId};
 
 /// Whether a REQ socket may send or receive now, and which reply belongs to its request.
@@ -21,6 +22,7 @@ pub struct RequestTurn {
     relaxed: bool,
     correlate: bool,
     last_id: u32,
+    room: Room,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -109,7 +111,8 @@ impl RequestTurn {
 
     /// Puts a request into the form it has on the wire: `id`, if there is one, an empty delimiter, the message.
     #[must_use]
-    pub fn envelope(&self, mut message: Message, id: Option<u32>) -> Message {
+    pub fn envelope(&mut self, mut message: Message, id: Option<u32>) -> Message {
+        message.take_room(&mut self.room);
         //= 28/REQREP, the REQ socket type
         //# SHALL prefix the outgoing message with an empty delimiter frame.
         message.push_front(Frame::new());
@@ -138,7 +141,8 @@ impl RequestTurn {
         if awaited.is_some_and(|awaited| awaited != peer) {
             return Verdict::Discard;
         }
-        let Some(reply) = strip_envelope(message, id) else { return Verdict::Discard };
+        let Some(mut reply) = strip_envelope(message, id) else { return Verdict::Discard };
+        reply.leave_room(&mut self.room);
         self.state = State::Sending;
         Verdict::Deliver(reply)
     }
@@ -196,6 +200,12 @@ mod tests {
         Message::from_frames(frames.iter().copied()).unwrap()
     }
 
+    /// A reply, in the form that a request has.
+    fn answer(turn: &mut RequestTurn, peer: PeerId, message: Message, id: Option<u32>) -> Verdict {
+        let message = turn.envelope(message, id);
+        turn.accept(peer, message)
+    }
+
     fn awaiting(peer: PeerId, id: Option<u32>) -> RequestTurn {
         let mut turn = RequestTurn::new();
         turn.sent(peer, id);
@@ -204,7 +214,7 @@ mod tests {
 
     #[test]
     fn wraps_a_request_in_its_envelope() {
-        let turn = RequestTurn::new();
+        let mut turn = RequestTurn::new();
         assert_eq!(turn.envelope(message(&["a", "b"]), None), message(&["", "a", "b"]));
         assert_eq!(turn.envelope(message(&["a"]), Some(0x6162_6364)), message(&["abcd", "", "a"]));
     }
@@ -248,12 +258,9 @@ mod tests {
         turn.set_correlate(true);
         assert!(turn.relaxed() && turn.correlate() && turn.can_send());
         turn.sent(B, Some(2));
-        assert_eq!(turn.accept(A, turn.envelope(message(&["old"]), Some(1))), Verdict::Discard);
-        assert_eq!(turn.accept(B, turn.envelope(message(&["old"]), Some(1))), Verdict::Discard);
-        assert_eq!(
-            turn.accept(B, turn.envelope(message(&["new"]), Some(2))),
-            Verdict::Deliver(message(&["new"]))
-        );
+        assert_eq!(answer(&mut turn, A, message(&["old"]), Some(1)), Verdict::Discard);
+        assert_eq!(answer(&mut turn, B, message(&["old"]), Some(1)), Verdict::Discard);
+        assert_eq!(answer(&mut turn, B, message(&["new"]), Some(2)), Verdict::Deliver(message(&["new"])));
         assert_eq!(turn.may_receive(), Err(OutOfTurn::NoRequestSent));
     }
 
