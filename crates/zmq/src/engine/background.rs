@@ -26,6 +26,8 @@ use crate::sys::thread;
 
 /// So many times what a stream left behind is put off.
 const PASSES_MAX: u8 = 8;
+/// So late may the kernel wake the thread.
+const PUNCTUAL: Duration = Duration::from_micros(1);
 /// How often the thread looks whether the application still drives the sockets that it drove.
 const TICK: Duration = Duration::from_millis(2);
 /// An application that takes so many messages between two ticks is at work.
@@ -293,6 +295,9 @@ impl Worker {
         let context = Arc::clone(&self.context);
         let background = &context.background;
         let mut events = Events::with_capacity(256);
+        // By default the kernel may wake a thread 50 µs late, which is half of what corked bytes wait. If it does not let us change
+        // that, they wait longer.
+        let _ = thread::wake_in_time(PUNCTUAL);
         while !background.stop.load(Ordering::Acquire) {
             let timeout = self.timeout(Instant::now());
             if let Err(error) = background.epoll.wait(&mut events, timeout)
@@ -401,15 +406,21 @@ impl Worker {
         for socket in due {
             let Some(mut corked) = self.corked.remove(&socket) else { continue };
             let Some(core) = self.context.socket(socket) else { continue };
-            let mut locked = core.lock();
-            if locked.flushes != corked.flushes && !locked.left.is_empty() && corked.passes < PASSES_MAX {
-                // The sender writes full batches by itself: a stream. Look again later; but what it writes may be for others.
-                corked.flushes = locked.flushes;
+            let locked = if corked.passes < PASSES_MAX { core.try_lock() } else { Some(core.lock()) };
+            // Somebody is at work there, or the sender writes full batches by itself: a stream. Look again later; but what it
+            // writes may be for others.
+            let stream = match &locked {
+                Some(locked) => locked.flushes != corked.flushes && !locked.left.is_empty(),
+                None => true,
+            };
+            if stream && corked.passes < PASSES_MAX {
+                corked.flushes = locked.map_or(corked.flushes, |locked| locked.flushes);
                 corked.passes += 1;
                 corked.at = now + corked.after;
                 self.corked.insert(socket, corked);
                 continue;
             }
+            let Some(mut locked) = locked else { continue };
             locked.cork_scheduled = false;
             locked.flush_left_aside();
         }

@@ -284,7 +284,7 @@ impl Locked<'_> {
     /// Decides what happens with the bytes just queued for one peer.
     #[inline]
     fn queued(&mut self, id: PeerId, before: usize, queued: usize, left: Left) {
-        let others_wait = self.waiting > 0;
+        let others_wait = self.waiting > u32::from(left == Left::Waiting);
         match self.policy.decide(before, queued, others_wait, Instant::now) {
             Decision::Write => {
                 self.flushes += 1;

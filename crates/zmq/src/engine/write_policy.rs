@@ -6,7 +6,8 @@
 //! - *direct*: the queue was empty and the sender can afford it (it sends less often than writing costs, or it is in a
 //!   conversation): write now;
 //! - *cork*: the sender sends faster than that: leave it, the background thread looks after it shortly;
-//! - *flush*: a full batch has come together: the sender writes it itself.
+//! - *flush*: a full batch has come together, or the sender has taken so long to collect a part of one that the messages would
+//!   rather be written: the sender writes it itself.
 //!
 //! A publisher whose subscriber answers over another socket looks like a sender of a stream: its messages follow each other
 //! as fast as writes, since a write takes as long as the peer that it wakes keeps the core. What tells them apart is what
@@ -31,6 +32,16 @@ pub(crate) enum Decision {
 /// How long corked bytes wait at most before the background thread writes them.
 pub(crate) const CORK_TIME: Duration = Duration::from_micros(100);
 
+/// How long a sender collects a batch at least before it writes a part of one.
+const AGE: Duration = Duration::from_micros(25);
+/// Nor does it spend more than one part in so many of its time on that.
+const AGE_PER_WRITE: u32 = 2;
+/// After so many messages of a cork the clock is looked at for the first time: how fast they come shows only then.
+const LOOK_FIRST: u32 = 8;
+/// The most messages from one look to the next, and where a full batch will come together in time.
+const LOOK_EVERY_MAX: u32 = 32;
+const LOOK_RARELY: u32 = 128;
+
 /// After many corks in vain, one in two to this power is tried.
 const PAUSE_MAX_LOG: u32 = 9;
 
@@ -49,6 +60,8 @@ pub(crate) struct WritePolicy {
     conversation: bool,
     /// The last decision with the clock was to cork.
     corked: bool,
+    /// So many messages join the cork before its age is looked at.
+    until_look: u32,
     /// Corks in a row that no other message joined.
     misses: u32,
     /// Corks that are to be left out.
@@ -64,6 +77,7 @@ impl Default for WritePolicy {
             write_cost: Duration::from_micros(2),
             conversation: false,
             corked: false,
+            until_look: 0,
             misses: 0,
             pause: 0,
         }
@@ -92,7 +106,11 @@ impl WritePolicy {
             return Decision::Write;
         }
         if queued_before > 0 {
-            return Decision::Leave;
+            if self.until_look > 1 || others_wait || !self.corked {
+                self.until_look = self.until_look.saturating_sub(1);
+                return Decision::Leave;
+            }
+            return self.decide_by_age(queued, now());
         }
         if std::mem::take(&mut self.conversation) {
             self.decided = None;
@@ -103,6 +121,31 @@ impl WritePolicy {
             return Decision::Leave;
         }
         self.decide_by_rate(now())
+    }
+
+    /// A batch is being collected: whether to go on with that.
+    #[inline(never)]
+    fn decide_by_age(&mut self, queued: usize, now: Instant) -> Decision {
+        let age = self.decided.map_or(Duration::ZERO, |corked| now.saturating_duration_since(corked));
+        // Where a full batch comes together in time it costs the least.
+        let full_at = age.saturating_mul(u32::try_from(BATCH_BYTES / queued.max(1)).unwrap_or(u32::MAX));
+        if full_at <= CORK_TIME {
+            self.until_look = LOOK_RARELY;
+            return Decision::Leave;
+        }
+        let old = AGE.max(self.write_cost * AGE_PER_WRITE);
+        if age < old {
+            // Half of what should still come until then.
+            let pace = (age / self.sent.max(1)).max(Duration::from_nanos(1));
+            let still = (old - age).as_nanos() / pace.as_nanos() / 2;
+            self.until_look = u32::try_from(still).unwrap_or(u32::MAX).clamp(1, LOOK_EVERY_MAX);
+            return Decision::Leave;
+        }
+        // Others have joined this cork, and the next message may begin another one.
+        (self.corked, self.misses, self.pause) = (false, 0, 0);
+        self.decided = Some(now);
+        (self.sent, self.writing) = (0, Duration::ZERO);
+        Decision::Write
     }
 
     fn decide_by_rate(&mut self, now: Instant) -> Decision {
@@ -128,6 +171,8 @@ impl WritePolicy {
                     Decision::Write
                 } else {
                     self.corked = true;
+                    let soon = AGE.as_nanos() / own.as_nanos().max(1) / 2;
+                    self.until_look = u32::try_from(soon).unwrap_or(u32::MAX).clamp(1, LOOK_FIRST);
                     Decision::Cork
                 }
             }
@@ -235,6 +280,38 @@ mod tests {
             sender.send(66, Duration::from_nanos(30));
         }
         assert!(sender.writes < 110, "{} writes for 101 batches", sender.writes);
+    }
+
+    /// Between calm and full speed no batch comes together in good time, and writing each message would take all of the
+    /// sender's. No message waits long, without the background thread, and the sender does not write for more than half its time.
+    #[test]
+    fn a_slow_stream_is_written_in_parts_of_batches() {
+        for gap in [500, 1_000, 3_300, 10_000].map(Duration::from_nanos) {
+            let (mut policy, mut now) = (WritePolicy::default(), Instant::now());
+            let (mut queued, mut first, mut longest) = (0, now, Duration::ZERO);
+            let (mut writing, began) = (Duration::ZERO, now);
+            for number in 0..100_000 {
+                now += gap;
+                if queued == 0 {
+                    first = now;
+                }
+                let before = queued;
+                queued += 66;
+                if policy.decide(before, queued, false, || now) == Decision::Write {
+                    if number > 1000 {
+                        longest = longest.max(now - first);
+                    }
+                    // Whoever reads sleeps, and has to be woken.
+                    let cost = Duration::from_micros(12);
+                    now += cost;
+                    writing += cost;
+                    policy.wrote(queued.min(4095), cost);
+                    queued = 0;
+                }
+            }
+            assert!(longest <= Duration::from_micros(60), "a message waited {longest:?} at one in {gap:?}");
+            assert!(writing * 2 <= now - began, "{writing:?} of {:?} at one in {gap:?}", now - began);
+        }
     }
 
     /// To a hundred peers in turn, none of which has anything waiting when its turn comes; the background thread comes by now and

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::num::NonZeroU64;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 /// Starts a thread on which no signal handler of the application runs: its signals, and the `Interrupted` errors they
 /// cause, belong to its own threads. `name` shows in debuggers, of which Linux keeps 15 bytes.
@@ -13,6 +15,12 @@ where
     // A new thread inherits the mask; masking here leaves no moment in which it is open.
     let _masked = SignalsBlocked::new()?;
     Builder::new().name(name.to_owned()).spawn(body)
+}
+
+/// Lets the kernel wake the calling thread so much too late at most when the time of a wait is over.
+pub(crate) fn wake_in_time(slack: Duration) -> io::Result<()> {
+    let nanos = u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX);
+    Ok(rustix::thread::set_current_timer_slack(NonZeroU64::new(nanos))?)
 }
 
 /// All signals blocked on this thread until dropped, but for those that report a fault of the thread itself.
