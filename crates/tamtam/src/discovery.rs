@@ -287,7 +287,8 @@ impl Discovery {
         self.is_unread = false;
         match self.core.registry.list() {
             Ok(found) => {
-                let records = found.iter().filter_map(|found| NodeRecord::from_bytes(&found.record));
+                let directory = self.core.registry.path();
+                let records = found.iter().filter_map(|found| NodeRecord::read_in(directory, &found.record));
                 self.local = records.map(|record| (record.id.clone(), record)).collect();
                 for near in near::records(self.core.registry.path()) {
                     match self.local.entry(near.id.clone()) {

@@ -176,9 +176,10 @@ impl Graph {
     ///
     /// [`Error`] when the registry cannot be read.
     pub fn read(domain: &str, directory: Option<&Path>) -> Result<Self, Error> {
-        let found = open_registry(domain, directory)?.list()?;
+        let registry = open_registry(domain, directory)?;
+        let found = registry.list()?;
         let records: Vec<NodeRecord> =
-            found.iter().filter_map(|found| NodeRecord::from_bytes(&found.record)).collect();
+            found.iter().filter_map(|found| NodeRecord::read_in(registry.path(), &found.record)).collect();
         Ok(Self::of(records.iter().map(|record| (record, true))))
     }
 

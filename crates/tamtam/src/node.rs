@@ -630,7 +630,6 @@ impl Node {
         self.core.find_schema(type_name, id)
     }
 
-    /// Binds for nodes of this host, or of this process.
     /// As [`schema`](Self::schema), and asks a node on another host that has it, if one is known, for at most `timeout`.
     ///
     /// # Errors
@@ -654,6 +653,7 @@ impl Node {
         self.schema(type_name, id)
     }
 
+    /// Binds for nodes of this host, or of this process.
     pub(crate) fn bind_local(&self, socket: &Socket, reach: Reach, purpose: &str) -> Result<String, Error> {
         if reach != Reach::Process {
             return bind_local(&self.core, socket, purpose);

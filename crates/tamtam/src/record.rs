@@ -1,9 +1,12 @@
 //! What a node tells others of itself: the record in the registry, which is also the answer to `table`; and reports.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::Path;
 
 use prost::Message as _;
 
+use crate::id::hex;
 use crate::qos::{Overflow, Qos};
 
 /// A node and all that it offers and wants.
@@ -118,6 +121,25 @@ impl NodeRecord {
     /// Reads a record; `None` if it is none, or too new.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Self::decode(bytes).ok().filter(|record| record.version == RECORD_VERSION && record.id.len() == 8)
+    }
+
+    /// As [`from_bytes`](Self::from_bytes), of a record that stands in this directory. The node's own sockets stand beside it, also where the
+    /// node itself sees the directory at another place: one of the two may be in a container that has it mounted.
+    pub(crate) fn read_in(directory: &Path, bytes: &[u8]) -> Option<Self> {
+        let mut record = Self::from_bytes(bytes)?;
+        let own = format!("{}.", hex(&record.id));
+        let publishers = record.publishers.iter_mut().map(|publisher| &mut publisher.endpoints);
+        let services = record.services.iter_mut().map(|service| &mut service.endpoints);
+        for endpoint in publishers.chain(services).chain([&mut record.info]).flatten() {
+            let Some(path) = endpoint.strip_prefix("ipc://").map(Path::new) else { continue };
+            let name = path.file_name().and_then(OsStr::to_str).filter(|name| name.starts_with(&own));
+            if let Some(name) = name
+                && path.parent() != Some(directory)
+            {
+                *endpoint = format!("ipc://{}", directory.join(name).display());
+            }
+        }
+        Some(record)
     }
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -274,6 +274,55 @@ fn a_registry_that_cannot_be_written_to_is_an_error_and_can_be_looked_at() {
     talk(&publisher, &subscriber);
     publisher.finish().drain(PATIENCE).unwrap();
     assert_eq!(subscriber.recv_timeout(PATIENCE), Ok(None));
+}
+
+/// A container has the directory mounted elsewhere, and processes with numbers of its own: both sides find each other, talk both ways,
+/// and see the other one go.
+#[test]
+fn a_container_that_mounts_the_directory_takes_part() {
+    const SELF: &str = "a_container_that_mounts_the_directory_takes_part";
+    let Some((role, path)) = role() else { return repeat_apart(SELF, "host", INSTANCES) };
+    let (real, seen) = (path.join("real"), path.join("seen"));
+    let (own, to, from, base) = match &*role {
+        "host" => ("host", "/to-container", "/to-host", &real),
+        _ => ("container", "/to-host", "/to-container", &seen),
+    };
+    let mut container = None;
+    if role == "host" {
+        fs::create_dir(&real).unwrap();
+        fs::create_dir(&seen).unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o700)).unwrap();
+        // What is at the host's path is hidden in there.
+        let script =
+            "mount --bind \"$0/real\" \"$0/seen\" && mount -t tmpfs tamtam \"$0/real\" && exec \"$@\"";
+        let mut apart = Command::new("unshare");
+        apart.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script]).arg(&path);
+        apart.arg(std::env::current_exe().unwrap()).args([
+            "--exact",
+            SELF,
+            "--nocapture",
+            "--test-threads=1",
+        ]);
+        container = Some(apart.env(common::child::ROLE, "container").spawn().unwrap());
+    }
+    let node = Node::builder(own).domain("test").directory(base).open().unwrap();
+    let publisher = node.publisher::<Bytes>(to).create().unwrap();
+    let subscriber = node.subscriber::<Bytes>(from).create().unwrap();
+    let _service = node.service(&format!("/echo/{own}"), Ok::<Bytes, String>).unwrap();
+    let other = if own == "host" { "container" } else { "host" };
+    let client = node.client::<Bytes, Bytes>(&format!("/echo/{other}")).unwrap();
+    publisher.wait_for(1, PATIENCE).unwrap();
+    publisher.send(&body(own)).unwrap();
+    assert_eq!(text(&subscriber.recv_timeout(PATIENCE).unwrap().unwrap()), other);
+    assert_eq!(client.call(&body("there and back"), PATIENCE), Ok(body("there and back")));
+    // The other one may still want to call.
+    publisher.finish().drain(PATIENCE).unwrap();
+    assert_eq!(subscriber.recv_timeout(PATIENCE), Ok(None));
+    drop(subscriber);
+    if let Some(mut container) = container {
+        assert!(container.wait().unwrap().success());
+        node.wait_for_graph(PATIENCE, |graph| graph.nodes.len() == 1).unwrap();
+    }
 }
 
 /// Nodes beyond the inotify instances that a user may have find each other all the same, and mourn the dead.
