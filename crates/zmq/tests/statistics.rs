@@ -2,9 +2,12 @@
 
 mod common;
 
-use common::wire::RawPeer;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::wire::{RawPeer, decoded};
 use common::{
-    DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network, reserved, written,
+    A_WHILE, DRIVERS, PATIENCE, driven_by, eventually, everywhere, fresh, message, over_the_network,
+    reserved, written,
 };
 use tamtam_zmq::{Context, Dealer, PeerState, Pub, Pull, Push, RecvError, Router, SocketType, Sub};
 
@@ -232,5 +235,45 @@ fn drops_are_counted_by_reason() {
         }
         let dropped = router.statistics().traffic.dropped;
         assert_eq!((dropped.unroutable, dropped.total()), (3, 3), "{transport} {driver:?}");
+    });
+}
+
+/// A connection ends while somebody writes to it. Of what is written at that moment, the part counts as dropped that was not written.
+#[test]
+fn what_is_written_when_a_connection_ends_is_not_counted_as_dropped() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let push = Push::with(&context, |options| {
+            driven_by(driver)(options);
+            options.set_send_timeout(Some(A_WHILE));
+        })
+        .unwrap();
+        let endpoint = push.bind(&fresh(transport)).unwrap();
+        let is_over = AtomicBool::new(false);
+        let (mut sent, mut read) = (0, 0);
+        std::thread::scope(|threads| {
+            // While one of them writes, another one notices the end.
+            let sender = || {
+                let mut count = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    count += u64::from(push.send(vec![1; 500]).is_ok());
+                }
+                count
+            };
+            let senders = [threads.spawn(sender), threads.spawn(sender)];
+            for _ in 0..40 {
+                let mut peer = RawPeer::connect_as(&endpoint, "PULL");
+                let mut bytes = peer.receive(300_000);
+                peer.finish_sending();
+                bytes.extend(peer.receive_to_end());
+                read += decoded(&bytes).0.len() as u64;
+            }
+            is_over.store(true, Ordering::Relaxed);
+            sent = senders.map(|sender| sender.join().unwrap()).iter().sum();
+        });
+        eventually("the last peer is gone", || push.statistics().peers == 0);
+        let traffic = push.statistics().traffic;
+        assert_eq!(traffic.messages_out, sent, "{transport} {driver:?}");
+        assert_eq!(traffic.dropped.disconnected + read, sent, "{transport} {driver:?}");
     });
 }

@@ -200,6 +200,8 @@ pub(crate) struct State {
     pub(crate) retired: Traffic,
     pub(crate) monitor: Option<Arc<MonitorQueue>>,
     pub(crate) lost_at_close: (u64, u64),
+    /// Threads that write with the lock released: they say what was lost of that.
+    pub(crate) writing: u32,
     pub(crate) after: After,
 }
 
@@ -322,6 +324,7 @@ impl Core {
                 retired: Traffic::default(),
                 monitor: None,
                 lost_at_close: (0, 0),
+                writing: 0,
                 after: After::default(),
             }),
         })

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use tamtam_zmtp::PeerId;
+use tamtam_zmtp::{Framing, PeerId};
 
 use super::background::Command;
 use super::core::Locked;
@@ -25,6 +25,7 @@ struct Write {
     epoch: u64,
     born: u64,
     batch: Batch,
+    framing: Framing,
     written: usize,
     error: Option<io::Error>,
 }
@@ -119,10 +120,8 @@ impl Locked<'_> {
                         batch.write_all_with(usize::MAX, |slices| stream::send_vectored(fd.as_fd(), slices));
                 }
             });
-            for Write { id, epoch, born, batch, written, error, .. } in writes {
-                let error = self.settle(id, (epoch, born), error, |outbox, framing, pool| {
-                    outbox.put_back(batch, written, framing, pool);
-                });
+            for Write { id, epoch, born, batch, framing, written, error, .. } in writes {
+                let error = self.settle_batch(id, (epoch, born), error, (batch, written, framing));
                 if let Some(error) = error {
                     self.write_failed(id, &error);
                     continue;
@@ -150,6 +149,8 @@ impl Locked<'_> {
         }
         conn.writing = true;
         let (fd, epoch, born) = (Arc::clone(&conn.fd), conn.epoch, net.born);
-        Some(Write { id, fd, epoch, born, batch: net.outbox.take_batch(), written: 0, error: None })
+        let (batch, framing) = (net.outbox.take_batch(), net.framing);
+        self.writing += 1;
+        Some(Write { id, fd, epoch, born, batch, framing, written: 0, error: None })
     }
 }

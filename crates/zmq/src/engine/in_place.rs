@@ -118,6 +118,7 @@ impl Locked<'_> {
         peer.traffic.messages_out += 1;
         peer.traffic.bytes_out += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
         state.flushes += 1;
+        state.writing += 1;
         state.send_turn.advance();
         let ((written, error), took) = self.unlocked(|| {
             let before = Instant::now();
@@ -128,9 +129,16 @@ impl Locked<'_> {
         self.headers.clear();
         // Whether it is the same connection or not: what the kernel did not take waits for the next writer.
         let rest = (written < len).then(|| Message::from_frames(frames.iter().copied()).unwrap_or_default());
-        let error = self.settle(id, (epoch, born), error, |outbox, framing, pool| match rest {
-            None => outbox.end_in_place(len),
-            Some(message) => outbox.put_back(Batch::of(framing, message), written, framing, pool),
+        let error = self.settle(id, (epoch, born), error, |queue| {
+            match (queue, rest) {
+                (Some((outbox, ..)), None) => outbox.end_in_place(len),
+                (Some((outbox, framing, pool)), Some(message)) => {
+                    outbox.put_back(Batch::of(framing, message), written, framing, pool);
+                }
+                (None, None) => {}
+                (None, Some(_)) => return (1, len - written),
+            }
+            (0, 0)
         });
         match error {
             Some(error) => self.write_failed(id, &error),

@@ -11,7 +11,7 @@ use tamtam_zmtp::{Frame, Framing, Message, PeerId, ProtocolError};
 use super::background::{Command, Timer};
 use super::core::{Life, Locked, NOTIFY, Who};
 use super::memory::{READ_BYTES, REST};
-use super::outbox::{BATCH_BYTES, BufferPool, Outbox};
+use super::outbox::{BATCH_BYTES, Batch, BufferPool, Outbox};
 use super::peer::{Home, Link, Phase};
 use super::press::Press;
 use crate::monitor::HandshakeCause;
@@ -163,10 +163,14 @@ impl Locked<'_> {
     /// A long write of sealed bytes, with the lock released.
     fn write_sealed_unlocked(&mut self, id: PeerId, presses: bool) -> Flushed {
         let mut press = self.press(presses);
-        let Some(conn) = self.peer_mut(id).and_then(|peer| peer.conn_mut()) else { return Flushed::Stopped };
+        let Some(net) = self.peer_mut(id).and_then(|peer| peer.net_mut()) else { return Flushed::Stopped };
+        let born = net.born;
+        let Some(conn) = &mut net.conn else { return Flushed::Stopped };
         conn.writing = true;
         let (fd, epoch) = (Arc::clone(&conn.fd), conn.epoch);
         let mut sealed = std::mem::take(&mut conn.sealed);
+        let ends = net.outbox.take_sealed();
+        self.writing += 1;
         let (error, took) = self.unlocked(|| {
             let before = Instant::now();
             let mut turn = 0;
@@ -183,12 +187,19 @@ impl Locked<'_> {
             (None, before.elapsed())
         });
         let state = &mut **self;
+        state.writing -= 1;
         state.policy.wrote(sealed.written, took);
-        // If the connection is gone meanwhile, what was sealed for it is gone, and counted.
-        let conn = state.peer_mut(id).and_then(|peer| peer.conn_mut()).filter(|conn| conn.epoch == epoch);
-        let Some(conn) = conn else { return Flushed::Stopped };
+        let net = state.peer_mut(id).and_then(|peer| peer.net_mut()).filter(|net| net.born == born);
+        let same =
+            net.and_then(|net| Some((&mut net.outbox, net.conn.as_mut().filter(|c| c.epoch == epoch)?)));
+        let Some((outbox, conn)) = same else {
+            // The connection is gone meanwhile, and with it what was sealed for it and is not written.
+            self.lost_in_writing(id, born, ends.lost(sealed.written), sealed.rest().len());
+            return Flushed::Stopped;
+        };
         conn.writing = false;
         conn.sealed = sealed;
+        outbox.put_sealed_back(ends);
         let progress = self.sealed_progress(id);
         match error {
             None => progress,
@@ -222,40 +233,63 @@ impl Locked<'_> {
         let conn = net.conn.as_mut()?;
         conn.writing = true;
         let (fd, epoch, born) = (Arc::clone(&conn.fd), conn.epoch, net.born);
-        let batch = net.outbox.take_batch();
+        let (batch, framing) = (net.outbox.take_batch(), net.framing);
+        state.writing += 1;
         let ((written, error), took) = self.unlocked(|| {
             let before = Instant::now();
             let result = batch.write_all_with(WRITE_TURN, |slices| press.write(fd.as_fd(), slices));
             (result, before.elapsed())
         });
         self.policy.wrote(written, took);
-        self.settle(id, (epoch, born), error, |outbox, framing, pool| {
-            outbox.put_back(batch, written, framing, pool);
+        self.settle_batch(id, (epoch, born), error, (batch, written, framing))
+    }
+
+    /// As [`settle`](Self::settle), of a batch.
+    pub(crate) fn settle_batch(
+        &mut self,
+        id: PeerId,
+        connection: (u64, u64),
+        error: Option<io::Error>,
+        (batch, written, framing): (Batch, usize, Framing),
+    ) -> Option<io::Error> {
+        self.settle(id, connection, error, |queue| match queue {
+            Some((outbox, framing, pool)) => {
+                outbox.put_back(batch, written, framing, pool);
+                (0, 0)
+            }
+            None => batch.lost(written, framing),
         })
     }
 
-    /// A write with the lock released is over, on the connection `epoch` of the peer `born` then: `put` accounts for it. Returns
-    /// the error, if that still concerns anybody.
+    /// A write with the lock released is over, on the connection `epoch` of the peer `born` then: `put` accounts for it in the queue,
+    /// or, if that is gone, returns how many messages and bytes are lost. Returns the error, if that still concerns anybody.
     pub(crate) fn settle(
         &mut self,
         id: PeerId,
         (epoch, born): (u64, u64),
         error: Option<io::Error>,
-        put: impl FnOnce(&mut Outbox, Framing, &mut BufferPool),
+        put: impl FnOnce(Option<(&mut Outbox, Framing, &mut BufferPool)>) -> (u64, usize),
     ) -> Option<io::Error> {
         let state = &mut **self;
-        // If the peer is gone meanwhile (its number may be another one's by now), its queue was counted as lost with it.
-        let net = state.peers.get_mut(id.0 as usize)?.as_mut()?.net_mut().filter(|net| net.born == born)?;
-        if let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) {
-            conn.writing = false;
-            put(&mut net.outbox, net.framing, &mut state.pool);
-            return error;
+        state.writing -= 1;
+        // Its number may be another one's by now.
+        let peer = state.peers.get_mut(id.index()).and_then(Option::as_mut);
+        if let Some(net) = peer.and_then(|peer| peer.net_mut()).filter(|net| net.born == born) {
+            if let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) {
+                conn.writing = false;
+                put(Some((&mut net.outbox, net.framing, &mut state.pool)));
+                return error;
+            }
+            if std::mem::take(&mut net.batch_out) {
+                // The connection was lost, the queue stays: from the start of the message that was cut.
+                put(Some((&mut net.outbox, net.framing, &mut state.pool)));
+                net.outbox.rewind(net.framing);
+                return None;
+            }
         }
-        if std::mem::take(&mut net.batch_out) {
-            // The connection was lost, the queue stays: from the start of the message that was cut.
-            put(&mut net.outbox, net.framing, &mut state.pool);
-            net.outbox.rewind(net.framing);
-        }
+        // The queue was counted as lost, but for what was out.
+        let (messages, bytes) = put(None);
+        self.lost_in_writing(id, born, messages, bytes);
         None
     }
 

@@ -67,9 +67,9 @@ impl Locked<'_> {
         self.finish_close();
     }
 
-    /// Once the last peer is gone, the socket is.
+    /// Once the last peer is gone, and nobody writes to one any more, the socket is.
     pub(crate) fn finish_close(&mut self) {
-        if self.life == Life::Closed || self.iter_peers().next().is_some() {
+        if self.life == Life::Closed || self.writing > 0 || self.iter_peers().next().is_some() {
             return;
         }
         self.life = Life::Closed;

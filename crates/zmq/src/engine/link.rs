@@ -613,6 +613,27 @@ impl Locked<'_> {
         }
     }
 
+    /// Counts what somebody was about to write, with the lock released, when the queue went from which it was taken.
+    pub(super) fn lost_in_writing(&mut self, id: PeerId, born: u64, messages: u64, bytes: usize) {
+        let is_closing = self.life != Life::Open;
+        let state = &mut **self;
+        // It is there still if it dials again.
+        let dropped = match state.peers.get_mut(id.index()) {
+            Some(Some(peer)) if matches!(&peer.link, Link::Net(net) if net.born == born) => {
+                &mut peer.traffic.dropped
+            }
+            _ => &mut state.retired.dropped,
+        };
+        if is_closing {
+            dropped.lingered += messages;
+            state.lost_at_close.0 += messages;
+            state.lost_at_close.1 += bytes as u64;
+            self.finish_close();
+        } else {
+            dropped.disconnected += messages;
+        }
+    }
+
     /// No connection any more and none to come: the peer stays only until its last message is taken.
     pub(crate) fn finish_peer(&mut self, id: PeerId) {
         self.drop_connection(id);
@@ -669,10 +690,10 @@ impl Locked<'_> {
             _ => {}
         }
         if let Link::Net(net) = &mut peer.link {
-            let (messages, bytes) = (net.outbox.messages(), net.outbox.bytes() as u64);
+            let (messages, bytes) = net.outbox.not_out();
             if self.life != Life::Open {
                 self.lost_at_close.0 += messages;
-                self.lost_at_close.1 += bytes;
+                self.lost_at_close.1 += bytes as u64;
                 peer.traffic.dropped.lingered += messages;
             } else {
                 peer.traffic.dropped.disconnected += messages;

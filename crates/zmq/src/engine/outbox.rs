@@ -118,6 +118,22 @@ impl BufferPool {
 pub(crate) struct Batch {
     segments: VecDeque<Segment>,
     offset: usize,
+    /// As in the outbox.
+    delivered: u32,
+    walked: usize,
+    messages: u64,
+    bytes: usize,
+}
+
+/// Sealed messages, of which somebody writes the bytes with the socket's lock released: where each ends.
+#[derive(Debug)]
+pub(crate) struct SealedOut(VecDeque<usize>);
+
+impl SealedOut {
+    /// How many are lost if so many bytes are written and no more.
+    pub(crate) fn lost(&self, written: usize) -> u64 {
+        self.0.iter().filter(|&&end| end > written).count() as u64
+    }
 }
 
 /// The queue of one peer.
@@ -130,14 +146,16 @@ pub(crate) struct Outbox {
     /// way: counted when a write ends within the segment.
     delivered: u32,
     walked: usize,
-    /// A batch is out: its messages are counted here, but stand in no segment.
-    is_out: bool,
+    /// A batch is out: its messages, so many, and its bytes are counted here, but stand in no segment.
+    out: Option<(u64, usize)>,
     /// Written segments of a message that is not written to its end: to send it again on the next connection.
     begun: Vec<Segment>,
     /// Messages not yet written to their end, those that were taken out to be sealed included.
     messages: u64,
     /// Messages that were taken out to be sealed and are not written to their end: where each ends in what was sealed.
     sealed: VecDeque<usize>,
+    /// How many more there are of which somebody writes the bytes.
+    sealed_out: u64,
     bytes: usize,
     /// Which chunk (its address, as a name only) the last message from a chunk stood in, and where it ended.
     chunk_end: (usize, usize),
@@ -168,20 +186,20 @@ impl Outbox {
 
     /// Tells whether nothing waits, is on its way or is being written.
     pub(crate) fn is_idle(&self) -> bool {
-        self.messages == 0 && self.bytes == 0 && !self.is_out && self.is_at_boundary()
+        self.messages == 0 && self.bytes == 0 && self.out.is_none() && self.is_at_boundary()
     }
 
     /// A message of so many bytes is being written from elsewhere: it counts as one of the queue that is out. It is over with
     /// [`end_in_place`](Self::end_in_place), or with [`put_back`](Self::put_back) of a [`Batch`] of it.
     pub(crate) fn begin_in_place(&mut self, bytes: usize) {
-        self.is_out = true;
+        self.out = Some((1, bytes));
         self.messages += 1;
         self.bytes += bytes;
     }
 
     /// The message that was being written from elsewhere is written.
     pub(crate) fn end_in_place(&mut self, bytes: usize) {
-        self.is_out = false;
+        self.out = None;
         self.messages = self.messages.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
@@ -302,9 +320,10 @@ impl Outbox {
 
     /// Drops all messages that are not begun; returns how many.
     pub(crate) fn clear_waiting(&mut self) -> u64 {
-        if self.is_out || !self.is_at_boundary() {
+        let is_out = self.out.is_some();
+        if is_out || !self.is_at_boundary() {
             // The first segment is on its way; it may hold several messages. What is behind it can go.
-            let keep = if self.is_out {
+            let keep = if is_out {
                 0
             } else {
                 self.segments.iter().position(|segment| segment.complete).map_or(0, |index| index + 1)
@@ -318,15 +337,22 @@ impl Outbox {
             return dropped;
         }
         let sealed = std::mem::take(&mut self.sealed);
-        let messages = sealed.len() as u64;
+        let sealed_out = self.sealed_out;
+        let messages = sealed.len() as u64 + sealed_out;
         let dropped = self.messages - messages;
-        *self = Self { sealed, messages, ..Self::default() };
+        *self = Self { sealed, sealed_out, messages, ..Self::default() };
         dropped
     }
 
-    /// Drops everything; returns how many messages.
+    /// Messages and bytes but for those of a batch that is out.
+    pub(crate) fn not_out(&self) -> (u64, usize) {
+        let (messages, bytes) = self.out.unwrap_or_default();
+        (self.messages - messages, self.bytes.saturating_sub(bytes))
+    }
+
+    /// Drops everything; returns how many messages. What becomes of a batch that is out is for the one to say who writes it.
     pub(crate) fn clear(&mut self) -> u64 {
-        let dropped = self.messages;
+        let (dropped, _) = self.not_out();
         *self = Self::default();
         dropped
     }
@@ -432,8 +458,22 @@ impl Outbox {
         count
     }
 
-    /// What was sealed will not be written any further; returns how many messages are lost.
+    /// Somebody writes what is sealed, with the lock released.
+    pub(crate) fn take_sealed(&mut self) -> SealedOut {
+        self.sealed_out = self.sealed.len() as u64;
+        SealedOut(std::mem::take(&mut self.sealed))
+    }
+
+    /// That is over, and the connection is still there.
+    pub(crate) fn put_sealed_back(&mut self, sealed: SealedOut) {
+        self.sealed_out = 0;
+        self.sealed = sealed.0;
+    }
+
+    /// What was sealed will not be written any further; returns how many messages are lost. What becomes of those that are just
+    /// being written is for the one to say who does.
     pub(crate) fn give_up_sealed(&mut self) -> u64 {
+        self.messages -= std::mem::take(&mut self.sealed_out);
         self.sealed_written(usize::MAX)
     }
 
@@ -451,13 +491,21 @@ impl Outbox {
 
     /// Takes everything out, to be written with the lock released.
     pub(crate) fn take_batch(&mut self) -> Batch {
-        self.is_out = true;
-        Batch { segments: std::mem::take(&mut self.segments), offset: std::mem::take(&mut self.offset) }
+        let (messages, bytes) = (self.messages, self.bytes);
+        self.out = Some((messages, bytes));
+        Batch {
+            segments: std::mem::take(&mut self.segments),
+            offset: std::mem::take(&mut self.offset),
+            delivered: self.delivered,
+            walked: self.walked,
+            messages,
+            bytes,
+        }
     }
 
     /// Puts a batch back in front of what was appended meanwhile, `written` bytes of it being gone.
     pub(crate) fn put_back(&mut self, batch: Batch, written: usize, framing: Framing, pool: &mut BufferPool) {
-        self.is_out = false;
+        self.out = None;
         let mut segments = batch.segments;
         segments.append(&mut self.segments);
         self.segments = segments;
@@ -615,6 +663,14 @@ impl Batch {
         let mut outbox = Outbox::default();
         outbox.append(framing, message, &mut BufferPool::default());
         outbox.take_batch()
+    }
+
+    /// How many messages, and bytes, are lost if so many bytes are written and no more.
+    pub(crate) fn lost(self, written: usize, framing: Framing) -> (u64, usize) {
+        let Self { segments, offset, delivered, walked, messages, bytes } = self;
+        let mut rest = Outbox { segments, offset, delivered, walked, messages, bytes, ..Outbox::default() };
+        rest.written(written, framing, &mut BufferPool::default());
+        (rest.messages, rest.bytes)
     }
 
     /// Writes until `write` fails or everything is written; returns how much was, and the failure.
@@ -820,6 +876,36 @@ mod tests {
         assert_eq!(outbox.messages(), 1);
         take(&mut outbox, &mut pool, 3);
         assert_eq!((outbox.messages(), outbox.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_queue_that_goes_while_a_batch_is_out_leaves_the_batch_to_its_writer() {
+        for (written, lost) in [(0, (3, 30_022)), (4, (3, 30_018)), (20_006, (2, 10_016)), (30_022, (0, 0))] {
+            let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+            outbox.append(Framing::V2, message(&[20_000 - 3]), &mut pool);
+            outbox.append(Framing::V2, message(&[10_000]), &mut pool);
+            outbox.append(Framing::V2, message(&[5]), &mut pool);
+            assert_eq!(outbox.bytes(), 30_022);
+            let batch = outbox.take_batch();
+            outbox.append(Framing::V2, message(&[7]), &mut pool);
+            assert_eq!((outbox.messages(), outbox.not_out()), (4, (1, 9)));
+            assert_eq!((outbox.clear(), outbox.messages()), (1, 0));
+            assert_eq!(batch.lost(written, Framing::V2), lost, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_written_already_is_not_lost_with_the_batch() {
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        for size in [5, 6, 7] {
+            outbox.append(Framing::V2, message(&[size]), &mut pool);
+        }
+        // The first message and a part of the second one.
+        assert_eq!(take(&mut outbox, &mut pool, 9).len(), 9);
+        assert_eq!(outbox.messages(), 2);
+        let batch = outbox.take_batch();
+        assert_eq!(outbox.clear(), 0);
+        assert_eq!(batch.lost(6, Framing::V2), (1, 9));
     }
 
     #[test]
