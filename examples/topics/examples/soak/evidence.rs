@@ -190,7 +190,7 @@ impl fmt::Display for Line {
 }
 
 impl FromStr for Line {
-    type Err = Box<dyn std::error::Error>;
+    type Err = Box<dyn std::error::Error + Send + Sync>;
 
     fn from_str(line: &str) -> Outcome<Self> {
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));

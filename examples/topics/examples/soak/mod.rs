@@ -2,9 +2,7 @@
 
 mod crew;
 mod evidence;
-mod orders;
 mod publisher;
-mod random;
 mod standstill;
 mod subscriber;
 mod task;
@@ -16,12 +14,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+pub(crate) use tamtam_soak::Outcome;
+use tamtam_soak::orders;
+use tamtam_soak::random::Random;
+
 use self::crew::{Crew, Fate};
-use self::random::Random;
 pub(crate) use self::task::Policy;
 use self::task::{Role, Task};
-
-pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// The domain of the soak's nodes.
 const DOMAIN: &str = "soak";
@@ -46,7 +45,7 @@ pub(crate) struct Options {
 pub(crate) fn be_member() -> Outcome<bool> {
     let Some(task) = Task::of_this_process()? else { return Ok(false) };
     // Nobody is there to resume or end us when the soak itself is killed.
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    tamtam_soak::crew::die_with_parent()?;
     match task.role {
         Role::Publisher => publisher::run(&task)?,
         Role::Subscriber => subscriber::run(&task)?,

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tamtam::{Node, PublishError, Publisher, PublisherEvent};
 use tamtam_examples::demo::Load;
+use tamtam_soak::orders::Orders;
+use tamtam_soak::random::Random;
 
 use super::evidence::{Counter, Line, Log};
-use super::orders::Orders;
-use super::random::Random;
 use super::task::{Manner, PATIENCE, Task};
 use super::{DOMAIN, Outcome, filler};
 

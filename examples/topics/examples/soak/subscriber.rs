@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use tamtam::{Event, Node, PublisherId, RecvError, Sample, Subscriber};
 use tamtam_examples::demo::Load;
+use tamtam_soak::orders::Orders;
+use tamtam_soak::random::Random;
 
 use super::evidence::{Line, Log, Runs};
-use super::orders::Orders;
-use super::random::Random;
 use super::task::{Manner, PATIENCE, Task};
 use super::{DOMAIN, Outcome, filler};
 

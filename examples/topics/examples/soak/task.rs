@@ -1,11 +1,13 @@
 //! What one process of the soak is to do.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tamtam::{Overflow, Qos};
+use tamtam_soak::crew;
 
 use super::Outcome;
 
@@ -134,14 +136,6 @@ impl Task {
         qos.latch(self.latch).overflow(self.policy.overflow())
     }
 
-    /// The environment by which a process learns of its task.
-    pub(crate) fn environment(&self) -> [(&'static str, std::ffi::OsString); 2] {
-        let Self { policy, number, seed, depth, octets, latch, is_tcp, .. } = self;
-        let (role, manner) = (self.role as u8, self.manner as u8);
-        let words = format!("{role} {policy} {number} {seed} {manner} {depth} {octets} {latch} {is_tcp}");
-        [(TASK, words.into()), (PLACE, self.place.clone().into())]
-    }
-
     /// The task of this process, if it has one.
     pub(crate) fn of_this_process() -> Outcome<Option<Self>> {
         let (Ok(words), Some(place)) = (std::env::var(TASK), std::env::var_os(PLACE)) else {
@@ -163,5 +157,18 @@ impl Task {
             is_tcp: is_tcp.parse()?,
             place: place.into(),
         }))
+    }
+}
+
+impl crew::Task for Task {
+    fn name(&self) -> String {
+        Self::name(self)
+    }
+
+    fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let Self { policy, number, seed, depth, octets, latch, is_tcp, .. } = self;
+        let (role, manner) = (self.role as u8, self.manner as u8);
+        let words = format!("{role} {policy} {number} {seed} {manner} {depth} {octets} {latch} {is_tcp}");
+        vec![(TASK, words.into()), (PLACE, self.place.clone().into())]
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use tamtam_soak::orders::LEAVE;
+use tamtam_soak::random::Random;
+
 use super::crew::{Crew, Fate};
-use super::orders::LEAVE;
-use super::random::Random;
 use super::task::{Manner, Policy, Role, Task};
 use super::{Options, Outcome};
 

@@ -5,27 +5,31 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
-use super::Outcome;
+use crate::Outcome;
 
 /// No more moods: everybody is quick from here on.
-pub(crate) const HURRY: &str = "hurry";
+pub const HURRY: &str = "hurry";
 /// The end: publishers send END, subscribers take in what is there.
-pub(crate) const FINISH: &str = "finish";
-
+pub const FINISH: &str = "finish";
 /// To go at once, without waiting for anything.
-pub(crate) const LEAVE: &str = "leave";
+pub const LEAVE: &str = "leave";
 
 /// The orders that have come so far.
 #[derive(Debug)]
-pub(crate) struct Orders {
+pub struct Orders {
     words: Receiver<String>,
-    pub(crate) hurry: bool,
-    pub(crate) finish: bool,
-    pub(crate) leave: bool,
+    /// [`HURRY`] was heard, or [`FINISH`].
+    pub hurry: bool,
+    /// [`FINISH`] was heard.
+    pub finish: bool,
+    /// [`LEAVE`] was heard.
+    pub leave: bool,
 }
 
 impl Orders {
-    pub(crate) fn listen() -> Self {
+    /// Listens to the standard input, a word a line.
+    #[must_use]
+    pub fn listen() -> Self {
         let (to, words) = mpsc::channel();
         thread::spawn(move || {
             for line in std::io::stdin().lock().lines() {
@@ -35,6 +39,12 @@ impl Orders {
                 }
             }
         });
+        Self::of(words)
+    }
+
+    /// Listens to what comes through a channel: for members that are threads.
+    #[must_use]
+    pub const fn of(words: Receiver<String>) -> Self {
         Self { words, hurry: false, finish: false, leave: false }
     }
 
@@ -45,7 +55,11 @@ impl Orders {
     }
 
     /// Takes what has come.
-    pub(crate) fn look(&mut self) -> Outcome {
+    ///
+    /// # Errors
+    ///
+    /// When whoever gave orders is gone.
+    pub fn look(&mut self) -> Outcome {
         loop {
             match self.words.try_recv() {
                 Ok(word) => self.obey(&word),
@@ -56,7 +70,11 @@ impl Orders {
     }
 
     /// Waits for so long, or until there is an order.
-    pub(crate) fn pause(&mut self, pause: Duration) -> Outcome {
+    ///
+    /// # Errors
+    ///
+    /// As [`look`](Self::look).
+    pub fn pause(&mut self, pause: Duration) -> Outcome {
         match self.words.recv_timeout(pause) {
             Ok(word) => self.obey(&word),
             Err(RecvTimeoutError::Timeout) => {}
