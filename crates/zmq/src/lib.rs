@@ -64,6 +64,15 @@ mod socket;
 mod statistics;
 mod sys;
 
+/// What `tamtam`'s topics need beyond the sockets' interface, so that a message costs them little more. Changes without notice.
+#[doc(hidden)]
+pub mod within {
+    pub use tamtam_zmtp::{FRAME_HEADER_MAX, Framing};
+
+    pub use crate::engine::short::ShortMessage;
+    pub use crate::sys::ticks::ticks;
+}
+
 pub use bytes::Bytes;
 pub use tamtam_zmtp::{
     CurveKeyPair, CurvePublicKey, CurveSecretKey, Frame, KeyError, Message, PeerId, PeerInfo, ProtocolCode,

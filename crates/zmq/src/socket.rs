@@ -15,6 +15,7 @@ use crate::engine::core::{Core, Locked, ReadySet, State, Who};
 use crate::engine::is_group;
 use crate::engine::pattern::Pattern;
 use crate::engine::route::Routed;
+use crate::engine::short::{ShortMessage, Slices};
 use crate::engine::wait::Patience;
 use crate::error::{
     BarrierError, BindError, ConnectError, EndpointNotFound, GroupError, NoSuchPeer, NotSubscribed,
@@ -291,7 +292,18 @@ impl Socket {
     /// As there.
     #[inline]
     pub fn publish_slices(&self, frames: &[&[u8]]) -> Result<Published, SendError> {
-        let Routed { subscribers, dropped } = self.core.publish_slices(frames)?;
+        self.publish_short(&Slices(frames))
+    }
+
+    /// As [`publish_slices`](Self::publish_slices), of a message that writes itself: no octet of it is moved twice.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[doc(hidden)]
+    #[inline]
+    pub fn publish_short(&self, message: &impl ShortMessage) -> Result<Published, SendError> {
+        let Routed { subscribers, dropped } = self.core.publish_short(message)?;
         Ok(Published { subscribers, dropped })
     }
 
@@ -397,6 +409,17 @@ impl Socket {
     #[inline]
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
         self.core.receive_into(Patience::None, message, |_, _| ())
+    }
+
+    /// Has `look` look at a message of exactly `N` frames, none longer than 255 octets, where it lies in what a connection has
+    /// brought, and takes it if `look` says so: no frame is copied. `false`, and no change, if it says no, or if no such message is
+    /// there without further ado: [`try_recv_into`](Self::try_recv_into) says what is there instead. (SUB)
+    ///
+    /// `look` runs under the socket's lock: it must be short, and must not use the socket.
+    #[doc(hidden)]
+    #[inline]
+    pub fn try_recv_in_place<const N: usize>(&self, look: impl FnOnce([&[u8]; N]) -> bool) -> bool {
+        self.core.receive_in_place(look)
     }
 
     /// Receives a message if one is there.

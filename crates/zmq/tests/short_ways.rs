@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::wire::RawPeer;
 use common::{PATIENCE, driven_by, eventually, everywhere, fresh, over_the_network};
-use tamtam_zmq::{Context, Message, Pull, Push, RecvError, SendError, Sub, XPub};
+use tamtam_zmq::{Context, Driver, Message, Pull, Push, RecvError, SendError, Sub, XPub};
 
 /// Around what is held in place, copied and passed by reference.
 const SIZES: [usize; 12] = [0, 1, 63, 64, 65, 71, 72, 255, 256, 511, 8191, 100_000];
@@ -289,5 +289,69 @@ fn a_reader_that_does_not_come_holds_nobody_up() {
             assert!(peer.receive_message() == [body(number)], "{transport} {driver:?}: {number}");
         }
         eventually("all is written", || push.statistics().queued_out == 0);
+    });
+}
+
+/// A message is looked at where it lies, and taken or left there; what is not of that form is left, too.
+#[test]
+fn a_message_is_looked_at_where_it_lies() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let publisher = XPub::with(&context, |o| _ = o.set_driver(driver).set_xpub_nodrop(true)).unwrap();
+        let endpoint = publisher.bind(&fresh(transport)).unwrap();
+        let subscriber = Sub::with(&context, driven_by(driver)).unwrap();
+        subscriber.subscribe("/a");
+        subscriber.connect(&endpoint).unwrap();
+        let (sender, receiver) = (publisher.as_socket(), subscriber.as_socket());
+        sender.wait_for_subscribers(1, PATIENCE).unwrap();
+        assert!(!receiver.try_recv_in_place(|_: [&[u8]; 1]| true), "nothing is there");
+        let (mut in_place, mut messages, mut bytes) = (0, 0, 0);
+        let mut message = Message::default();
+        let mut exchange = |size: usize| {
+            let body = vec![size as u8; size];
+            let frames: [&[u8]; 3] = [b"/a", b"header", &body];
+            for _ in 0..3 {
+                sender.publish_slices(&frames).unwrap();
+            }
+            for _ in 0..3 {
+                let mut looks = 0;
+                let is_taken = receiver.try_recv_in_place(|found| {
+                    looks += usize::from(found == frames);
+                    false
+                });
+                assert!(
+                    !is_taken && !receiver.try_recv_in_place(|_: [&[u8]; 2]| true),
+                    "two frames of three"
+                );
+                let is_taken = receiver.try_recv_in_place(|found| {
+                    looks += usize::from(found == frames);
+                    true
+                });
+                if is_taken {
+                    assert_eq!((looks, size <= 255), (2, true), "{transport} {driver:?} {size}");
+                    in_place += 1;
+                } else {
+                    // As a reader of topics does: what is not to be had where it lies comes the long way.
+                    receiver.recv_into(&mut message).unwrap();
+                    assert!(
+                        message.frames().map(|frame| &**frame).eq(frames),
+                        "{transport} {driver:?} {size}"
+                    );
+                }
+                messages += 1;
+                bytes += 8 + size as u64;
+            }
+            in_place > 0
+        };
+        for size in SIZES {
+            exchange(size);
+        }
+        if driver == Driver::Adaptive {
+            // Where the background thread reads, none lies there.
+            eventually("a message to be had where it lies", || exchange(64));
+        }
+        let counted = subscriber.statistics().traffic;
+        assert_eq!((counted.messages_in, counted.bytes_in), (messages, bytes), "{transport} {driver:?}");
+        assert_eq!(receiver.try_recv(), Err(RecvError::WouldBlock));
     });
 }

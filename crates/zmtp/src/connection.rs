@@ -170,6 +170,26 @@ impl Connection {
         true
     }
 
+    /// Has `look` look at a message of exactly `N` short frames where it lies at the front of `input`, and takes it off if that is
+    /// what `look` says. `false`, and no change, if it says no, if what comes next is something else, or if it is not all there:
+    /// then [`receive`](Self::receive) knows.
+    #[inline]
+    pub fn receive_in_place<const N: usize>(
+        &mut self,
+        input: &mut BytesMut,
+        look: impl FnOnce([&[u8]; N]) -> bool,
+    ) -> bool {
+        let State::Traffic(traffic) = &self.state else { return false };
+        let Some((frames, rest)) = traffic.find_parts(&self.config, input) else { return false };
+        let taken = input.len() - rest.len();
+        if !look(frames) {
+            return false;
+        }
+        input.advance(taken);
+        self.wanted = 0;
+        true
+    }
+
     #[inline(never)]
     fn receive_any(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
         self.wanted = 0;

@@ -142,6 +142,14 @@ impl Frame {
         }
     }
 
+    /// Becomes a copy of `body`, in place if it is short: without moving a frame from where it was made.
+    #[inline]
+    pub fn set(&mut self, body: &[u8]) {
+        if !self.set_inline(body, body.len()) {
+            self.0 = Repr::Shared(Bytes::copy_from_slice(body));
+        }
+    }
+
     /// Returns the body.
     #[inline]
     #[must_use]

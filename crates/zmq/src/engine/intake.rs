@@ -1,13 +1,18 @@
 //! From the peers' queues to the application: fair queueing, then the pattern's part.
 
-use bytes::Bytes;
-use tamtam_zmtp::{Assigned, Event, Frame, Message, PeerId, PeerInfo, SocketType, Verdict};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tamtam_zmtp::{Assigned, Connection, Event, Frame, Message, PeerId, PeerInfo, SocketType, Verdict};
 
 use super::background::{Command, Timer};
 use super::core::Locked;
 use super::pattern::Pattern;
 use super::peer::{Item, Link, Phase};
 use crate::error::RecvError;
+use crate::options::Options;
+use crate::profile::PeerProfile;
+use crate::statistics::Traffic;
 
 /// Notices of subscriptions that an XPUB keeps for its application; beyond, they are dropped and counted.
 const NOTICES_MAX: usize = 65_536;
@@ -16,6 +21,34 @@ const LOOK_EVERY: u32 = 64;
 /// How many messages are taken until networked peers are looked at of which nothing was there; the first time after one
 /// full turn of those that had something.
 const LOOK_AROUND_EVERY: u32 = 32;
+
+/// What has a say when the next message of a connection is taken.
+struct Lone<'a> {
+    peer: PeerId,
+    protocol: &'a mut Connection,
+    input: &'a mut BytesMut,
+    pattern: &'a Pattern,
+    options: &'a Options,
+    traffic: &'a mut Traffic,
+    retired: &'a mut Traffic,
+    progress: Progress<'a>,
+}
+
+/// What changes when one was taken.
+struct Progress<'a> {
+    takes: &'a mut u32,
+    run: &'a mut u32,
+    gone_sender: &'a mut Option<Arc<PeerProfile>>,
+}
+
+impl Progress<'_> {
+    #[inline]
+    fn count(self) {
+        *self.takes = self.takes.wrapping_add(1);
+        *self.run = self.run.wrapping_add(1);
+        *self.gone_sender = None;
+    }
+}
 
 impl Locked<'_> {
     /// Takes the next message for the application into `slot`, and counts it.
@@ -55,49 +88,97 @@ impl Locked<'_> {
     #[inline]
     fn take_short(&mut self, slot: &mut Message) -> bool {
         let kind = self.core.kind;
+        let Some(Lone { peer: id, protocol, input, pattern, options, traffic, retired, progress }) =
+            self.only_stream()
+        else {
+            return false;
+        };
+        match pattern {
+            Pattern::Plain => {
+                if !protocol.receive_short(input, slot) {
+                    return false;
+                }
+            }
+            Pattern::Subscribe(topics) if kind == SocketType::Sub && !options.invert_matching => loop {
+                if !protocol.receive_short(input, slot) {
+                    return false;
+                }
+                if topics.matches(slot.as_slice()) {
+                    break;
+                }
+                retired.dropped.filtered += 1;
+            },
+            _ => return false,
+        }
+        slot.set_peer(id);
+        traffic.messages_in += 1;
+        traffic.bytes_in += slot.byte_len() as u64;
+        progress.count();
+        true
+    }
+
+    /// As [`take_short`](Self::take_short), of a message of exactly `N` short frames that one has subscribed to, which `look` looks at
+    /// where it lies, under the lock, and takes if it says so.
+    #[inline]
+    pub(crate) fn take_in_place<const N: usize>(&mut self, look: impl FnOnce([&[u8]; N]) -> bool) -> bool {
+        let kind = self.core.kind;
+        let Some(Lone { protocol, input, pattern, options, traffic, progress, .. }) = self.only_stream()
+        else {
+            return false;
+        };
+        let Pattern::Subscribe(topics) = pattern else { return false };
+        if kind != SocketType::Sub || options.invert_matching {
+            return false;
+        }
+        let mut bytes = 0;
+        let has_taken = protocol.receive_in_place(input, |frames: [&[u8]; N]| {
+            bytes = frames.iter().map(|frame| frame.len() as u64).sum();
+            frames.first().is_some_and(|topic| topics.matches(topic)) && look(frames)
+        });
+        if has_taken {
+            traffic.messages_in += 1;
+            traffic.bytes_in += bytes;
+            progress.count();
+        }
+        has_taken
+    }
+
+    /// The connection whose turn it is, if nothing else can have a message, or is to be looked at now.
+    #[inline]
+    fn only_stream(&mut self) -> Option<Lone<'_>> {
         let state = &mut **self;
-        let Some(id) = state.recv_turn.only() else { return false };
+        let id = state.recv_turn.only()?;
         // Now and then the long way looks at the others; it counts by itself.
         let (takes, run) = (state.takes.wrapping_add(1), state.run.wrapping_add(1));
         let is_alone = state.net_peers.len() <= 1 && state.inproc_peers.is_empty();
         if !is_alone
             && (run == 2 || run.is_multiple_of(LOOK_AROUND_EVERY) || takes.is_multiple_of(LOOK_EVERY))
         {
-            return false;
+            return None;
         }
         if state.ahead.is_some() || state.options.conflate {
-            return false;
+            return None;
         }
-        let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return false };
+        let peer = state.peers.get_mut(id.index())?.as_mut()?;
         if !peer.inbox.is_empty() || peer.leaving {
-            return false;
+            return None;
         }
-        let Link::Net(net) = &mut peer.link else { return false };
-        let Some(conn) = &mut net.conn else { return false };
-        let Some(protocol) = &mut conn.protocol else { return false };
-        match &state.pattern {
-            Pattern::Plain => {
-                if !protocol.receive_short(&mut conn.input, slot) {
-                    return false;
-                }
-            }
-            Pattern::Subscribe(topics) if kind == SocketType::Sub && !state.options.invert_matching => loop {
-                if !protocol.receive_short(&mut conn.input, slot) {
-                    return false;
-                }
-                if topics.matches(slot.as_slice()) {
-                    break;
-                }
-                state.retired.dropped.filtered += 1;
+        let Link::Net(net) = &mut peer.link else { return None };
+        let conn = net.conn.as_mut()?;
+        Some(Lone {
+            peer: id,
+            protocol: conn.protocol.as_mut()?,
+            input: &mut conn.input,
+            pattern: &state.pattern,
+            options: &state.options,
+            traffic: &mut peer.traffic,
+            retired: &mut state.retired,
+            progress: Progress {
+                takes: &mut state.takes,
+                run: &mut state.run,
+                gone_sender: &mut state.gone_sender,
             },
-            _ => return false,
-        }
-        slot.set_peer(id);
-        peer.traffic.messages_in += 1;
-        peer.traffic.bytes_in += slot.byte_len() as u64;
-        (state.takes, state.run) = (takes, run);
-        state.gone_sender = None;
-        true
+        })
     }
 
     /// Chooses the next message for the application.
@@ -393,9 +474,9 @@ impl Locked<'_> {
                 state.scratch = buffer;
             }
         }
-        let control = conn.protocol.as_mut().and_then(tamtam_zmtp::Connection::transmit);
+        let control = conn.protocol.as_mut().and_then(Connection::transmit);
         let hangup = conn.hangup;
-        if let Some(at) = conn.protocol.as_ref().and_then(tamtam_zmtp::Connection::timeout)
+        if let Some(at) = conn.protocol.as_ref().and_then(Connection::timeout)
             && conn.heartbeat_at.is_none_or(|armed| at < armed)
         {
             // A PING has brought a time to live that ends before what we wait for.

@@ -30,6 +30,7 @@ mod prospect;
 mod redial;
 mod ring;
 pub(crate) mod route;
+pub(crate) mod short;
 mod socks;
 mod spin;
 pub(crate) mod wait;

@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Buf, Bytes};
 use tamtam_zmtp::{Connection, Framing, Message, parse_header, transcode_v2_to_v1};
 
+use super::short::ShortMessage;
+
 /// Bodies from this size on are queued by reference, smaller ones are copied behind their header.
 pub(crate) const REFERENCE_MIN: usize = 8 * 1024;
 /// A buffer is closed when it reaches this size; also the amount at which the sender writes by itself.
@@ -234,6 +236,16 @@ impl Outbox {
         self.finish_message(added);
     }
 
+    /// As [`append_slices`](Self::append_slices), of a message that writes itself, as ZMTP 2.0 and later has it.
+    #[inline]
+    pub(crate) fn append_short(&mut self, message: &impl ShortMessage, pool: &mut BufferPool) {
+        let buffer = self.tail(message.wire_len(), pool);
+        let before = buffer.len();
+        message.put(buffer);
+        let added = buffer.len() - before;
+        self.finish_message(added);
+    }
+
     /// Encodes a message before all others, or behind them if the first one is on its way.
     pub(crate) fn prepend(&mut self, framing: Framing, message: Message, pool: &mut BufferPool) {
         if !self.is_at_boundary() {
@@ -357,6 +369,7 @@ impl Outbox {
         dropped
     }
 
+    #[inline]
     fn tail(&mut self, room: usize, pool: &mut BufferPool) -> &mut Vec<u8> {
         let fits = match self.segments.back() {
             Some(Segment { data: Data::Owned(bytes), .. }) => {

@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use tamtam_zmtp::{Event, GROUP_LEN_MAX, Message, PeerId, Reply, SocketType};
+use tamtam_zmtp::{Event, Framing, GROUP_LEN_MAX, Message, PeerId, Reply, SocketType};
 
 use super::core::{Locked, State};
 use super::marks::Marks;
-use super::memory::Carver;
 use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
 use super::pattern::{Pattern, takes_turns};
 use super::peer::{Burst, Item, Left, Link, Peer, Phase};
 use super::press::PATIENT;
+use super::short::ShortMessage;
 use super::write_policy::Decision;
 use crate::error::SendError;
 use crate::options::Driver;
@@ -65,32 +65,28 @@ impl Locked<'_> {
         }
     }
 
-    /// Does what [`route`](Self::route) does most often: copies short frames into the queue of the peer whose turn it is, or
-    /// of those that have subscribed to them. `None`, and no change, in all other cases.
+    /// Does what [`route`](Self::route) does most often: writes a short message into the queue of the peer whose turn it is, or
+    /// of those that have subscribed to it. `None`, and no change, in all other cases.
     #[inline]
-    pub(crate) fn route_short(&mut self, frames: &[&[u8]]) -> Option<Routed> {
-        let bytes = match frames {
-            [only] => only.len(),
-            all => all.iter().map(|frame| frame.len()).sum(),
-        };
-        if bytes >= REFERENCE_MIN || self.options.conflate {
+    pub(crate) fn route_short(&mut self, message: &impl ShortMessage) -> Option<Routed> {
+        if message.byte_len() >= REFERENCE_MIN || self.options.conflate {
             return None;
         }
         match self.core.kind {
             SocketType::Push | SocketType::Dealer | SocketType::Pair => {
                 let id = self.send_turn.current()?;
-                self.append_short(id, frames, bytes)?;
+                self.append_short(id, message)?;
                 self.send_turn.advance();
                 Some(Routed { subscribers: 0, dropped: 0 })
             }
-            SocketType::Pub | SocketType::XPub => self.publish_short(frames, bytes),
+            SocketType::Pub | SocketType::XPub => self.publish_short(message),
             _ => None,
         }
     }
 
-    /// Copies frames into one peer's queue; `None`, and no change, if it is full or no queue of bytes.
+    /// Writes a message into one peer's queue; `None`, and no change, if it is full or no queue of bytes.
     #[inline]
-    fn append_short(&mut self, id: PeerId, frames: &[&[u8]], bytes: usize) -> Option<()> {
+    fn append_short(&mut self, id: PeerId, message: &impl ShortMessage) -> Option<()> {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return None };
         let net = match &mut peer.link {
@@ -99,10 +95,10 @@ impl Locked<'_> {
                 if inproc.tx.is_abandoned() || !inproc.tx.has_room() {
                     return None;
                 }
-                let message = state.carver.message(frames);
-                inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
+                let whole = message.to_message(&mut |frames| state.carver.message(frames));
+                inproc.tx.push_unbounded(Item::Event(Event::Message(whole)));
                 peer.traffic.messages_out += 1;
-                peer.traffic.bytes_out += bytes as u64;
+                peer.traffic.bytes_out += message.byte_len() as u64;
                 state.after.sockets.extend(inproc.announce());
                 return Some(());
             }
@@ -119,18 +115,23 @@ impl Locked<'_> {
             net.burst.queued();
         }
         let before = net.outbox.bytes();
-        net.outbox.append_slices(net.framing, frames, bytes, &mut state.pool);
+        if net.framing == Framing::V2 {
+            net.outbox.append_short(message, &mut state.pool);
+        } else {
+            let whole = message.to_message(&mut |frames| state.carver.message(frames));
+            net.outbox.append(net.framing, whole, &mut state.pool);
+        }
         let queued = net.outbox.bytes();
         peer.traffic.messages_out += 1;
-        peer.traffic.bytes_out += bytes as u64;
+        peer.traffic.bytes_out += message.byte_len() as u64;
         let left = peer.left;
         self.queued(id, before, queued, left);
         Some(())
     }
 
-    /// As [`publish`](Self::publish), of short frames that stand elsewhere.
-    fn publish_short(&mut self, frames: &[&[u8]], bytes: usize) -> Option<Routed> {
-        let topic = *frames.first()?;
+    /// As [`publish`](Self::publish), of a short message that writes itself.
+    #[inline]
+    fn publish_short(&mut self, message: &impl ShortMessage) -> Option<Routed> {
         if self.core.attention.has_news() {
             return None;
         }
@@ -141,17 +142,17 @@ impl Locked<'_> {
         let nodrop = state.options.xpub_nodrop;
         let Pattern::Publish(publishing) = &mut state.pattern else { return None };
         let subscribers = publishing.subscriptions.peer_count();
-        let dropped = match publishing.matching(topic) {
+        let dropped = match publishing.matching(message.topic()) {
             [] => 0,
             &[only] => {
-                self.append_short(only, frames, bytes)?;
+                self.append_short(only, message)?;
                 0
             }
             _ => {
-                if nodrop && !state.all_matching_have_room(topic) {
+                if nodrop && !state.all_matching_have_room(message.topic()) {
                     return None;
                 }
-                self.publish_shared(frames.len(), frames.iter().copied(), |carver| carver.message(frames))
+                self.publish_shared(message)
             }
         };
         Some(Routed { subscribers, dropped })
@@ -350,8 +351,7 @@ impl Locked<'_> {
             }
             return Ok(());
         }
-        let frames = message.frames().map(|frame| &**frame);
-        self.publish_shared(message.frame_count(), frames, |_| message.clone());
+        self.publish_shared(&message);
         Ok(())
     }
 
@@ -367,13 +367,8 @@ impl Locked<'_> {
     }
 
     /// Several subscribers: the encoded bytes stand once in a chunk, each outbox holds a range of it. Those that cannot take a
-    /// range get the `whole` message. Returns how many were full.
-    fn publish_shared<'f>(
-        &mut self,
-        count: usize,
-        frames: impl Iterator<Item = &'f [u8]> + Clone,
-        whole: impl Fn(&mut Carver) -> Message,
-    ) -> u64 {
+    /// range get a message of their own. Returns how many were full.
+    fn publish_shared(&mut self, message: &impl ShortMessage) -> u64 {
         let core = self.core;
         let state = &mut **self;
         let Pattern::Publish(publishing) = &mut state.pattern else { return 0 };
@@ -384,11 +379,7 @@ impl Locked<'_> {
         let start = chunk.bytes.len();
         // Where the encoded message ends, once it is needed.
         let mut end = None;
-        let (mut bytes, mut dropped) = (0, 0);
-        for frame in frames.clone() {
-            bytes += frame.len() as u64;
-        }
-        let topic = frames.clone().next().unwrap_or_default();
+        let (bytes, mut dropped) = (message.byte_len() as u64, 0);
         // What inproc subscribers get is made once, and shared.
         let mut made = None;
         let marks = state.send_marks;
@@ -397,7 +388,7 @@ impl Locked<'_> {
         let mut full_batch = false;
         let others_wait = state.waiting > 0;
         let mut newly_left = false;
-        for &id in publishing.matching(topic) {
+        for &id in publishing.matching(message.topic()) {
             let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { continue };
             match &mut peer.link {
                 Link::Net(net) => {
@@ -410,17 +401,10 @@ impl Locked<'_> {
                         net.burst.queued();
                     }
                     let before = net.outbox.bytes();
-                    if net.framing == tamtam_zmtp::Framing::V2 {
+                    if net.framing == Framing::V2 {
                         let stalled = net.conn.as_ref().is_none_or(|conn| conn.blocked);
                         let end = *end.get_or_insert_with(|| {
-                            for (index, frame) in frames.clone().enumerate() {
-                                tamtam_zmtp::Framing::V2.put_header(
-                                    &mut chunk.bytes,
-                                    frame.len(),
-                                    index + 1 < count,
-                                );
-                                chunk.bytes.extend_from_slice(frame);
-                            }
+                            message.put(&mut chunk.bytes);
                             chunk.bytes.len()
                         });
                         net.outbox.append_range(
@@ -431,7 +415,8 @@ impl Locked<'_> {
                             &mut state.pool,
                         );
                     } else {
-                        net.outbox.append(net.framing, whole(&mut state.carver), &mut state.pool);
+                        let whole = message.to_message(&mut |frames| state.carver.message(frames));
+                        net.outbox.append(net.framing, whole, &mut state.pool);
                     }
                     first_before.get_or_insert(before);
                     full_batch |= net.outbox.bytes() >= BATCH_BYTES;
@@ -444,7 +429,9 @@ impl Locked<'_> {
                         dropped += 1;
                         continue;
                     }
-                    let message = made.get_or_insert_with(|| whole(&mut state.carver)).clone();
+                    let message = made
+                        .get_or_insert_with(|| message.to_message(&mut |frames| state.carver.message(frames)))
+                        .clone();
                     inproc.tx.push_unbounded(Item::Event(Event::Message(message)));
                     if inproc.is_asleep() {
                         inproc.unheard += 1;

@@ -11,6 +11,7 @@ use super::core::{Core, Life, Locked, State, Who};
 use super::peer::{Link, Peer};
 use super::ring::Attention;
 use super::route::Routed;
+use super::short::{ShortMessage, Slices};
 use super::spin::{PART_BUDGET, Source, Spinning};
 use crate::error::{RecvError, SendError};
 use crate::options::{Driver, Spin};
@@ -99,15 +100,15 @@ impl Core {
         }
     }
 
-    /// Sends frames that stand elsewhere in the short way; `None`, and no change, if that is not to be done.
+    /// Sends a message in the short way; `None`, and no change, if that is not to be done.
     #[inline]
-    fn send_short(self: &Arc<Self>, frames: &[&[u8]], is_hasty: bool) -> Option<Routed> {
+    fn send_short(self: &Arc<Self>, message: &impl ShortMessage, is_hasty: bool) -> Option<Routed> {
         if self.is_forked() {
             return None;
         }
         let mut locked = self.lock();
         locked.hasty += u32::from(is_hasty);
-        let routed = if locked.is_open() { locked.route_short(frames) } else { None };
+        let routed = if locked.is_open() { locked.route_short(message) } else { None };
         locked.hasty -= u32::from(is_hasty);
         if routed.is_some() {
             locked.spin.sent();
@@ -118,27 +119,28 @@ impl Core {
     /// Sends frames that stand elsewhere, waiting (if at all) as long as the options say.
     #[inline]
     pub(crate) fn send_slices(self: &Arc<Self>, frames: &[&[u8]], wait: bool) -> Result<(), SendError> {
-        match self.send_short(frames, !wait) {
+        let message = Slices(frames);
+        match self.send_short(&message, !wait) {
             Some(_) => Ok(()),
             None if self.send_in_place(frames, !wait) => Ok(()),
-            None if wait => self.send_as_set(whole(frames)),
-            None => self.send(whole(frames), Patience::None),
+            None if wait => self.send_as_set(whole(&message)),
+            None => self.send(whole(&message), Patience::None),
         }
     }
 
-    /// As [`send_slices`](Self::send_slices), and tells what became of the message.
+    /// Publishes a message that writes itself, without waiting, and tells what became of it.
     #[inline]
-    pub(crate) fn publish_slices(self: &Arc<Self>, frames: &[&[u8]]) -> Result<Routed, SendError> {
-        match self.send_short(frames, true) {
+    pub(crate) fn publish_short(self: &Arc<Self>, message: &impl ShortMessage) -> Result<Routed, SendError> {
+        match self.send_short(message, true) {
             Some(routed) => Ok(routed),
-            None => self.publish_slowly(frames),
+            None => self.publish_slowly(whole(message)),
         }
     }
 
     #[inline(never)]
-    fn publish_slowly(self: &Arc<Self>, frames: &[&[u8]]) -> Result<Routed, SendError> {
+    fn publish_slowly(self: &Arc<Self>, message: Message) -> Result<Routed, SendError> {
         let before = self.lock().dropped_full();
-        self.send(whole(frames), Patience::None)?;
+        self.send(message, Patience::None)?;
         let locked = self.lock();
         let dropped = locked.dropped_full().saturating_sub(before);
         Ok(Routed { subscribers: locked.subscriber_count(), dropped })
@@ -220,6 +222,24 @@ impl Core {
             Err(error) => return Err(error),
         }
         Ok(look(&mut locked, slot))
+    }
+
+    /// Has `look` look at a message of exactly `N` short frames where it lies, under the lock, and takes it if it says so. `false`, and
+    /// no change, if it says no, or if no such message is there without further ado.
+    #[inline]
+    pub(crate) fn receive_in_place<const N: usize>(
+        self: &Arc<Self>,
+        look: impl FnOnce([&[u8]; N]) -> bool,
+    ) -> bool {
+        if self.is_forked() {
+            return false;
+        }
+        let mut locked = self.lock();
+        let has_taken = locked.is_open() && locked.take_in_place(look);
+        if has_taken {
+            locked.has_taken();
+        }
+        has_taken
     }
 
     #[inline(never)]
@@ -316,8 +336,8 @@ impl Core {
     }
 }
 
-fn whole(frames: &[&[u8]]) -> Message {
-    Message::from_frames(frames.iter().copied()).unwrap_or_default()
+fn whole(message: &impl ShortMessage) -> Message {
+    message.to_message(&mut |frames| Message::from_frames(frames.iter().copied()).unwrap_or_default())
 }
 
 impl Locked<'_> {
@@ -333,7 +353,7 @@ impl Locked<'_> {
     #[inline]
     fn route_as(&mut self, message: Message, is_hasty: bool) -> Result<(), SendError> {
         self.hasty += u32::from(is_hasty);
-        let is_sent = !message.is_multipart() && self.route_short(&[message.as_slice()]).is_some();
+        let is_sent = !message.is_multipart() && self.route_short(&Slices(&[message.as_slice()])).is_some();
         let outcome = if is_sent { Ok(()) } else { self.route(message) };
         self.hasty -= u32::from(is_hasty);
         outcome

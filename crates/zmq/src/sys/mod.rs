@@ -14,4 +14,5 @@ pub(crate) mod socket;
 pub(crate) mod stream;
 mod tcp;
 pub(crate) mod thread;
+pub(crate) mod ticks;
 pub(crate) mod udp;

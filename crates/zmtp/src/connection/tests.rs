@@ -46,6 +46,45 @@ fn handshake(version: Version, socket_type: SocketType) -> Vec<u8> {
 }
 
 #[test]
+fn short_frames_are_looked_at_where_they_lie() {
+    let mut config = Config::new(SocketType::Sub);
+    config.max_message_size = Some(200);
+    let mut connection = Connection::new(Arc::new(config));
+    let mut input = BytesMut::from(&handshake(Version::V3_1, SocketType::Pub)[..]);
+    assert!(!connection.receive_in_place(&mut input, |_: [&[u8]; 1]| true), "before the handshake");
+    while connection.receive(&mut input).expect("a handshake").is_some() {}
+    assert!(input.is_empty() && connection.state_name() == "traffic");
+    let three = b"\x01\x01a\x01\0\0\x03abc";
+    input.extend_from_slice(three);
+    input.extend_from_slice(b"\0\x01z");
+    assert!(!connection.receive_in_place(&mut input, |_: [&[u8]; 2]| true), "more follow");
+    assert!(!connection.receive_in_place(&mut input, |_: [&[u8]; 4]| true), "one less");
+    let mut seen = 0;
+    for answer in [false, true] {
+        let is_taken = connection.receive_in_place(&mut input, |frames| {
+            assert_eq!(frames, [&b"a"[..], b"", b"abc"]);
+            seen += 1;
+            answer
+        });
+        assert_eq!((is_taken, seen), (answer, 1 + usize::from(answer)));
+    }
+    assert!(connection.receive_in_place(&mut input, |[only]| only == b"z") && input.is_empty());
+    // Whatever is not all there, is no message, or too long, stays for others.
+    let cut: Vec<&[u8]> = (0..three.len()).map(|len| &three[..len]).collect();
+    let long = [&b"\x01\x01a\x01\0\0\xc9"[..], &[7; 201]].concat();
+    let others: [&[u8]; 3] =
+        [b"\x01\x01a\x01\0\x04\x03abc", b"\x01\x01a\x01\0\x02\0\0\0\0\0\0\0\x01z", &long];
+    for octets in cut.into_iter().chain(others) {
+        input = BytesMut::from(octets);
+        assert!(!connection.receive_in_place(&mut input, |_: [&[u8]; 3]| true), "{octets:?}");
+        assert_eq!(input, octets);
+    }
+    let longest = [&b"\x01\x01a\x01\0\0\xc8"[..], &[7; 200]].concat();
+    input = BytesMut::from(&longest[..]);
+    assert!(connection.receive_in_place(&mut input, |[_, _, body]| body.len() == 200));
+}
+
+#[test]
 fn every_edge_of_the_state_machine() {
     let rest = rest_3(1);
     let ready = |socket_type| {

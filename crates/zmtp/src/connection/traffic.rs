@@ -49,6 +49,8 @@ pub(super) struct Traffic {
     enclosed: bool,
     /// Octets up to which such a frame is held in place, and within `max_message_size`.
     inline_max: u8,
+    /// Octets of the longest frame with a short header that is within `max_message_size`.
+    short_max: u8,
     /// The frames so far of a multipart message.
     parts: VecDeque<Frame>,
     pub(super) timers: Timers,
@@ -61,7 +63,7 @@ impl Traffic {
         opener: Option<Box<Opener>>,
         enclosed: bool,
     ) -> Self {
-        let inline_max = config.max_message_size.and_then(|max| u8::try_from(max).ok()).unwrap_or(u8::MAX);
+        let short_max = config.max_message_size.and_then(|max| u8::try_from(max).ok()).unwrap_or(u8::MAX);
         let heartbeat = config.heartbeat.filter(|_| version >= Version::V3_0);
         Self {
             version,
@@ -69,7 +71,8 @@ impl Traffic {
             enclosed,
             opener,
             // Lossless: see the assertion beside the constant.
-            inline_max: inline_max.min(FRAME_INLINE_MAX as u8),
+            inline_max: short_max.min(FRAME_INLINE_MAX as u8),
+            short_max,
             parts: VecDeque::new(),
             timers: Timers::new(heartbeat),
         }
@@ -135,6 +138,28 @@ impl Traffic {
         }
         input.advance(at);
         true
+    }
+
+    /// Finds the `N` short frames of the message at the front of `input`, and what is behind it; `None` if it is another one, or
+    /// not all there.
+    #[inline]
+    pub(super) fn find_parts<'a, const N: usize>(
+        &self,
+        config: &Config,
+        input: &'a [u8],
+    ) -> Option<([&'a [u8]; N], &'a [u8])> {
+        if !self.direct || N > config.limits.frames_max {
+            return None;
+        }
+        let (mut frames, mut rest) = ([&[][..]; N], input);
+        for (index, frame) in frames.iter_mut().enumerate() {
+            let (&[flags, len], after) = rest.split_first_chunk()?;
+            if flags != u8::from(index + 1 < N) || len > self.short_max {
+                return None;
+            }
+            (*frame, rest) = after.split_at_checked(usize::from(len))?;
+        }
+        Some((frames, rest))
     }
 
     pub(super) fn is_between_messages(&self) -> bool {
