@@ -102,7 +102,7 @@ impl Engine for Topic {
 
     #[inline]
     fn send(end: &End, body: &[u8]) -> Outcome {
-        end.publisher()?.send(&Frame::copy_from(body))?;
+        end.publisher()?.send_slice(body)?;
         Ok(())
     }
 

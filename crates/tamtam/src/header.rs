@@ -7,6 +7,7 @@ use prost::Message as _;
 use tamtam_zmq::Frame;
 
 use crate::message::DecodeError;
+use crate::varint;
 
 /// The publisher has ended: `seq` is one more than that of its last message, the body is empty.
 pub const FLAG_END: u32 = 1;
@@ -77,10 +78,12 @@ impl TopicHeader {
 }
 
 const SEQ: u8 = 1 << 3;
-const STAMP: u8 = 2 << 3 | 1;
+pub(crate) const STAMP: u8 = 2 << 3 | 1;
 const SOURCE: u8 = 3 << 3 | 2;
 const SCHEMA: u8 = 4 << 3 | 1;
 const FLAGS: u8 = 5 << 3;
+/// What stands behind the tag of a source.
+const LEN: u8 = SOURCE_LEN as u8;
 
 /// What nearly every header says, and nothing else: read and written without an allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +135,27 @@ impl Head {
     /// Reads fields in the order in which they are written; `None` for anything else.
     #[inline]
     pub(crate) fn read_usual(octets: &[u8]) -> Option<Self> {
+        Self::read_common(octets).or_else(|| Self::read_fields(octets))
+    }
+
+    /// Reads a number of up to 56 bits, time and source, perhaps a schema, and nothing else: what nearly every message brings.
+    #[inline]
+    pub(crate) fn read_common(octets: &[u8]) -> Option<Self> {
+        let [SEQ, rest @ ..] = octets else { return None };
+        let (seq, len) = varint::gather(u64::from_le_bytes(*rest.first_chunk()?))?;
+        let (&[STAMP, ref rest @ ..], end) = rest.get(len..)?.split_first_chunk::<19>()? else { return None };
+        let (stamp, rest) = rest.split_first_chunk()?;
+        let &[SOURCE, LEN, ref source @ ..] = rest else { return None };
+        let schema = match end {
+            [] => 0,
+            [SCHEMA, schema @ ..] => u64::from_le_bytes(schema.try_into().ok()?),
+            _ => return None,
+        };
+        let source = Some(source.try_into().ok()?);
+        Some(Self { seq, stamp_ns: u64::from_le_bytes(*stamp), source, schema, flags: 0 })
+    }
+
+    fn read_fields(octets: &[u8]) -> Option<Self> {
         let (mut head, mut rest) = (Self::default(), octets);
         if let [SEQ, after @ ..] = rest {
             (head.seq, rest) = take_varint(after)?;

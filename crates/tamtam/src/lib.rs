@@ -60,10 +60,13 @@ mod sample;
 mod schedule;
 pub mod schema;
 mod service;
+mod short;
 mod source;
+mod stamp;
 mod store;
 mod stream;
 mod subscriber;
+mod varint;
 
 pub use dynamic::{
     DynamicPublisher, DynamicSample, DynamicSubscriber, DynamicSubscriberBuilder, RawPublisherBuilder,

@@ -40,6 +40,12 @@ pub trait TopicMessage: Sized + Send + 'static {
         out.extend_from_slice(&self.to_body());
     }
 
+    /// Becomes a copy of the body, if that is all that there is to it: `false`, and no change, if not. Runs under locks.
+    #[doc(hidden)]
+    fn copy_body(&mut self, _body: &[u8]) -> bool {
+        false
+    }
+
     /// Reads a body.
     ///
     /// # Errors
@@ -135,6 +141,12 @@ impl TopicMessage for Frame {
 
     fn from_body(body: &Frame) -> Result<Self, DecodeError> {
         Ok(body.clone())
+    }
+
+    #[inline]
+    fn copy_body(&mut self, body: &[u8]) -> bool {
+        self.set(body);
+        true
     }
 
     fn read_body(&mut self, body: &Frame) -> Result<(), DecodeError> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tamtam_zmq::{Frame, Message, PeerId, PeerStatistics, SendError, Socket, SocketType};
+use tamtam_zmq::{Frame, Message, PeerId, PeerStatistics, Published, SendError, Socket, SocketType};
 
 use crate::bell::Bell;
 use crate::error::{BarrierTimeout, Error, NotDrained, PublishError};
@@ -24,6 +24,8 @@ use crate::node::{Command, Node, Who};
 use crate::qos::{Overflow, Qos, Reach};
 use crate::record::{PublisherRecord, QosRecord, Report, ReportKind};
 use crate::schema::Schema;
+use crate::short::{Layout, Short};
+use crate::stamp::Stamps;
 
 /// How long a publisher is silent before it repeats the number of its last message, and how long it waits where there was no
 /// room for that.
@@ -212,6 +214,8 @@ impl<'a, T> PublisherBuilder<'a, T> {
             bell: Arc::clone(&node.core.bell),
             published: AtomicU64::new(0),
             state: Mutex::new(State {
+                layout: None,
+                stamps: Stamps::default(),
                 latched: VecDeque::new(),
                 scratch: Vec::new(),
                 informed: HashMap::new(),
@@ -275,6 +279,9 @@ pub(crate) struct PublisherCore {
 }
 
 struct State {
+    /// How short messages look, once there was one.
+    layout: Option<Layout>,
+    stamps: Stamps,
     latched: VecDeque<(TopicHeader, Bytes)>,
     /// Where short bodies are made.
     scratch: Vec<u8>,
@@ -359,23 +366,31 @@ impl PublisherCore {
     }
 
     /// As [`publish`](Self::publish), with the header that every message has, without an allocation.
+    #[inline]
     fn publish_short(&self, body: &[u8]) -> Result<Sent, PublishError> {
         self.publish_under(&mut self.lock(), body)
     }
 
+    #[inline]
     fn publish_under(&self, state: &mut State, body: &[u8]) -> Result<Sent, PublishError> {
         self.admit_awaited(state);
         if state.ended {
             return Err(PublishError::Ended);
         }
         let seq = self.count() + 1;
-        let Self { source, .. } = *self;
-        let head =
-            Head { seq, stamp_ns: now_ns(), source: Some(source), schema: self.header.schema, flags: 0 };
-        let mut place = [0; HEAD_MAX];
-        let len = head.put(&mut place);
-        let header = place.get(..len).unwrap_or_default();
-        let done = match self.socket.publish_slices(&[&self.key, header, body]) {
+        let State { layout, stamps, .. } = state;
+        let stamp_ns = stamps.now();
+        if layout.as_ref().is_none_or(|layout| !layout.suits(seq)) {
+            *layout = Layout::new(&self.key, self.source, self.header.schema, seq);
+        }
+        let done = match layout {
+            Some(layout) if stamp_ns != 0 => {
+                self.socket.publish_short(&Short { layout, seq, stamp_ns, body })
+            }
+            // A clock that was never set, or a number that nobody gets to.
+            _ => self.publish_frames(seq, stamp_ns, body),
+        };
+        let done = match done {
             Ok(done) => done,
             Err(error) => return self.publish_slowly(state, seq, error),
         };
@@ -383,6 +398,15 @@ impl PublisherCore {
         // Only now: who comes from here on is told this number.
         self.admit_awaited(state);
         Ok(Sent { seq, subscribers: done.subscribers, dropped: done.dropped })
+    }
+
+    #[cold]
+    fn publish_frames(&self, seq: u64, stamp_ns: u64, body: &[u8]) -> Result<Published, SendError> {
+        let head = Head { seq, stamp_ns, source: Some(self.source), schema: self.header.schema, flags: 0 };
+        let mut place = [0; HEAD_MAX];
+        let len = head.put(&mut place);
+        let header = place.get(..len).unwrap_or_default();
+        self.socket.publish_slices(&[&self.key, header, body])
     }
 
     /// What was not sent at once is waited for, if that is wanted.
@@ -403,6 +427,7 @@ impl PublisherCore {
     }
 
     /// Under the lock of the state.
+    #[inline]
     fn has_published(&self, seq: u64) {
         self.published.store(seq, Ordering::Relaxed);
         if self.is_quiet.load(Ordering::Acquire) {
@@ -499,6 +524,7 @@ impl PublisherCore {
         self.admit_some(&mut state)
     }
 
+    #[inline]
     fn admit_awaited(&self, state: &mut State) {
         if self.is_awaited.load(Ordering::Acquire) && self.is_awaited.swap(false, Ordering::AcqRel) {
             self.admit_some(state);
@@ -756,6 +782,18 @@ impl RawPublisher {
             return self.core.publish_short(&body);
         }
         self.core.publish(body, self.core.new_header())
+    }
+
+    /// As [`send`](Self::send), a copy of `body`: what costs least in a stream of short messages.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn send_slice(&self, body: &[u8]) -> Result<Sent, PublishError> {
+        if self.core.is_short(body.len()) {
+            return self.core.publish_short(body);
+        }
+        self.core.publish(Bytes::copy_from_slice(body), self.core.new_header())
     }
 
     /// Publishes a body whose header is changed by `change`: for recorders' players and bridges, which keep what a message
