@@ -80,8 +80,7 @@ impl Core {
 
 impl Locked<'_> {
     fn write_in_place(&mut self, frames: &[&[u8]], is_hasty: bool) -> bool {
-        let presses = !is_hasty && self.may_press();
-        let mut press = self.press(presses);
+        let mut press = self.press(!is_hasty && self.may_press());
         let state = &mut **self;
         let (marks, strict, conflate) =
             (state.send_marks, state.options.strict_marks, state.options.conflate);
@@ -143,7 +142,7 @@ impl Locked<'_> {
         match error {
             Some(error) => self.write_failed(id, &error),
             // What others have sent meanwhile.
-            None => self.flush_with(id, presses),
+            None => self.flush(id),
         }
         true
     }

@@ -48,6 +48,7 @@ impl Locked<'_> {
     /// As [`flush`](Self::flush); `presses` if the thread may stay for a moment with a kernel that takes no more.
     pub(crate) fn flush_with(&mut self, id: PeerId, presses: bool) {
         self.comes_to(id);
+        let mut press = self.press(presses);
         loop {
             // The outbox may hold ranges of the open chunk, which can be read once it is sealed. In each round: while the
             // lock was released, another one may have been begun.
@@ -70,7 +71,7 @@ impl Locked<'_> {
                 return;
             }
             if conn.seals {
-                match self.flush_sealed(id, presses) {
+                match self.flush_sealed(id, &mut press) {
                     Flushed::All => break,
                     Flushed::Some => continue,
                     Flushed::Stopped => return,
@@ -102,7 +103,7 @@ impl Locked<'_> {
                     Ok(written) => state.policy.wrote(written, before.elapsed()),
                     Err(error) => return self.write_failed(id, &error),
                 }
-            } else if let Some(error) = self.write_unlocked(id, presses) {
+            } else if let Some(error) = self.write_unlocked(id, &mut press) {
                 return self.write_failed(id, &error);
             }
             if self.made_room(id, false) {
@@ -116,7 +117,7 @@ impl Locked<'_> {
     ///
     /// Sealed bytes are numbered, so they are written in the order in which they were sealed: commands that come up
     /// meanwhile have later numbers and follow. At most one batch (or one larger message) is sealed ahead of the kernel.
-    fn flush_sealed(&mut self, id: PeerId, presses: bool) -> Flushed {
+    fn flush_sealed(&mut self, id: PeerId, press: &mut Press) -> Flushed {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return Flushed::Stopped };
         let Link::Net(net) = &mut peer.link else { return Flushed::Stopped };
@@ -140,7 +141,7 @@ impl Locked<'_> {
             conn.sealed.bytes = bytes;
         }
         if conn.sealed.rest().len() >= UNLOCKED_BYTES {
-            return self.write_sealed_unlocked(id, presses);
+            return self.write_sealed_unlocked(id, press);
         }
         let before = Instant::now();
         match stream::send_vectored(conn.fd.as_fd(), &[io::IoSlice::new(conn.sealed.rest())]) {
@@ -161,8 +162,7 @@ impl Locked<'_> {
     }
 
     /// A long write of sealed bytes, with the lock released.
-    fn write_sealed_unlocked(&mut self, id: PeerId, presses: bool) -> Flushed {
-        let mut press = self.press(presses);
+    fn write_sealed_unlocked(&mut self, id: PeerId, press: &mut Press) -> Flushed {
         let Some(net) = self.peer_mut(id).and_then(|peer| peer.net_mut()) else { return Flushed::Stopped };
         let born = net.born;
         let Some(conn) = &mut net.conn else { return Flushed::Stopped };
@@ -225,8 +225,7 @@ impl Locked<'_> {
     }
 
     /// A long write: the queue is taken out and written with the lock released; others append behind it.
-    fn write_unlocked(&mut self, id: PeerId, presses: bool) -> Option<io::Error> {
-        let mut press = self.press(presses);
+    fn write_unlocked(&mut self, id: PeerId, press: &mut Press) -> Option<io::Error> {
         let state = &mut **self;
         let peer = state.peers.get_mut(id.0 as usize)?.as_mut()?;
         let Link::Net(net) = &mut peer.link else { return None };

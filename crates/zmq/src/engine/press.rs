@@ -18,6 +18,8 @@ const AWAKE: Duration = Duration::from_micros(30);
 /// How long it sleeps then at most.
 const ASLEEP: Duration = Duration::from_micros(300);
 
+/// How long it stays altogether, where the reader takes a little now and then.
+const LONGEST: Duration = Duration::from_millis(10);
 /// Who waits for room for less than this is not held up.
 pub(crate) const PATIENT: Duration = Duration::from_millis(1);
 
@@ -28,7 +30,9 @@ pub(crate) struct Press {
     goes_on: bool,
     /// How long it stays awake each time.
     awake: Duration,
-    /// Since when the kernel has taken nothing.
+    /// When the kernel took nothing for the first time.
+    began: Option<Instant>,
+    /// Since when it has taken nothing.
     stuck: Option<Instant>,
     spinning: Option<Spinning>,
 }
@@ -36,12 +40,18 @@ pub(crate) struct Press {
 impl Press {
     /// One that does not wait.
     pub(crate) fn none() -> Self {
-        Self { goes_on: false, awake: Duration::ZERO, stuck: None, spinning: None }
+        Self { goes_on: false, awake: Duration::ZERO, began: None, stuck: None, spinning: None }
     }
 
     /// One that waits, first `awake` or not.
     pub(crate) fn waiting(awake: bool) -> Self {
-        Self { goes_on: true, awake: if awake { AWAKE } else { Duration::ZERO }, stuck: None, spinning: None }
+        Self {
+            goes_on: true,
+            awake: if awake { AWAKE } else { Duration::ZERO },
+            began: None,
+            stuck: None,
+            spinning: None,
+        }
     }
 
     /// Writes some of the slices, as [`stream::send_vectored`], which says `WouldBlock` once the patience is at an end.
@@ -65,6 +75,10 @@ impl Press {
         }
         let now = Instant::now();
         let since = *self.stuck.get_or_insert(now);
+        if now.duration_since(*self.began.get_or_insert(now)) > LONGEST {
+            self.goes_on = false;
+            return false;
+        }
         if now.duration_since(since) < self.awake {
             if self.spinning.is_none() {
                 self.spinning = Spinning::begin(false);
