@@ -39,7 +39,7 @@ impl Stamps {
         let Some(ticks) = ticks() else { return now_ns() };
         let passed = ticks.wrapping_sub(self.at.0);
         if passed < self.serves {
-            return self.at.1 + (passed * self.tick >> 32);
+            return self.at.1 + ((passed * self.tick) >> 32);
         }
         self.read()
     }
