@@ -1,7 +1,5 @@
 //! Asks, and takes the answers. (DEALER, REQ)
 
-use std::time::{Duration, Instant};
-
 use tamtam_soak::Outcome;
 use tamtam_zmq::{Message, RecvError, SendError, Socket, SocketType};
 
@@ -10,10 +8,11 @@ use crate::evidence::{Counter, Line};
 use crate::member::{Member, SLICE};
 use crate::plan::PATIENCE;
 
-/// After so long a silence at the end no answers are on their way any more.
-const SETTLED: Duration = Duration::from_millis(1500);
-/// After so long a silence a REQ asks anew, and anybody does not count on the answers any more.
-const GIVEN_UP: Duration = Duration::from_millis(200);
+/// After so many waits in vain at the end no answers are on their way any more. Waits are counted, and not the time: that goes on
+/// while a process is stopped.
+const SETTLED: u32 = 75;
+/// After so many waits in vain a REQ asks anew, and anybody does not count on the answers any more.
+const GIVEN_UP: u32 = 10;
 
 struct Asker {
     socket: Socket,
@@ -36,7 +35,7 @@ pub(crate) fn run(member: &mut Member<'_>) -> Outcome {
     let (buffer, message) = (Vec::new(), Message::default());
     let mut asker =
         Asker { socket, counter, number: 0, window, outstanding: 0, given_up: 0, buffer, message };
-    let mut heard = Instant::now();
+    let mut in_vain = 0;
     loop {
         member.orders.look()?;
         let is_over = member.orders.finish;
@@ -49,24 +48,25 @@ pub(crate) fn run(member: &mut Member<'_>) -> Outcome {
             }
         }
         while take(member, &mut asker, false)? {
-            (any, heard) = (true, Instant::now());
+            any = true;
         }
         if any {
+            in_vain = 0;
             be_moody(member)?;
             continue;
         }
         if take(member, &mut asker, true)? {
-            heard = Instant::now();
+            in_vain = 0;
             continue;
         }
         member.receipts.write()?;
-        let silence = heard.elapsed();
-        if is_over && (silence > SETTLED || member.receipts.count == asker.number) {
+        in_vain += 1;
+        if is_over && (in_vain > SETTLED || member.receipts.count == asker.number) {
             break;
         }
-        if !is_over && silence > GIVEN_UP {
+        if !is_over && in_vain > GIVEN_UP {
             asker.given_up += u64::from(asker.outstanding > 0);
-            (asker.outstanding, heard) = (0, Instant::now());
+            (asker.outstanding, in_vain) = (0, 0);
         }
     }
     asker.counter.end(asker.number)?;
