@@ -1,7 +1,7 @@
 //! The commands that the guide shows exist, and print what it says.
 
 #[path = "../../../../examples/guide/tests/book/mod.rs"]
-mod book;
+pub(crate) mod book;
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::process::Process;
 
 /// Splits a command into its words as a shell does; only single quotes are used in the guide.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (part, number) in line.split('\'').zip(0..) {
         if number % 2 == 1 {
