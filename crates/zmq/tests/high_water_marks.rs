@@ -238,22 +238,17 @@ fn every_message_to_a_subscriber_is_delivered_or_counted() {
                 while subscribers[0].try_recv().is_ok() {}
             }
         }
-        if transport != "inproc" {
-            eventually("everything is written", || {
-                subscribers.iter().for_each(|sub| while sub.try_recv().is_ok() {});
-                publisher.statistics().queued_out == 0
-            });
-        }
-        let received: u64 = subscribers
-            .iter()
-            .map(|subscriber| {
-                while subscriber.recv_timeout(A_WHILE).is_ok() {}
-                subscriber.statistics().traffic.messages_in
-            })
-            .sum();
         let traffic = publisher.statistics().traffic;
         assert_eq!(traffic.messages_out + traffic.dropped.full, 6000, "{transport} {driver:?}");
-        assert_eq!(received + traffic.dropped.full, 6000, "{transport} {driver:?}");
+        let received = || -> u64 {
+            let taken = subscribers.iter().map(|subscriber| {
+                while subscriber.try_recv().is_ok() {}
+                subscriber.statistics().traffic.messages_in
+            });
+            taken.sum()
+        };
+        eventually("all the others are received", || received() + traffic.dropped.full >= 6000);
+        assert_eq!(received() + traffic.dropped.full, 6000, "{transport} {driver:?}");
         assert!(traffic.dropped.full > 0);
     });
 }
