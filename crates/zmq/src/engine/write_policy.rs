@@ -130,7 +130,8 @@ impl WritePolicy {
         // Where a full batch comes together in time it costs the least.
         let full_at = age.saturating_mul(u32::try_from(BATCH_BYTES / queued.max(1)).unwrap_or(u32::MAX));
         if full_at <= CORK_TIME {
-            self.until_look = LOOK_RARELY;
+            // A few that came together say little of those to come.
+            self.until_look = self.sent.clamp(LOOK_FIRST, LOOK_RARELY);
             return Decision::Leave;
         }
         let old = AGE.max(self.write_cost * AGE_PER_WRITE);
