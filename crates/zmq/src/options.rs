@@ -20,8 +20,8 @@ pub enum Spin {
     /// Never: a waiting thread sleeps at once.
     Off,
     /// As long as it paid off lately, at most for about the cost of one wake-up, on a machine with more than one core: in
-    /// a conversation (a socket that sends and receives in turn), between the parts of a large message, and shortly for
-    /// an inproc peer.
+    /// a conversation (a socket that sends and receives in turn), between the parts of a large message and between those of a
+    /// quick stream of them, with a kernel that takes no more of one, and shortly for an inproc peer.
     #[default]
     Adaptive,
     /// For the full budget before each sleep.
