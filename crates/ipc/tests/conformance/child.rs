@@ -192,9 +192,18 @@ fn number(socket: &mut UnixStream) -> usize {
     usize::from_le_bytes(number)
 }
 
+/// Whoever runs the tests may ignore the keyboard's signals, as `nohup` and a shell's background jobs do, and children inherit that.
+fn feel_the_keyboard() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: the signal's number is valid, and the default action runs no code of this process.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 #[test]
 fn another_process_is_reached() {
     if let Ok(role) = env::var(ROLE) {
+        feel_the_keyboard();
         let (_, play) = ROLES.iter().find(|(name, _)| *name == role).expect("a role");
         return play(&mut socket());
     }
