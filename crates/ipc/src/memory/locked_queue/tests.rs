@@ -81,7 +81,7 @@ fn ends(mut attempt: impl FnMut(Deadline) -> Result<(), Error>) {
     let began = Instant::now();
     loop {
         match attempt(Deadline::NOW) {
-            Err(Error::TimedOut) if began.elapsed() < Duration::from_secs(20) => std::thread::yield_now(),
+            Err(Error::TimedOut) if began.elapsed() < Duration::from_secs(20) => thread::yield_now(),
             outcome => {
                 assert!(matches!(outcome, Err(Error::Closed)), "{outcome:?}");
                 break;
