@@ -195,10 +195,18 @@ fn start(folder: &std::path::Path, arguments: &[&str]) -> Process {
     Process::spawn(command.env("TMPDIR", folder).env_remove("XDG_RUNTIME_DIR"))
 }
 
-/// Two workers at work.
+/// Two workers at work. One that was begun and does not run its own program yet has its parent wait for that: if it were stopped
+/// there, both would stand still.
 fn workers(process: &mut Process) -> Vec<u32> {
     let parent = process.pid();
-    wait_for(process, "workers", || Some(children(parent)).filter(|workers| workers.len() == 2))
+    let line = |number: u32| fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+    let own = line(parent);
+    wait_for(process, "workers", || {
+        Some(children(parent)).filter(|workers| {
+            workers.len() == 2
+                && workers.iter().all(|&worker| !line(worker).is_empty() && line(worker) != own)
+        })
+    })
 }
 
 fn is_clean(folder: &std::path::Path, processes: &[u32]) {
