@@ -355,3 +355,33 @@ fn a_message_is_looked_at_where_it_lies() {
         assert_eq!(receiver.try_recv(), Err(RecvError::WouldBlock));
     });
 }
+
+/// While a large message is written from where it stands it fills the queue: whoever found no room then is told when it is over.
+#[test]
+fn several_threads_send_large_messages_through_a_narrow_queue() {
+    over_the_network(|transport, driver| {
+        let context = Context::new();
+        let pull = Pull::with(&context, driven_by(driver)).unwrap();
+        let push = Push::with(&context, |o| {
+            o.set_driver(driver).set_send_hwm(1).set_send_buffer(Some(32 * 1024));
+            o.set_send_timeout(Some(PATIENCE));
+        })
+        .unwrap();
+        push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
+        let (threads, each) = (3, 200);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let body = vec![1; 40_000];
+                    for _ in 0..each {
+                        push.as_socket().send_slice(&body, true).unwrap();
+                    }
+                });
+            }
+            for number in 0..threads * each {
+                let message = pull.recv_timeout(PATIENCE).expect("the next one");
+                assert_eq!(message.byte_len(), 40_000, "{transport} {driver:?}: {number}");
+            }
+        });
+    });
+}

@@ -126,11 +126,8 @@ impl Locked<'_> {
                     self.write_failed(id, &error);
                     continue;
                 }
-                if self.made_room(id, false) {
-                    self.wake_for_room();
-                }
+                // What came meanwhile, unless it was left for later; commands, and who waits for the end.
                 if self.peer(id).is_some_and(|peer| peer.left == Left::Nothing) {
-                    // Everything is written; who waits for that is told, and commands go out.
                     self.flush(id);
                 }
             }

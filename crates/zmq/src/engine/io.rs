@@ -277,6 +277,10 @@ impl Locked<'_> {
             if let Some(conn) = net.conn.as_mut().filter(|conn| conn.epoch == epoch) {
                 conn.writing = false;
                 put(Some((&mut net.outbox, net.framing, &mut state.pool)));
+                // What is out counts as waiting: there may be room now for who found none.
+                if error.is_none() && self.made_room(id, false) {
+                    self.wake_for_room();
+                }
                 return error;
             }
             if std::mem::take(&mut net.batch_out) {
