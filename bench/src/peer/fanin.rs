@@ -1,37 +1,19 @@
 //! Several PUSH to one PULL, as fast as it goes.
 
 use super::latency::explain;
-use super::stage::{Part, Stage};
+use super::push_pull;
+use super::stage::Stage;
 use crate::clock::now_ns;
-use crate::engine::{Engine, Kind, Tuning};
+use crate::engine::{Engine, Tuning};
 use crate::failure::{Failure, Outcome};
-use crate::line::Line;
 use crate::payload::{self, Payload};
-use crate::spec::{Role, Spec};
-use crate::talk::say;
+use crate::spec::Spec;
 
 /// A message's number has the sender's in front of its own.
 const SENDER_SHIFT: u32 = 40;
 
 pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning) -> Outcome {
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    if spec.binds() {
-        let socket = E::socket(context, Kind::Pull, tuning)?;
-        let endpoint = E::bind(&socket, &spec.endpoint)?;
-        if spec.role == Role::Binder {
-            say(&Line::Bound(endpoint))?;
-        }
-        parts.push(Box::new(move |stage| pull::<E>(stage, &socket, spec)));
-    }
-    if spec.connects() {
-        for sender in 0..spec.subscribers_here as u64 {
-            let socket = E::socket(context, Kind::Push, tuning)?;
-            E::connect(&socket, &spec.endpoint)?;
-            parts.push(Box::new(move |stage| push::<E>(stage, &socket, spec, sender << SENDER_SHIFT)));
-        }
-    }
-    Stage::play(parts);
-    Ok(())
+    push_pull::play::<E>(context, spec, tuning, spec.subscribers_here as u64, (pull::<E>, push::<E>))
 }
 
 fn pull<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
@@ -60,7 +42,8 @@ fn pull<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
     stage.done(start, now_ns())
 }
 
-fn push<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec, first: u64) -> Outcome {
+fn push<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec, sender: u64) -> Outcome {
+    let first = sender << SENDER_SHIFT;
     let mut payload = Payload::new(spec.size);
     let mut push = |numbers: std::ops::Range<u64>| {
         for number in numbers {

@@ -9,6 +9,7 @@ mod info;
 mod latency;
 mod paced;
 mod publish;
+mod push_pull;
 mod stage;
 mod throughput;
 

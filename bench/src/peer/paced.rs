@@ -9,35 +9,18 @@ use std::time::Duration;
 use rustix::thread::set_current_timer_slack;
 
 use super::latency::explain;
-use super::stage::{Part, Stage};
+use super::push_pull;
+use super::stage::Stage;
 use crate::clock::now_ns;
-use crate::engine::{Engine, Kind, Side, Tuning};
+use crate::engine::{Engine, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::histogram::Histogram;
-use crate::line::{Done, Line};
+use crate::line::Done;
 use crate::payload::{self, TimedPayload};
-use crate::spec::{Role, Spec};
-use crate::talk::say;
+use crate::spec::Spec;
 
 pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning) -> Outcome {
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    if spec.binds() {
-        let socket = E::socket(context, Kind::Pull, tuning)?;
-        super::encrypt::<E>(&socket, spec, Side::Server)?;
-        let endpoint = E::bind(&socket, &spec.endpoint)?;
-        if spec.role == Role::Binder {
-            say(&Line::Bound(endpoint))?;
-        }
-        parts.push(Box::new(move |stage| pull::<E>(stage, &socket, spec)));
-    }
-    if spec.connects() {
-        let socket = E::socket(context, Kind::Push, tuning)?;
-        super::encrypt::<E>(&socket, spec, Side::Client)?;
-        E::connect(&socket, &spec.endpoint)?;
-        parts.push(Box::new(move |stage| push::<E>(stage, &socket, spec)));
-    }
-    Stage::play(parts);
-    Ok(())
+    push_pull::play::<E>(context, spec, tuning, 1, (pull::<E>, push::<E>))
 }
 
 fn pull<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
@@ -66,7 +49,7 @@ fn pull<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
     stage.done_with(done, clock.cost_of(spec.count))
 }
 
-fn push<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
+fn push<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec, _sender: u64) -> Outcome {
     // Sleeping until a time shall not mean fifty microseconds later.
     set_current_timer_slack(std::num::NonZeroU64::new(1))?;
     let mut payload = TimedPayload::new(spec.size);

@@ -4,34 +4,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::latency::explain;
-use super::stage::{Part, Stage};
+use super::push_pull;
+use super::stage::Stage;
 use crate::clock::now_ns;
-use crate::engine::{Engine, Kind, Side, Tuning};
+use crate::engine::{Engine, Tuning};
 use crate::failure::{Failure, Outcome};
-use crate::line::Line;
 use crate::payload::{self, Payload};
-use crate::spec::{Role, Spec};
-use crate::talk::say;
+use crate::spec::Spec;
 
 pub(super) fn play<E: Engine>(context: &E::Context, spec: &Spec, tuning: Tuning) -> Outcome {
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    if spec.binds() {
-        let socket = E::socket(context, Kind::Pull, tuning)?;
-        super::encrypt::<E>(&socket, spec, Side::Server)?;
-        let endpoint = E::bind(&socket, &spec.endpoint)?;
-        if spec.role == Role::Binder {
-            say(&Line::Bound(endpoint))?;
-        }
-        parts.push(Box::new(move |stage| pull::<E>(stage, &socket, spec)));
-    }
-    if spec.connects() {
-        let socket = E::socket(context, Kind::Push, tuning)?;
-        super::encrypt::<E>(&socket, spec, Side::Client)?;
-        E::connect(&socket, &spec.endpoint)?;
-        parts.push(Box::new(move |stage| push::<E>(stage, &socket, spec)));
-    }
-    Stage::play(parts);
-    Ok(())
+    push_pull::play::<E>(context, spec, tuning, 1, (pull::<E>, push::<E>))
 }
 
 fn pull<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
@@ -51,7 +33,7 @@ fn pull<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
     stage.done(start, now_ns())
 }
 
-fn push<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec) -> Outcome {
+fn push<E: Engine>(stage: &Stage, socket: &E::Socket, spec: &Spec, _sender: u64) -> Outcome {
     let mut payload = Payload::new(spec.size);
     let mut push = |numbers: std::ops::Range<u64>| {
         for number in numbers {

@@ -4,7 +4,7 @@ use tamtam_soak::Outcome;
 use tamtam_zmq::{Message, RecvError, SendError, Socket, SocketType};
 
 use crate::body::{SOCKETS, Shape, Tag};
-use crate::evidence::{Counter, Line};
+use crate::evidence::{Counter, Line, wrong};
 use crate::member::{Member, SLICE};
 use crate::plan::PATIENCE;
 
@@ -110,7 +110,7 @@ fn take(member: &mut Member<'_>, asker: &mut Asker, wait: bool) -> Outcome<bool>
                 member.receipts.write()?;
             }
             if !tag.is_back() || tag.source() != member.task.number * SOCKETS {
-                member.log.wrong(format!("an answer to {} of {}", tag.number(), tag.source()))?;
+                wrong(&mut member.log, format!("an answer to {} of {}", tag.number(), tag.source()))?;
             }
             asker.outstanding = asker.outstanding.saturating_sub(1);
             Ok(true)

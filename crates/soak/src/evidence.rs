@@ -8,23 +8,20 @@
 //! | `<name>.log` | what sockets said at their ends, a line each, see [`Line`] |
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
 use tamtam_soak::Outcome;
+use tamtam_soak::log::create;
 use tamtam_zmq::Socket;
 
 use crate::body::Tag;
 
 /// So many messages are sent, or received, between two notes.
 pub(crate) const NOTED_EVERY: u64 = 256;
-
-fn create(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
-}
 
 /// How far a sender was at any moment: the highest number that may have been given to `send`, and the highest one for which it has
 /// returned. Between notes it may be anywhere between.
@@ -256,31 +253,12 @@ impl FromStr for Line {
     }
 }
 
-/// Writes lines, each at once.
-#[derive(Debug)]
-pub(crate) struct Log(File);
+/// What a member was told, a [`Line`] each.
+pub(crate) type Log = tamtam_soak::log::Log<Line>;
 
-impl Log {
-    pub(crate) fn create(place: &Path, name: &str) -> std::io::Result<Self> {
-        create(&place.join(format!("{name}.log"))).map(Self)
-    }
-
-    pub(crate) fn write(&mut self, line: &Line) -> std::io::Result<()> {
-        self.0.write_all(format!("{line}\n").as_bytes())
-    }
-
-    pub(crate) fn wrong(&mut self, what: impl Into<String>) -> std::io::Result<()> {
-        self.write(&Line::Wrong { what: what.into() })
-    }
-
-    /// None, if the member has not come so far as to have a log.
-    pub(crate) fn read(place: &Path, name: &str) -> Outcome<Vec<Line>> {
-        match std::fs::read_to_string(place.join(format!("{name}.log"))) {
-            Ok(text) => text.lines().map(str::parse).collect(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        }
-    }
+/// Notes what must not be.
+pub(crate) fn wrong(log: &mut Log, what: impl Into<String>) -> std::io::Result<()> {
+    log.write(&Line::Wrong { what: what.into() })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the soaks of sockets and of topics share: numbers by chance, orders, and processes that things are done to.
 
 pub mod crew;
+pub mod log;
 pub mod orders;
 pub mod random;
 

@@ -6,7 +6,7 @@ use tamtam_soak::random::Random;
 use tamtam_zmq::{Context, CurveKeyPair, CurveSecretKey, Message, Security, Socket};
 
 use crate::body;
-use crate::evidence::{Counter, Counts, Line, Log, Receipt, Receipts};
+use crate::evidence::{Counter, Counts, Line, Log, Receipt, Receipts, wrong};
 use crate::plan::{PATIENCE, Role, Scenario, Setting, Task};
 use crate::{asker, receiver, sender};
 
@@ -38,7 +38,7 @@ pub(crate) fn run(task: &Task, orders: Orders, context: &Context) -> Outcome {
     };
     member.receipts.write()?;
     if let Err(error) = &outcome {
-        member.log.wrong(error.to_string())?;
+        wrong(&mut member.log, error.to_string())?;
     }
     outcome
 }
@@ -112,7 +112,7 @@ impl Member<'_> {
                 Ok(tag)
             }
             Err(what) => {
-                self.log.wrong(what.clone())?;
+                wrong(&mut self.log, what.clone())?;
                 Err(what.into())
             }
         }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tamtam_zmtp::{Config, Connection, Framing, Heartbeat, PeerId, SocketType, Version, WsRole};
 
+use super::appetite::Appetite;
 use super::background::{Command, Timer};
 use super::core::Locked;
 use super::gate::Gate;
-use super::memory::Appetite;
 use super::outbox::Outbox;
 use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Burst, Conn, Home, Link, Net, Peer, Phase, Sealed};

@@ -13,9 +13,10 @@ use tamtam_zmtp::{Message, PeerId, Rotation, SocketType};
 
 use super::attachment::Attachment;
 use super::background::Command;
+use super::carver::Carver;
 use super::inbox::Inbox;
+use super::large_buffers::LargeBuffers;
 use super::marks::Marks;
-use super::memory::{Carver, LargeBuffers};
 use super::outbox::{BufferPool, OpenChunk};
 use super::pattern::Pattern;
 use super::peer::{Left, Link, Peer};

@@ -9,7 +9,7 @@ use tamtam_zmtp::{Framing, PeerId};
 use super::background::Command;
 use super::core::Locked;
 use super::outbox::Batch;
-use super::peer::{Left, Link, Phase};
+use super::peer::{Left, Link};
 use super::write_policy::CORK_TIME;
 use crate::sys::stream;
 
@@ -139,11 +139,10 @@ impl Locked<'_> {
         self.seal_chunk();
         let peer = self.peer_mut(id)?;
         let Link::Net(net) = &mut peer.link else { return None };
-        let conn = net.conn.as_mut()?;
-        let is_free = !net.batch_out && !conn.writing && !conn.blocked && !conn.seals;
-        if !is_free || conn.phase != Phase::Ready || !conn.control.is_empty() || net.outbox.is_empty() {
+        if !net.is_free() || net.outbox.is_empty() {
             return None;
         }
+        let conn = net.conn.as_mut()?;
         conn.writing = true;
         let (fd, epoch, born) = (Arc::clone(&conn.fd), conn.epoch, net.born);
         let (batch, framing) = (net.outbox.take_batch(), net.framing);

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use tamtam_zmtp::{FRAME_HEADER_MAX, Message, SocketType};
 
+use super::appetite::LARGE;
 use super::core::{Core, Locked};
-use super::memory::LARGE;
 use super::outbox::Batch;
-use super::peer::{Link, Phase};
+use super::peer::Link;
 
 /// A message of more frames takes the usual way.
 const FRAMES_MAX: usize = 4;
@@ -87,19 +87,10 @@ impl Locked<'_> {
         let Some(id) = state.send_turn.current() else { return false };
         let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return false };
         let Link::Net(net) = &mut peer.link else { return false };
-        if conflate || net.batch_out || !net.outbox.is_idle() || !net.is_below(marks) {
+        if conflate || !net.is_free() || !net.outbox.is_idle() || !net.is_below(marks) {
             return false;
         }
-        let Some(conn) = &mut net.conn else { return false };
-        if conn.phase != Phase::Ready
-            || conn.seals
-            || conn.writing
-            || conn.blocked
-            || conn.hangup
-            || !conn.control.is_empty()
-        {
-            return false;
-        }
+        let Some(conn) = net.conn.as_mut().filter(|conn| !conn.hangup) else { return false };
         let mut headers = std::mem::take(&mut state.headers);
         headers.reserve(FRAMES_MAX * FRAME_HEADER_MAX);
         let mut encoded = Encoded { headers, ends: [0; FRAMES_MAX], frames };

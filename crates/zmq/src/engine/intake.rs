@@ -469,7 +469,7 @@ impl Locked<'_> {
         if conn.input.is_empty() && conn.input.capacity() > 0 {
             let buffer = std::mem::take(&mut conn.input);
             if state.scratch.capacity() < buffer.capacity()
-                && buffer.capacity() <= super::memory::READ_BYTES * 2
+                && buffer.capacity() <= super::appetite::READ_BYTES * 2
             {
                 state.scratch = buffer;
             }

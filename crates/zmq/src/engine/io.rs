@@ -8,9 +8,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use tamtam_zmtp::{Frame, Framing, Message, PeerId, ProtocolError};
 
+use super::appetite::READ_BYTES;
 use super::background::{Command, Timer};
 use super::core::{Life, Locked, NOTIFY, Who};
-use super::memory::{READ_BYTES, REST};
+use super::large_buffers::REST;
 use super::outbox::{BATCH_BYTES, Batch, BufferPool, Outbox};
 use super::peer::{Home, Link, Phase};
 use super::press::Press;

@@ -10,7 +10,7 @@ use tamtam_zmtp::{Assigned, Connection, Event, Frame, Framing, Message, PeerId, 
 use super::background::{Command, Timer};
 use super::core::{Life, Locked};
 use super::gate::Asker;
-use super::memory::REST;
+use super::large_buffers::REST;
 use super::pattern::{Pattern, is_exclusive, takes_turns};
 use super::peer::{Home, Item, Left, Link, Peer, Phase};
 use crate::monitor::{EventKind, HandshakeCause};

@@ -1,7 +1,9 @@
 //! The engine: one lock per socket, the caller drives and the background covers.
 
+mod appetite;
 pub(crate) mod attachment;
 pub(crate) mod background;
+mod carver;
 pub(crate) mod core;
 mod corks;
 mod datagrams;
@@ -12,12 +14,12 @@ mod inproc;
 mod inspect;
 mod intake;
 mod io;
+mod large_buffers;
 mod leaving;
 mod lifecycle;
 mod link;
 mod marks;
 mod membership;
-mod memory;
 mod notices;
 mod numbered;
 mod outbox;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
 
+use super::appetite::Appetite;
 use super::core::Core;
 use super::datagrams::Datagrams;
 use super::gate::Gate;
 use super::inbox::Inbox;
 use super::marks::Marks;
-use super::memory::Appetite;
 use super::outbox::Outbox;
 use super::ring::{Consumer, Producer, Weigh};
 use super::socks::Socks;
@@ -92,6 +92,19 @@ pub(crate) struct Net {
 }
 
 impl Net {
+    /// Tells whether messages can be written at once, with the lock released: nobody else writes, nothing is to go before them, and
+    /// they go out as they stand in the queue.
+    pub(crate) fn is_free(&self) -> bool {
+        !self.batch_out
+            && self.conn.as_ref().is_some_and(|conn| {
+                conn.phase == Phase::Ready
+                    && !conn.seals
+                    && !conn.writing
+                    && !conn.blocked
+                    && conn.control.is_empty()
+            })
+    }
+
     /// Tells whether the queue is below the marks.
     #[inline]
     pub(crate) fn is_below(&self, marks: Marks) -> bool {

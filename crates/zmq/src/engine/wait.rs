@@ -378,7 +378,7 @@ impl Locked<'_> {
         let [only] = self.net_peers[..] else { return 0 };
         let Some(conn) = self.peer(only).and_then(Peer::conn) else { return 0 };
         let wanted = conn.protocol.as_ref().map_or(0, tamtam_zmtp::Connection::wanted);
-        if wanted >= super::memory::READ_BYTES { conn.input.len() } else { 0 }
+        if wanted >= super::appetite::READ_BYTES { conn.input.len() } else { 0 }
     }
 
     /// A message was taken without waiting for it.

@@ -9,17 +9,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::Outcome;
+use tamtam_soak::log::create;
 
-fn create(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
-}
+use super::Outcome;
 
 /// How far a publisher was at any moment.
 #[derive(Debug)]
@@ -242,26 +239,5 @@ impl FromStr for Line {
     }
 }
 
-/// Writes lines, each at once.
-#[derive(Debug)]
-pub(crate) struct Log(File);
-
-impl Log {
-    pub(crate) fn create(place: &Path, name: &str) -> std::io::Result<Self> {
-        create(&place.join(format!("{name}.log"))).map(Self)
-    }
-
-    pub(crate) fn write(&mut self, line: &Line) -> std::io::Result<()> {
-        self.0.write_all(format!("{line}\n").as_bytes())
-    }
-
-    /// None, if the member has not come so far as to have a log.
-    pub(crate) fn read(place: &Path, name: &str) -> Outcome<Vec<Line>> {
-        let path = place.join(format!("{name}.log"));
-        match std::fs::read_to_string(path) {
-            Ok(text) => text.lines().map(str::parse).collect(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
+/// What a member was told, a [`Line`] each.
+pub(crate) type Log = tamtam_soak::log::Log<Line>;
