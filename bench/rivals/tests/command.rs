@@ -27,6 +27,8 @@ fn spec(contestant: Contestant) -> Spec {
         spin: true,
         pinned: false,
         pace: None,
+        awake: false,
+        curve: None,
     }
 }
 
