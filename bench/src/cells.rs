@@ -7,8 +7,8 @@ use crate::failure::{Failure, Outcome};
 use crate::metric::Metric;
 use crate::rivals::plays;
 use crate::spec::Contestant::{
-    self, DropIn, Gazebo, Iceoryx2, Libzmq, LibzmqSystem, Nats, RawBlocking, RawSpinning, Ros, Tamtam, Topic,
-    Zenoh,
+    self, DropIn, Frames, Gazebo, Iceoryx2, Libzmq, LibzmqSystem, Nats, RawBlocking, RawSpinning, Ros,
+    Tamtam, Topic, Zenoh,
 };
 use crate::spec::Conversation::{DealerRouter, Pair, PubSub, ReqRep};
 use crate::spec::Transport::{self, Inproc, Ipc, Tcp};
@@ -297,6 +297,15 @@ fn topics(cells: &mut Vec<Cell>) {
         cell.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(0.75, Tamtam)))];
         cell.count = if size > KIB { 2_000 } else { 40_000 / subscribers as u64 };
         cell.quick = transport == Ipc && subscribers == 1 && size == 64;
+        if size == 64 {
+            // What of that is the wire's.
+            let mut framed = cell.clone();
+            framed.name = cell.name.replacen("topic/", "topic-frames/", 1);
+            framed.contestants = vec![Frames, Topic];
+            framed.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(0.75, Frames)))];
+            framed.quick = false;
+            cells.push(framed);
+        }
         cells.push(cell);
     }
     let mut cell = conversation_cell("topic", PubSub, Ipc, 64, &[], Bar::MostBeyond(2_000.0, Tamtam));

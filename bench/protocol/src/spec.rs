@@ -25,6 +25,8 @@ pub enum Contestant {
     Tamtam,
     /// Tamtam behind libzmq's C interface; takes part where the library was built
     DropIn,
+    /// Tamtam's sockets with messages like a topic's: key, header and body, and nothing that looks at them
+    Frames,
     /// Tamtam's typed topics: publisher and subscriber by name, header, barrier, accounting
     Topic,
     /// libzmq as the system has it installed
@@ -87,6 +89,7 @@ impl Contestant {
             Self::Libzmq => "libzmq",
             Self::Tamtam => "tamtam",
             Self::DropIn => "drop-in",
+            Self::Frames => "tamtam (a topic's frames)",
             Self::Topic => "topic",
             Self::LibzmqSystem => "libzmq (system)",
             Self::OmqTokio => "omq-tokio",

@@ -16,7 +16,7 @@ pub(crate) use drop_in::{
 };
 #[cfg(feature = "libzmq")]
 pub(crate) use libzmq::Libzmq;
-pub(crate) use tamtam::Tamtam;
+pub(crate) use tamtam::{Frames, Tamtam};
 pub(crate) use topic::Topic;
 
 /// Socket types that the workloads use.

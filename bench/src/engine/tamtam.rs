@@ -18,10 +18,18 @@ pub(super) fn is_plain() -> bool {
     *PLAIN.get_or_init(|| std::env::var_os("TAMTAM_CALLS").is_some_and(|calls| calls == "plain"))
 }
 
-/// Tamtam's sockets, with default options where nothing else is said.
-pub(crate) struct Tamtam;
+/// Octets that a topic's message has before its body: its key, and a header with a number of three octets, time and source.
+const BEFORE: [&[u8]; 2] = [b"/bench", &[1; 23]];
 
-impl Engine for Tamtam {
+/// Tamtam's sockets, with default options where nothing else is said.
+pub(crate) type Tamtam = Sockets<false>;
+/// The same with messages that look like a topic's.
+pub(crate) type Frames = Sockets<true>;
+
+/// Sockets whose messages have two frames before the body if they are `FRAMED`.
+pub(crate) struct Sockets<const FRAMED: bool>;
+
+impl<const FRAMED: bool> Engine for Sockets<FRAMED> {
     type Context = Context;
     type Socket = Socket;
     type Slot = Message;
@@ -100,8 +108,12 @@ impl Engine for Tamtam {
 
     #[inline]
     fn send(socket: &Socket, body: &[u8]) -> Outcome {
-        if is_plain() {
+        if is_plain() && !FRAMED {
             return Ok(socket.send(body)?);
+        }
+        if FRAMED {
+            let [key, header] = BEFORE;
+            return Ok(socket.send_slices(&[key, header, body], true)?);
         }
         Ok(socket.send_slice(body, true)?)
     }
@@ -113,7 +125,7 @@ impl Engine for Tamtam {
         } else {
             socket.recv_into(slot)?;
         }
-        Ok(slot.as_slice())
+        Ok(if FRAMED { slot.last().as_slice() } else { slot.as_slice() })
     }
 
     #[inline]

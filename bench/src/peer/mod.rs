@@ -51,6 +51,7 @@ fn play(spec: &Spec) -> Outcome {
     match spec.contestant {
         Contestant::RawBlocking | Contestant::RawSpinning => raw::play(spec),
         Contestant::Tamtam => play_with::<Tamtam>(spec),
+        Contestant::Frames => play_with::<crate::engine::Frames>(spec),
         Contestant::DropIn => play_with::<crate::engine::DropIn>(spec),
         Contestant::LibzmqSystem => {
             crate::engine::choose_system_libzmq();
