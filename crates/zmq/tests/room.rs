@@ -42,6 +42,29 @@ fn room_can_be_waited_for_before_the_first_part() {
     });
 }
 
+/// Looked at ever more rarely while its thread waits; then it fills the kernel, and calls no more.
+#[test]
+fn what_a_full_kernel_does_not_take_goes_out_by_itself_after_a_long_wait() {
+    const LARGE: usize = 64 * 1024;
+    over_the_network(|transport, driver| {
+        let contexts = [Context::new(), Context::new()];
+        let of = |context| Dealer::with(context, driven_by(driver)).unwrap();
+        let (sender, reader) = (of(&contexts[0]), of(&contexts[1]));
+        reader.connect(&sender.bind(&fresh(transport)).unwrap()).unwrap();
+        reader.send("hello").unwrap();
+        assert_eq!(text(&sender.recv_timeout(PATIENCE).unwrap()), "hello");
+        sender.recv_timeout(Duration::from_millis(10)).unwrap_err();
+        let sent = (0..200).take_while(|_| sender.try_send(vec![7; LARGE]).is_ok()).count();
+        let waiting = sender.peers().iter().map(|peer| peer.queued_out).sum::<u64>();
+        assert!(waiting > 0, "{transport} {driver:?}: the kernel takes all of {sent}");
+        for number in 0..sent {
+            let message = reader.recv_timeout(PATIENCE);
+            let message = message.unwrap_or_else(|error| panic!("{transport} {driver:?}: {number}: {error}"));
+            assert_eq!(message.byte_len(), LARGE);
+        }
+    });
+}
+
 #[test]
 fn what_would_not_be_taken_at_all_is_told_at_once() {
     for driver in DRIVERS {

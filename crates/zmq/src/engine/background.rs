@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tamtam_zmtp::{AuthReply, PeerId};
 
-use super::core::{Core, ReadySet, Who};
+use super::core::{Core, ReadySet, Ticking, Who};
 use super::gate::{Asker, Question};
 use super::porter::Porter;
 use crate::options::Driver;
@@ -32,8 +32,10 @@ const PUNCTUAL: Duration = Duration::from_micros(1);
 const TICK: Duration = Duration::from_millis(2);
 /// An application that takes so many messages between two ticks is at work.
 const BUSY_TAKES: u32 = 64;
-/// After this many ticks with the application parked and nothing happening, a socket is not looked at any more.
-const IDLE_TICKS: u8 = 8;
+/// While it is parked in them it looks itself, and each look comes twice as long after the one before, up to this factor's power of two.
+const TICK_MAX_LOG: u8 = 2;
+/// After this many looks with the application parked and nothing happening, a socket is not looked at any more.
+const IDLE_TICKS: u8 = 4;
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -256,7 +258,10 @@ impl Background {
 struct Driven {
     drives: u64,
     takes: u32,
+    /// How often it was parked there, and nothing had happened.
     idle: u8,
+    /// When to look next.
+    at: Instant,
 }
 
 /// Corked bytes to look after.
@@ -274,7 +279,8 @@ struct Worker {
     context: Arc<crate::context::ContextCore>,
     timers: BinaryHeap<Reverse<(Instant, u32, Timer)>>,
     driven: HashMap<u32, Driven>,
-    next_tick: Instant,
+    /// When to look at the first of them.
+    next_tick: Option<Instant>,
     corked: HashMap<u32, Corked>,
     porter: Porter,
 }
@@ -285,7 +291,7 @@ impl Worker {
             context,
             timers: BinaryHeap::new(),
             driven: HashMap::new(),
-            next_tick: Instant::now(),
+            next_tick: None,
             corked: HashMap::new(),
             porter: Porter::default(),
         }
@@ -347,8 +353,7 @@ impl Worker {
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let timer = self.timers.peek().map(|Reverse((at, ..))| *at);
         let cork = self.corked.values().map(|corked| corked.at).min();
-        let tick = (!self.driven.is_empty()).then_some(self.next_tick);
-        [timer, cork, tick].into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
+        [timer, cork, self.next_tick].into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
     }
 
     fn command(&mut self, command: Command) {
@@ -362,10 +367,11 @@ impl Worker {
                 self.corked.insert(socket, Corked { at, flushes, after, passes: 0 });
             }
             Command::Tick { socket } => {
-                if self.driven.is_empty() {
-                    self.next_tick = Instant::now() + TICK;
-                }
-                self.driven.insert(socket, Driven { drives: u64::MAX, takes: 0, idle: 0 });
+                let soon = Instant::now() + TICK;
+                // Several in one go.
+                let at = self.next_tick.map_or(soon, |next| next.min(soon));
+                self.next_tick = Some(at);
+                self.driven.insert(socket, Driven { drives: u64::MAX, takes: 0, idle: 0, at });
             }
             Command::Ask(question) => {
                 match self.porter.ask(&self.context, &question) {
@@ -428,12 +434,16 @@ impl Worker {
 
     /// Takes over the sockets whose application has gone away.
     fn run_ticks(&mut self, now: Instant) {
-        if self.driven.is_empty() || now < self.next_tick {
+        if self.next_tick.is_none_or(|next| now < next) {
             return;
         }
-        self.next_tick = now + TICK;
         let context = &self.context;
+        let about_now = now + TICK / 4;
         self.driven.retain(|&socket, driven| {
+            if about_now < driven.at {
+                return true;
+            }
+            driven.at = now + TICK;
             let Some(core) = context.socket(socket) else { return false };
             // Somebody is at work there: as good as a call since the last tick.
             let Some(mut locked) = core.try_lock() else { return true };
@@ -442,26 +452,23 @@ impl Worker {
             let takes = std::mem::replace(&mut driven.takes, locked.takes);
             // One who has enough to take from many peers rarely asks the kernel for more.
             let active = looks || locked.takes.wrapping_sub(takes) >= BUSY_TAKES;
-            if locked.options.driver == Driver::Background {
+            if locked.options.driver == Driver::Background || !active && !parked {
                 locked.cover();
                 return false;
             }
-            if active {
-                driven.idle = 0;
-                return true;
+            driven.idle = if active { 0 } else { driven.idle.saturating_add(1) };
+            if driven.idle >= IDLE_TICKS {
+                // The waiting thread sees everything itself; when it leaves, it asks for ticks again.
+                locked.ticking = Ticking::No;
+                return false;
             }
             if parked {
-                driven.idle = driven.idle.saturating_add(1);
-                if driven.idle >= IDLE_TICKS {
-                    // The waiting thread sees everything itself; when it leaves, it asks for ticks again.
-                    locked.ticking = false;
-                    return false;
-                }
-                return true;
+                driven.at = now + TICK * (1 << (driven.idle + 1).min(TICK_MAX_LOG));
+                locked.ticking = Ticking::Slowly;
             }
-            locked.cover();
-            false
+            true
         });
+        self.next_tick = self.driven.values().map(|driven| driven.at).min();
     }
 }
 

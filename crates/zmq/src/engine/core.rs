@@ -86,6 +86,16 @@ pub(crate) enum Who {
     Background,
 }
 
+/// Whether the background thread looks now and then if the application still does that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ticking {
+    No,
+    /// At the next tick.
+    Soon,
+    /// It was parked at the last one, where it sees everything itself.
+    Slowly,
+}
+
 /// open ──close()──> closing (unsent messages linger) ──> closed
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
@@ -152,7 +162,7 @@ pub(crate) struct State {
     pub(crate) who: Who,
     /// Calls in which the application did the input and output; the background thread compares it tick by tick.
     pub(crate) drives: u64,
-    pub(crate) ticking: bool,
+    pub(crate) ticking: Ticking,
     /// Messages that the application found in the kernel although the background thread was to look there, since it took over.
     pub(crate) finds: u8,
     /// A thread waits on `set`.
@@ -292,7 +302,7 @@ impl Core {
                 events: None,
                 who: Who::Background,
                 drives: 0,
-                ticking: false,
+                ticking: Ticking::No,
                 finds: 0,
                 leader: false,
                 following: 0,

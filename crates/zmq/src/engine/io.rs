@@ -10,7 +10,7 @@ use tamtam_zmtp::{Frame, Framing, Message, PeerId, ProtocolError};
 
 use super::appetite::READ_BYTES;
 use super::background::{Command, Timer};
-use super::core::{Life, Locked, NOTIFY, Who};
+use super::core::{Life, Locked, NOTIFY, Ticking, Who};
 use super::large_buffers::REST;
 use super::outbox::{BATCH_BYTES, Batch, BufferPool, Outbox};
 use super::peer::{Home, Link, Phase};
@@ -307,6 +307,10 @@ impl Locked<'_> {
                     conn.blocked = true;
                 }
                 self.update_interest(id);
+                // Somebody has to see when the kernel takes more.
+                if self.ticking == Ticking::Slowly {
+                    self.look_soon();
+                }
             }
             // The peer may have said why, and sent messages before it went: read to the end of the stream.
             _ => self.broken(id, &error.to_string()),
@@ -678,10 +682,8 @@ impl Locked<'_> {
             self.who = Who::Application;
             self.core.context.background.arm_socket(self.core.id, &set, false);
         }
-        if !self.ticking && self.set.is_some() {
-            self.ticking = true;
-            let socket = self.core.id;
-            self.submit(Command::Tick { socket });
+        if self.ticking == Ticking::No && self.set.is_some() {
+            self.look_soon();
         }
     }
 
@@ -699,7 +701,7 @@ impl Locked<'_> {
 
     /// Gives the role back: the application is away.
     pub(crate) fn cover(&mut self) {
-        self.ticking = false;
+        self.ticking = Ticking::No;
         self.finds = 0;
         if self.who == Who::Application
             && let Some(set) = self.set.clone()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tamtam_zmtp::Message;
 
 use super::background::Command;
-use super::core::{Core, Life, Locked, State, Who};
+use super::core::{Core, Life, Locked, State, Ticking, Who};
 use super::peer::{Link, Peer};
 use super::ring::Attention;
 use super::route::Routed;
@@ -504,11 +504,16 @@ impl Locked<'_> {
 
     /// Has the background thread look now and then whether the application still drives.
     pub(crate) fn ask_for_ticks(&mut self) {
-        if self.who == Who::Application && !self.ticking && self.life == Life::Open {
-            self.ticking = true;
-            let socket = self.core.id;
-            self.submit(Command::Tick { socket });
+        if self.who == Who::Application && self.ticking == Ticking::No && self.life == Life::Open {
+            self.look_soon();
         }
+    }
+
+    /// Has the background thread look at the next tick.
+    pub(crate) fn look_soon(&mut self) {
+        self.ticking = Ticking::Soon;
+        let socket = self.core.id;
+        self.submit(Command::Tick { socket });
     }
 
     /// Waits for another thread (the one that leads, the background, an inproc peer) to wake us.
