@@ -96,6 +96,7 @@ fn all(quick: bool) -> Vec<Cell> {
     throughput(&mut cells);
     rates(&mut cells);
     fanin(&mut cells);
+    threads(&mut cells);
     encrypted(&mut cells);
     fanout(&mut cells);
     for subscribers in [1, 10] {
@@ -236,6 +237,19 @@ fn fanin(cells: &mut Vec<Cell>) {
         cell.subscribers = 8;
         cell.metrics = vec![(Metric::MessageRate, Some(Bar::LeastTimes(1.0, Libzmq)))];
         cell.count = 5_000;
+        cells.push(cell);
+    }
+}
+
+/// Only Tamtam's sockets are for several threads.
+fn threads(cells: &mut Vec<Cell>) {
+    for (transport, senders) in [(Ipc, 1), (Ipc, 2), (Ipc, 4), (Ipc, 8), (Tcp, 2), (Inproc, 2)] {
+        let mut cell =
+            cell(format!("threads/{transport}/{senders}-senders/64B"), Work::Threads, transport, 64);
+        cell.subscribers = senders;
+        cell.contestants = vec![Tamtam];
+        cell.metrics = vec![(Metric::MessageRate, None)];
+        cell.count = 40_000 / senders as u64;
         cells.push(cell);
     }
 }

@@ -159,6 +159,8 @@ pub enum Work {
     Throughput,
     /// Several PUSH in one other process, a thread each, to one PULL.
     Fanin,
+    /// One PUSH that several threads of another process use, to one PULL.
+    Threads,
     /// PUSH to PULL, each message at its time whatever became of those before it, and when it was sent told in its body.
     Paced,
     /// PUB to several SUB in one other process, a thread each.

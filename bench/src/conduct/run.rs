@@ -176,7 +176,7 @@ fn warm(cell: &Cell, count: u64) -> u64 {
     match cell.work {
         Work::Latency(_) => (count / 10).clamp(5, 2_000),
         Work::Throughput => (count / 10).clamp(10, 50_000),
-        Work::Fanin | Work::Fanout => (count / 10).clamp(10, 1_000),
+        Work::Fanin | Work::Threads | Work::Fanout => (count / 10).clamp(10, 1_000),
         // At its pace, too: half a second at most.
         Work::Paced => (count / 10).clamp(10, cell.pace.unwrap_or(u64::MAX).div_ceil(2).max(10)),
         Work::Textbook | Work::Connections => 0,

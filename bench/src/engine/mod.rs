@@ -73,6 +73,10 @@ pub(crate) trait Engine: 'static {
     fn encrypt(_: &Self::Socket, _: &Keys, _: Side) -> Outcome {
         Err(Failure::new("it does not offer CURVE"))
     }
+    /// Returns the same socket for a further thread.
+    fn share(_: &Self::Socket) -> Outcome<Self::Socket> {
+        Err(Failure::new("its sockets are for one thread"))
+    }
     /// Binds; returns the endpoint with wildcards resolved.
     fn bind(socket: &Self::Socket, endpoint: &str) -> Outcome<String>;
     /// Connects.

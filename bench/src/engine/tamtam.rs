@@ -1,6 +1,6 @@
 //! Tamtam.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tamtam_zmq::{
@@ -31,7 +31,7 @@ pub(crate) struct Sockets<const FRAMED: bool>;
 
 impl<const FRAMED: bool> Engine for Sockets<FRAMED> {
     type Context = Context;
-    type Socket = Socket;
+    type Socket = Arc<Socket>;
     type Slot = Message;
 
     fn slot() -> Message {
@@ -42,7 +42,7 @@ impl<const FRAMED: bool> Engine for Sockets<FRAMED> {
         Ok(Context::try_new()?)
     }
 
-    fn socket(context: &Context, kind: Kind, tuning: Tuning) -> Outcome<Socket> {
+    fn socket(context: &Context, kind: Kind, tuning: Tuning) -> Outcome<Arc<Socket>> {
         let socket = Socket::new(
             context,
             match kind {
@@ -68,10 +68,14 @@ impl<const FRAMED: bool> Engine for Sockets<FRAMED> {
                 options.set_spin(Spin::Off);
             }
         })?;
-        Ok(socket)
+        Ok(Arc::new(socket))
     }
 
-    fn encrypt(socket: &Socket, keys: &Keys, side: Side) -> Outcome {
+    fn share(socket: &Arc<Socket>) -> Outcome<Arc<Socket>> {
+        Ok(Arc::clone(socket))
+    }
+
+    fn encrypt(socket: &Arc<Socket>, keys: &Keys, side: Side) -> Outcome {
         let secret = |text: &str| text.parse::<CurveSecretKey>();
         let security = match side {
             Side::Server => {
@@ -88,26 +92,26 @@ impl<const FRAMED: bool> Engine for Sockets<FRAMED> {
         })?)
     }
 
-    fn bind(socket: &Socket, endpoint: &str) -> Outcome<String> {
+    fn bind(socket: &Arc<Socket>, endpoint: &str) -> Outcome<String> {
         Ok(socket.bind(endpoint)?)
     }
 
-    fn connect(socket: &Socket, endpoint: &str) -> Outcome {
+    fn connect(socket: &Arc<Socket>, endpoint: &str) -> Outcome {
         Ok(socket.connect(endpoint)?)
     }
 
-    fn subscribe(socket: &Socket) -> Outcome {
+    fn subscribe(socket: &Arc<Socket>) -> Outcome {
         Ok(socket.subscribe("")?)
     }
 
-    fn wait_for_subscribers(socket: &Socket, count: usize, timeout: Duration) -> Outcome {
+    fn wait_for_subscribers(socket: &Arc<Socket>, count: usize, timeout: Duration) -> Outcome {
         socket
             .wait_for_subscribers(count, timeout)
             .map_err(|error| Failure::from(error).while_doing("subscribers"))
     }
 
     #[inline]
-    fn send(socket: &Socket, body: &[u8]) -> Outcome {
+    fn send(socket: &Arc<Socket>, body: &[u8]) -> Outcome {
         if is_plain() && !FRAMED {
             return Ok(socket.send(body)?);
         }
@@ -119,7 +123,7 @@ impl<const FRAMED: bool> Engine for Sockets<FRAMED> {
     }
 
     #[inline]
-    fn receive<'a>(socket: &Socket, slot: &'a mut Message) -> Outcome<&'a [u8]> {
+    fn receive<'a>(socket: &Arc<Socket>, slot: &'a mut Message) -> Outcome<&'a [u8]> {
         if is_plain() {
             *slot = socket.recv()?;
         } else {
@@ -129,13 +133,13 @@ impl<const FRAMED: bool> Engine for Sockets<FRAMED> {
     }
 
     #[inline]
-    fn echo(socket: &Socket, check: impl FnOnce(&[u8]) -> Outcome) -> Outcome {
+    fn echo(socket: &Arc<Socket>, check: impl FnOnce(&[u8]) -> Outcome) -> Outcome {
         let message = socket.recv()?;
         check(message.last().as_slice())?;
         Ok(socket.send(message)?)
     }
 
-    fn describe(socket: &Socket) -> String {
+    fn describe(socket: &Arc<Socket>) -> String {
         let all = socket.statistics();
         let peers = socket.peers();
         let waiting: Vec<_> = peers.iter().filter(|peer| peer.queued_in + peer.queued_out > 0).collect();

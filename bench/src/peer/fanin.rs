@@ -1,4 +1,4 @@
-//! Several PUSH to one PULL, as fast as it goes.
+//! Several PUSH, or several threads with one, to one PULL, as fast as it goes.
 
 use super::latency::explain;
 use super::push_pull;

@@ -77,7 +77,7 @@ fn play_with<E: Engine>(spec: &Spec) -> Outcome {
     match spec.work {
         Work::Latency(conversation) => latency::play::<E>(&context, spec, tuning, conversation),
         Work::Throughput => throughput::play::<E>(&context, spec, tuning),
-        Work::Fanin => fanin::play::<E>(&context, spec, tuning),
+        Work::Fanin | Work::Threads => fanin::play::<E>(&context, spec, tuning),
         Work::Paced => paced::play::<E>(&context, spec, tuning),
         Work::Fanout | Work::Textbook => publish::play::<E>(&context, spec, tuning),
         Work::Connections => connections::play::<E>(&context, spec, tuning),

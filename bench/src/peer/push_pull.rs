@@ -2,9 +2,9 @@
 
 use super::stage::{Part, Stage};
 use crate::engine::{Engine, Kind, Side, Tuning};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::line::Line;
-use crate::spec::{Role, Spec};
+use crate::spec::{Role, Spec, Work};
 use crate::talk::say;
 
 /// What the receiver does, and what a sender does, which gets its number.
@@ -30,10 +30,15 @@ pub(super) fn play<E: Engine>(
         parts.push(Box::new(move |stage| pull(stage, &socket, spec)));
     }
     if spec.connects() {
-        for sender in 0..senders {
+        let new = || {
             let socket = E::socket(context, Kind::Push, tuning)?;
             super::encrypt::<E>(&socket, spec, Side::Client)?;
             E::connect(&socket, &spec.endpoint)?;
+            Ok::<_, Failure>(socket)
+        };
+        let shared = (spec.work == Work::Threads).then(new).transpose()?;
+        for sender in 0..senders {
+            let socket = shared.as_ref().map_or_else(new, E::share)?;
             parts.push(Box::new(move |stage| push(stage, &socket, spec, sender)));
         }
     }
