@@ -13,6 +13,8 @@ use super::short::ShortMessage;
 pub(crate) const REFERENCE_MIN: usize = 8 * 1024;
 /// A buffer is closed when it reaches this size; also the amount at which the sender writes by itself.
 pub(crate) const BATCH_BYTES: usize = 64 * 1024;
+/// A batch of round numbers, each with its header.
+const BUFFER_MAX: usize = BATCH_BYTES + BATCH_BYTES / REFERENCE_MIN * tamtam_zmtp::FRAME_HEADER_MAX;
 /// The most slices that one gathered write takes.
 const SLICES_MAX: usize = 64;
 
@@ -374,12 +376,17 @@ impl Outbox {
         let fits = match self.segments.back() {
             Some(Segment { data: Data::Owned(bytes), .. }) => {
                 // The one that is being written in place must not grow beyond what a write can take at once.
-                bytes.len() + room <= BATCH_BYTES + 2 * tamtam_zmtp::FRAME_HEADER_MAX
+                bytes.len() + room <= BUFFER_MAX
             }
             _ => false,
         };
         if !fits {
-            self.segments.push_back(Segment { data: Data::Owned(pool.take()), messages: 0, complete: false });
+            let mut buffer = pool.take();
+            if room >= REFERENCE_MIN && buffer.capacity() < BATCH_BYTES {
+                // It would be copied each time it grows.
+                buffer.reserve(BUFFER_MAX);
+            }
+            self.segments.push_back(Segment { data: Data::Owned(buffer), messages: 0, complete: false });
         }
         match self.segments.back_mut() {
             Some(Segment { data: Data::Owned(bytes), .. }) => bytes,

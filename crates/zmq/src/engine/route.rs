@@ -68,8 +68,8 @@ impl Locked<'_> {
     /// Does what [`route`](Self::route) does most often: writes a short message into the queue of the peer whose turn it is, or
     /// of those that have subscribed to it. `None`, and no change, in all other cases.
     #[inline]
-    pub(crate) fn route_short(&mut self, message: &impl ShortMessage) -> Option<Routed> {
-        if message.byte_len() >= REFERENCE_MIN || self.options.conflate {
+    pub(crate) fn route_short<M: ShortMessage>(&mut self, message: &M) -> Option<Routed> {
+        if message.byte_len() >= M::SHORT || self.options.conflate {
             return None;
         }
         match self.core.kind {
@@ -79,7 +79,9 @@ impl Locked<'_> {
                 self.send_turn.advance();
                 Some(Routed { subscribers: 0, dropped: 0 })
             }
-            SocketType::Pub | SocketType::XPub => self.publish_short(message),
+            SocketType::Pub | SocketType::XPub if message.byte_len() < REFERENCE_MIN => {
+                self.publish_short(message)
+            }
             _ => None,
         }
     }

@@ -2,9 +2,15 @@
 
 use tamtam_zmtp::{FRAME_HEADER_MAX, Framing, Message};
 
+use super::appetite::LARGE;
+use super::outbox::REFERENCE_MIN;
+
 /// A message that knows how to write itself to where it is sent from.
 #[doc(hidden)]
 pub trait ShortMessage {
+    /// From so many octets on it takes the usual way, where it is queued by reference.
+    const SHORT: usize = REFERENCE_MIN;
+
     /// Its first frame, by which subscribers are found.
     fn topic(&self) -> &[u8];
 
@@ -26,6 +32,9 @@ pub trait ShortMessage {
 pub(crate) struct Slices<'a>(pub(crate) &'a [&'a [u8]]);
 
 impl ShortMessage for Slices<'_> {
+    /// They have to be copied once in any case: into a buffer that is used again, or into memory of their own.
+    const SHORT: usize = LARGE;
+
     #[inline]
     fn topic(&self) -> &[u8] {
         self.0.first().copied().unwrap_or_default()
