@@ -12,7 +12,7 @@ use common::{PATIENCE, driven_by, eventually, everywhere, fresh, over_the_networ
 use tamtam_zmq::{Context, Driver, Message, Pull, Push, RecvError, SendError, Sub, XPub};
 
 /// Around what is held in place, copied and passed by reference.
-const SIZES: [usize; 12] = [0, 1, 63, 64, 65, 71, 72, 255, 256, 511, 8191, 100_000];
+const SIZES: [usize; 14] = [0, 1, 63, 64, 65, 71, 72, 255, 256, 511, 8191, 8192, 20_000, 100_000];
 
 #[test]
 fn slices_and_messages_that_are_used_again_are_like_any_others() {
@@ -49,7 +49,11 @@ fn slices_and_messages_that_are_used_again_are_like_any_others() {
         }
         let counted = pull.statistics().traffic;
         let octets: usize = SIZES.iter().map(|size| 2 * size + 8).sum();
-        assert_eq!((counted.messages_in, counted.bytes_in), (5 * 3 * 12, 5 * octets as u64), "{transport}");
+        assert_eq!(
+            (counted.messages_in, counted.bytes_in),
+            (5 * 3 * SIZES.len() as u64, 5 * octets as u64),
+            "{transport}"
+        );
     });
 }
 
@@ -93,11 +97,108 @@ fn several_slices_are_a_message_of_as_many_frames_to_whoever_wants_it() {
         }
         let bytes: usize = SIZES.iter().map(|size| 3 * (2 + 6 + size)).sum();
         let counted = subscribers[2].0.statistics().traffic;
-        assert_eq!((counted.messages_in, counted.bytes_in), (36, bytes as u64), "{transport} {driver:?}");
+        assert_eq!(
+            (counted.messages_in, counted.bytes_in),
+            (3 * SIZES.len() as u64, bytes as u64),
+            "{transport} {driver:?}"
+        );
     });
 }
 
 /// Subscribers in the process share one message, those beyond it one encoding; each comes to the same, whoever stands first.
+/// Where nothing is to be decided a message is only put behind the others: whoever asks in between is told what is so.
+#[test]
+fn a_stream_is_in_order_and_counted_at_every_moment() {
+    const MESSAGES: u64 = 20_000;
+    over_the_network(|transport, driver| {
+        let contexts = [Context::new(), Context::new()];
+        let push = Push::with(&contexts[0], driven_by(driver)).unwrap();
+        let pull = Pull::with(&contexts[1], driven_by(driver)).unwrap();
+        push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
+        let body = |number: u64| {
+            let size = 8 + if number % 977 == 976 { 9000 } else { number % 300 };
+            let mut body = vec![number as u8; size as usize];
+            body[..8].copy_from_slice(&number.to_le_bytes());
+            body
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..MESSAGES {
+                    let message = pull.recv_timeout(PATIENCE).unwrap();
+                    assert_eq!(*message.as_slice(), body(number), "{transport} {driver:?} {number}");
+                }
+            });
+            let mut octets = 0;
+            for number in 0..MESSAGES {
+                let body = body(number);
+                octets += body.len() as u64;
+                match number % 11 {
+                    // As many frames as it likes to have, but for the reader.
+                    3 => push.as_socket().send_slices(&[&body], true).unwrap(),
+                    7 => push.send(body).unwrap(),
+                    _ => push.as_socket().send_slice(&body, true).unwrap(),
+                }
+                if number % 37 == 5 {
+                    let (traffic, peers) = (push.statistics().traffic, push.peers());
+                    assert_eq!((traffic.messages_out, traffic.bytes_out), (number + 1, octets));
+                    let waiting = (peers[0].queued_out, peers[0].queued_out_bytes);
+                    assert!(waiting.0 <= 1000 && (waiting.0 > 0) == (waiting.1 > 0), "{waiting:?}");
+                }
+                if number % 1013 == 7 {
+                    push.configure(|options| _ = options.set_send_hwm(500 + number as u32 % 400)).unwrap();
+                }
+            }
+        });
+        assert_eq!(pull.statistics().traffic.messages_in, MESSAGES);
+    });
+}
+
+/// Publishing goes on to the only one that listens until another one has subscribed, here or elsewhere, or left.
+#[test]
+fn a_stream_reaches_whoever_subscribes_in_the_middle_of_it() {
+    for (far, near) in [("ipc", "inproc"), ("tcp", "ipc"), ("ipc", "ipc")] {
+        let contexts = [Context::new(), Context::new()];
+        let publisher = XPub::with(&contexts[0], |o| _ = o.set_xpub_nodrop(true)).unwrap();
+        let endpoint = publisher.bind(&fresh(far)).unwrap();
+        let endpoint_too = publisher.bind(&fresh(near)).unwrap();
+        let socket = publisher.as_socket();
+        let subscriber = |context, endpoint: &str, topic| {
+            let subscriber = Sub::new(context);
+            subscriber.configure(|o| _ = o.set_receive_hwm(0)).unwrap();
+            subscriber.subscribe(topic);
+            subscriber.connect(endpoint).unwrap();
+            subscriber
+        };
+        let first = subscriber(&contexts[1], &endpoint, "/a");
+        socket.wait_for_subscribers(1, PATIENCE).unwrap();
+        let mut number = 0_u32;
+        let mut publish = |topic: &str, subscribers| {
+            let frames: [&[u8]; 2] = [topic.as_bytes(), &number.to_le_bytes()];
+            assert_eq!(socket.publish_slices(&frames).unwrap().subscribers, subscribers, "{far} {near}");
+            number += 1;
+        };
+        (0..900).for_each(|_| publish("/a", 1));
+        let second =
+            subscriber(if near == "inproc" { &contexts[0] } else { &contexts[1] }, &endpoint_too, "/");
+        socket.wait_for_subscribers(2, PATIENCE).unwrap();
+        for turn in 0..900 {
+            publish(if turn % 9 == 8 { "/b" } else { "/a" }, 2);
+        }
+        let expect = |subscriber: &Sub, numbers: &mut dyn Iterator<Item = u32>| {
+            for number in numbers {
+                let message = subscriber.recv_timeout(PATIENCE).unwrap();
+                assert_eq!(*message.last().as_slice(), number.to_le_bytes(), "{far} {near}");
+            }
+        };
+        expect(&first, &mut (0..1800).filter(|number| *number < 900 || number % 9 != 8));
+        expect(&second, &mut (900..1800));
+        drop(first);
+        eventually("it has left", || socket.subscriber_count() == 1);
+        (0..900).for_each(|_| publish("/b", 1));
+        expect(&second, &mut (1800..2700));
+    }
+}
+
 #[test]
 fn subscribers_near_and_far_get_the_same() {
     for order in [["inproc", "ipc", "tcp"], ["tcp", "inproc", "ipc"]] {

@@ -14,6 +14,7 @@ use tamtam_zmtp::{Message, PeerId, Rotation, SocketType};
 use super::attachment::Attachment;
 use super::background::Command;
 use super::carver::Carver;
+use super::express::Express;
 use super::inbox::Inbox;
 use super::large_buffers::LargeBuffers;
 use super::marks::Marks;
@@ -200,6 +201,7 @@ pub(crate) struct State {
     /// Counts writes by the application, so that the background thread sees that a stream looks after itself.
     pub(crate) flushes: u64,
     pub(crate) policy: WritePolicy,
+    pub(crate) express: Express,
     /// Threads that are sending and will not wait for room.
     pub(crate) hasty: u32,
     pub(crate) spin: SpinPolicy,
@@ -327,6 +329,7 @@ impl Core {
                 cork_scheduled: false,
                 flushes: 0,
                 policy: WritePolicy::default(),
+                express: Express::default(),
                 hasty: 0,
                 spin: SpinPolicy::default(),
                 life: Life::Open,
@@ -343,7 +346,20 @@ impl Core {
 
     #[inline]
     pub(crate) fn lock<'a>(self: &'a Arc<Self>) -> Locked<'a> {
-        Locked { core: self, guard: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)) }
+        self.settled(self.raw())
+    }
+
+    /// Takes the lock without a look at the books: [`settled`](Self::settled) has to follow, or nothing but what [`Express`] does.
+    #[inline]
+    pub(crate) fn raw(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What everybody does who has taken the lock: brings the books in order.
+    #[inline]
+    pub(crate) fn settled<'a>(self: &'a Arc<Self>, mut guard: MutexGuard<'a, State>) -> Locked<'a> {
+        guard.settle_express();
+        Locked { core: self, guard: Some(guard) }
     }
 
     /// Takes the lock to look or to change something; `None` in a fork's child where that is not to be had.
@@ -362,10 +378,8 @@ impl Core {
     /// Takes the lock if nobody has it.
     pub(crate) fn try_lock<'a>(self: &'a Arc<Self>) -> Option<Locked<'a>> {
         match self.state.try_lock() {
-            Ok(guard) => Some(Locked { core: self, guard: Some(guard) }),
-            Err(std::sync::TryLockError::Poisoned(error)) => {
-                Some(Locked { core: self, guard: Some(error.into_inner()) })
-            }
+            Ok(guard) => Some(self.settled(guard)),
+            Err(std::sync::TryLockError::Poisoned(error)) => Some(self.settled(error.into_inner())),
             Err(std::sync::TryLockError::WouldBlock) => None,
         }
     }
@@ -427,7 +441,7 @@ impl<'a> Locked<'a> {
     pub(crate) fn unlocked<R>(&mut self, work: impl FnOnce() -> R) -> R {
         self.release();
         let result = work();
-        self.guard = Some(self.core.state.lock().unwrap_or_else(PoisonError::into_inner));
+        *self = self.core.lock();
         result
     }
 
@@ -447,6 +461,7 @@ impl<'a> Locked<'a> {
             }
         };
         guard.following -= 1;
+        guard.settle_express();
         self.guard = Some(guard);
     }
 

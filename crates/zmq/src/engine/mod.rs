@@ -7,6 +7,7 @@ mod carver;
 pub(crate) mod core;
 mod corks;
 mod datagrams;
+mod express;
 mod gate;
 mod in_place;
 mod inbox;

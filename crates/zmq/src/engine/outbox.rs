@@ -394,6 +394,25 @@ impl Outbox {
         }
     }
 
+    /// Lends the last buffer, for more messages to be put behind those that stand in it; `None` if there is none. Until
+    /// [`take_tail_back`](Self::take_tail_back) nothing else may be done with the queue.
+    pub(crate) fn lend_tail(&mut self) -> Option<Vec<u8>> {
+        match self.segments.back_mut() {
+            Some(Segment { data: Data::Owned(bytes), complete: true, .. }) => Some(std::mem::take(bytes)),
+            _ => None,
+        }
+    }
+
+    /// Takes it back with so many messages more; it was `began` octets long.
+    pub(crate) fn take_tail_back(&mut self, buffer: Vec<u8>, began: usize, joined: u32) {
+        let added = buffer.len().saturating_sub(began);
+        let Some(last) = self.segments.back_mut() else { return };
+        last.data = Data::Owned(buffer);
+        last.messages += joined;
+        self.messages += u64::from(joined);
+        self.bytes += added;
+    }
+
     /// Accounts for a part of a message behind which more of it follows.
     fn grow(&mut self, added: usize) {
         self.bytes += added;

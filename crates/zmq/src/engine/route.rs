@@ -77,6 +77,8 @@ impl Locked<'_> {
                 let id = self.send_turn.current()?;
                 self.append_short(id, message)?;
                 self.send_turn.advance();
+                let kind = self.core.kind;
+                self.begin_express(kind, id, message);
                 Some(Routed { subscribers: 0, dropped: 0 })
             }
             SocketType::Pub | SocketType::XPub if message.byte_len() < REFERENCE_MIN => {
@@ -148,6 +150,8 @@ impl Locked<'_> {
             [] => 0,
             &[only] => {
                 self.append_short(only, message)?;
+                let kind = self.core.kind;
+                self.begin_express(kind, only, message);
                 0
             }
             _ => {

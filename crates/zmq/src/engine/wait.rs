@@ -8,6 +8,7 @@ use tamtam_zmtp::Message;
 
 use super::background::Command;
 use super::core::{Core, Life, Locked, State, Ticking, Who};
+use super::outbox::REFERENCE_MIN;
 use super::peer::{Link, Peer};
 use super::ring::Attention;
 use super::route::Routed;
@@ -86,7 +87,11 @@ impl Core {
         if self.is_forked() {
             return Err(SendError::Forked(message));
         }
-        let mut locked = self.lock();
+        let mut guard = self.raw();
+        if is_short(&message) && self.join_batch(&mut guard, &Slices(&[message.as_slice()])).is_some() {
+            return Ok(());
+        }
+        let mut locked = self.settled(guard);
         if !locked.is_open() {
             return Err(locked.refuse_send(message));
         }
@@ -100,13 +105,29 @@ impl Core {
         }
     }
 
+    /// Adds a message to the batch that waits, where nothing is to be decided about it.
+    #[inline]
+    fn join_batch(&self, state: &mut State, message: &impl ShortMessage) -> Option<Routed> {
+        // Inproc peers may have subscribed.
+        if self.attention.has_news() {
+            return None;
+        }
+        let routed = state.express.join(message)?;
+        state.spin.sent();
+        Some(routed)
+    }
+
     /// Sends a message in the short way; `None`, and no change, if that is not to be done.
     #[inline]
     fn send_short(self: &Arc<Self>, message: &impl ShortMessage, is_hasty: bool) -> Option<Routed> {
         if self.is_forked() {
             return None;
         }
-        let mut locked = self.lock();
+        let mut guard = self.raw();
+        if let Some(routed) = self.join_batch(&mut guard, message) {
+            return Some(routed);
+        }
+        let mut locked = self.settled(guard);
         locked.hasty += u32::from(is_hasty);
         let routed = if locked.is_open() { locked.route_short(message) } else { None };
         locked.hasty -= u32::from(is_hasty);
@@ -336,6 +357,12 @@ impl Core {
     }
 }
 
+/// Tells whether a message is to be copied rather than queued by reference.
+#[inline]
+fn is_short(message: &Message) -> bool {
+    !message.is_multipart() && message.byte_len() < REFERENCE_MIN
+}
+
 fn whole(message: &impl ShortMessage) -> Message {
     message.to_message(&mut |frames| Message::from_frames(frames.iter().copied()).unwrap_or_default())
 }
@@ -353,7 +380,7 @@ impl Locked<'_> {
     #[inline]
     fn route_as(&mut self, message: Message, is_hasty: bool) -> Result<(), SendError> {
         self.hasty += u32::from(is_hasty);
-        let is_sent = !message.is_multipart() && self.route_short(&Slices(&[message.as_slice()])).is_some();
+        let is_sent = is_short(&message) && self.route_short(&Slices(&[message.as_slice()])).is_some();
         let outcome = if is_sent { Ok(()) } else { self.route(message) };
         self.hasty -= u32::from(is_hasty);
         outcome

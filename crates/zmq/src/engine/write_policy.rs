@@ -120,6 +120,19 @@ impl WritePolicy {
         self.decide_by_rate(now())
     }
 
+    /// Returns how many messages may join what waits for the one peer that something waits for, without a decision about each; they have to
+    /// be told by [`joined`](Self::joined), and nothing else may be decided before.
+    #[inline]
+    pub(crate) fn may_join(&self) -> u32 {
+        if self.corked { self.until_look.saturating_sub(1) } else { u32::MAX }
+    }
+
+    /// So many did.
+    pub(crate) fn joined(&mut self, count: u32) {
+        self.sent = self.sent.saturating_add(count);
+        self.until_look = self.until_look.saturating_sub(count);
+    }
+
     /// A batch is being collected: whether to go on with that.
     #[inline(never)]
     fn decide_by_age(&mut self, queued: usize, now: Instant) -> Decision {

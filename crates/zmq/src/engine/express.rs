@@ -1,0 +1,138 @@
+//! Messages that join a batch about which nothing is to be decided.
+//!
+//! Most messages of a stream are short, for the peer that had the one before, and leave everything else as it is: they stand behind those that wait
+//! to be written together. So that they cost little more than their copy, the last buffer of that peer's queue stands here meanwhile, with how
+//! many may join it. Whoever takes the socket's lock for anything else finds the books in order: [`State::settle_express`] comes
+//! before.
+
+use std::mem;
+
+use tamtam_zmtp::{Framing, PeerId, SocketType};
+
+use super::core::State;
+use super::outbox::BATCH_BYTES;
+use super::pattern::{Pattern, takes_turns};
+use super::peer::{Left, Link};
+use super::route::Routed;
+use super::short::ShortMessage;
+
+/// To begin with fewer costs more than it saves.
+const WORTH: u64 = 4;
+
+/// The batch that may be joined.
+#[derive(Debug, Default)]
+pub(crate) struct Express {
+    /// The peer whose queue it belongs to, if there is one.
+    of: Option<PeerId>,
+    /// The queue's last buffer; so long it was, and below this length it stays.
+    buffer: Vec<u8>,
+    began: usize,
+    end: usize,
+    /// How many messages may join, and how many have, with the octets of their frames.
+    room: u32,
+    joined: u32,
+    octets: u64,
+    /// How many subscribers there are, if the messages are published; and which topic leads to this peer, if not all do.
+    subscribers: usize,
+    topic: Option<Vec<u8>>,
+}
+
+impl Express {
+    /// Adds a message, if that is all that there is to do.
+    #[inline]
+    pub(crate) fn join(&mut self, message: &impl ShortMessage) -> Option<Routed> {
+        if self.joined >= self.room || self.buffer.len() + message.wire_len() >= self.end {
+            return None;
+        }
+        if let Some(topic) = &self.topic
+            && topic != message.topic()
+        {
+            return None;
+        }
+        message.put(&mut self.buffer);
+        self.joined += 1;
+        self.octets += message.byte_len() as u64;
+        Some(Routed { subscribers: self.subscribers, dropped: 0 })
+    }
+}
+
+impl State {
+    /// A message was left to be written later with others: those that follow may join it without a question, if they are for
+    /// the same peer. `published`: what tells that.
+    #[inline]
+    pub(crate) fn begin_express(&mut self, kind: SocketType, id: PeerId, message: &impl ShortMessage) {
+        let room = self.policy.may_join();
+        if u64::from(room) >= WORTH {
+            self.begin_express_of(kind, id, message, room);
+        }
+    }
+
+    fn begin_express_of(&mut self, kind: SocketType, id: PeerId, message: &impl ShortMessage, room: u32) {
+        let mut topic = None;
+        let mut subscribers = 0;
+        if let Pattern::Publish(publishing) = &self.pattern {
+            // Looked for in the tree: what was found for this one is found for the same again.
+            topic = (!publishing.subscriptions.everyone()).then(|| message.topic());
+            subscribers = publishing.subscriptions.peer_count();
+        } else if !takes_turns(kind) || self.send_turn.only() != Some(id) {
+            return;
+        }
+        if self.options.strict_marks {
+            return;
+        }
+        let marks = self.send_marks;
+        let Some(Some(peer)) = self.peers.get_mut(id.index()) else { return };
+        let Link::Net(net) = &mut peer.link else { return };
+        if peer.left != Left::Waiting || net.framing != Framing::V2 {
+            return;
+        }
+        let (messages, bytes) = (net.outbox.messages(), net.outbox.bytes());
+        let room = u64::from(room).min(marks.messages.saturating_sub(messages));
+        let octets = BATCH_BYTES.saturating_sub(bytes);
+        if room < WORTH || !marks.have_room(messages, (bytes + octets) as u64) {
+            return;
+        }
+        let Some(buffer) = net.outbox.lend_tail() else { return };
+        let began = buffer.len();
+        let place = &mut self.express;
+        let mut kept = place.topic.take().unwrap_or_default();
+        *place = Express {
+            of: Some(id),
+            began,
+            end: began + octets,
+            buffer,
+            room: u32::try_from(room).unwrap_or(u32::MAX),
+            joined: 0,
+            octets: 0,
+            subscribers,
+            topic: topic.map(|topic| {
+                kept.clear();
+                kept.extend_from_slice(topic);
+                kept
+            }),
+        };
+    }
+
+    /// Enters what has joined into the books.
+    #[inline]
+    pub(crate) fn settle_express(&mut self) {
+        if let Some(id) = self.express.of.take() {
+            self.settle_joined(id);
+        }
+    }
+
+    fn settle_joined(&mut self, id: PeerId) {
+        let express = &mut self.express;
+        // Nothing joins before the next one begins.
+        let room = mem::take(&mut express.room);
+        debug_assert!(express.joined <= room, "joined without room");
+        let (buffer, began, joined) = (mem::take(&mut express.buffer), express.began, express.joined);
+        let octets = express.octets;
+        self.policy.joined(joined);
+        let Some(Some(peer)) = self.peers.get_mut(id.index()) else { return };
+        let Link::Net(net) = &mut peer.link else { return };
+        net.outbox.take_tail_back(buffer, began, joined);
+        peer.traffic.messages_out += u64::from(joined);
+        peer.traffic.bytes_out += octets;
+    }
+}
