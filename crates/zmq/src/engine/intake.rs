@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tamtam_zmtp::{Assigned, Connection, Event, Frame, Message, PeerId, PeerInfo, SocketType, Verdict};
 
 use super::background::{Command, Timer};
-use super::core::Locked;
+use super::core::{Locked, State};
 use super::pattern::Pattern;
 use super::peer::{Item, Link, Phase};
 use crate::error::RecvError;
@@ -50,44 +50,11 @@ impl Progress<'_> {
     }
 }
 
-impl Locked<'_> {
-    /// Takes the next message for the application into `slot`, and counts it.
-    #[inline]
-    pub(crate) fn take(&mut self, slot: &mut Message) -> Result<(), RecvError> {
-        if self.take_short(slot) {
-            return Ok(());
-        }
-        match self.ahead.take() {
-            Some(message) => *slot = message,
-            None => {
-                // What it tells belonged to the message before.
-                self.gone_sender = None;
-                self.choose(slot)?;
-            }
-        }
-        let mut bytes = slot.byte_len() as u64;
-        let state = &mut **self;
-        match &mut state.pattern {
-            // The routing id in front is ours, not the peer's.
-            Pattern::Route(_) => bytes -= slot.as_slice().len() as u64,
-            Pattern::Publish(publishing) => publishing.last = slot.peer(),
-            _ => {}
-        }
-        let traffic =
-            match slot.peer().and_then(|id| state.peers.get_mut(id.index())).and_then(Option::as_mut) {
-                Some(peer) => &mut peer.traffic,
-                None => &mut state.retired,
-            };
-        traffic.messages_in += 1;
-        traffic.bytes_in += bytes;
-        Ok(())
-    }
-
-    /// Does what [`take`](Self::take) does most often, in a stream of short messages of which one connection has more, with
+impl State {
+    /// Does what [`take`](Locked::take) does most often, in a stream of short messages of which one connection has more, with
     /// one look at each thing that has a say. `false`, and no change, in all other cases.
     #[inline]
-    fn take_short(&mut self, slot: &mut Message) -> bool {
-        let kind = self.core.kind;
+    pub(crate) fn take_short(&mut self, kind: SocketType, slot: &mut Message) -> bool {
         let Some(Lone { peer: id, protocol, input, pattern, options, traffic, retired, progress }) =
             self.only_stream()
         else {
@@ -120,8 +87,11 @@ impl Locked<'_> {
     /// As [`take_short`](Self::take_short), of a message of exactly `N` short frames that one has subscribed to, which `look` looks at
     /// where it lies, under the lock, and takes if it says so.
     #[inline]
-    pub(crate) fn take_in_place<const N: usize>(&mut self, look: impl FnOnce([&[u8]; N]) -> bool) -> bool {
-        let kind = self.core.kind;
+    pub(crate) fn take_in_place<const N: usize>(
+        &mut self,
+        kind: SocketType,
+        look: impl FnOnce([&[u8]; N]) -> bool,
+    ) -> bool {
         let Some(Lone { protocol, input, pattern, options, traffic, progress, .. }) = self.only_stream()
         else {
             return false;
@@ -146,7 +116,7 @@ impl Locked<'_> {
     /// The connection whose turn it is, if nothing else can have a message, or is to be looked at now.
     #[inline]
     fn only_stream(&mut self) -> Option<Lone<'_>> {
-        let state = &mut **self;
+        let state = self;
         let id = state.recv_turn.only()?;
         // Now and then the long way looks at the others; it counts by itself.
         let (takes, run) = (state.takes.wrapping_add(1), state.run.wrapping_add(1));
@@ -179,6 +149,41 @@ impl Locked<'_> {
                 gone_sender: &mut state.gone_sender,
             },
         })
+    }
+}
+
+impl Locked<'_> {
+    /// Takes the next message for the application into `slot`, and counts it.
+    #[inline]
+    pub(crate) fn take(&mut self, slot: &mut Message) -> Result<(), RecvError> {
+        let kind = self.core.kind;
+        if self.take_short(kind, slot) {
+            return Ok(());
+        }
+        match self.ahead.take() {
+            Some(message) => *slot = message,
+            None => {
+                // What it tells belonged to the message before.
+                self.gone_sender = None;
+                self.choose(slot)?;
+            }
+        }
+        let mut bytes = slot.byte_len() as u64;
+        let state = &mut **self;
+        match &mut state.pattern {
+            // The routing id in front is ours, not the peer's.
+            Pattern::Route(_) => bytes -= slot.as_slice().len() as u64,
+            Pattern::Publish(publishing) => publishing.last = slot.peer(),
+            _ => {}
+        }
+        let traffic =
+            match slot.peer().and_then(|id| state.peers.get_mut(id.index())).and_then(Option::as_mut) {
+                Some(peer) => &mut peer.traffic,
+                None => &mut state.retired,
+            };
+        traffic.messages_in += 1;
+        traffic.bytes_in += bytes;
+        Ok(())
     }
 
     /// Chooses the next message for the application.

@@ -233,7 +233,15 @@ impl Core {
             // What was in it may be the last reference to something of the caller's: not to be let go under the lock.
             *slot = Message::default();
         }
-        let mut locked = self.lock();
+        let mut guard = self.raw();
+        guard.settle_express();
+        if !guard.exported && guard.is_open() && guard.take_short(self.kind, slot) {
+            guard.policy.received();
+            guard.spin.found();
+            // Nothing has to wait for the lock's release.
+            return Ok(look(&mut guard, slot));
+        }
+        let mut locked = self.settled(guard);
         if !locked.is_open() {
             return Err(locked.refuse_receive());
         }
@@ -256,7 +264,7 @@ impl Core {
             return false;
         }
         let mut locked = self.lock();
-        let has_taken = locked.is_open() && locked.take_in_place(look);
+        let has_taken = locked.is_open() && locked.take_in_place(self.kind, look);
         if has_taken {
             locked.has_taken();
         }
