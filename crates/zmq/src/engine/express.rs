@@ -62,7 +62,7 @@ impl State {
     #[inline]
     pub(crate) fn begin_express(&mut self, kind: SocketType, id: PeerId, message: &impl ShortMessage) {
         let room = self.policy.may_join();
-        if u64::from(room) >= WORTH {
+        if self.waiting > 0 && u64::from(room) >= WORTH {
             self.begin_express_of(kind, id, message, room);
         }
     }
