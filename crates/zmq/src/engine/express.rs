@@ -38,6 +38,11 @@ pub(crate) struct Express {
 }
 
 impl Express {
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.of.is_some()
+    }
+
     /// Adds a message, if that is all that there is to do.
     #[inline]
     pub(crate) fn join(&mut self, message: &impl ShortMessage) -> Option<Routed> {

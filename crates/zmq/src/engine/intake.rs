@@ -160,6 +160,12 @@ impl Locked<'_> {
         if self.take_short(kind, slot) {
             return Ok(());
         }
+        self.take_any(slot)
+    }
+
+    /// As [`take`](Self::take), where the short way was tried in vain.
+    #[inline]
+    pub(crate) fn take_any(&mut self, slot: &mut Message) -> Result<(), RecvError> {
         match self.ahead.take() {
             Some(message) => *slot = message,
             None => {

@@ -108,8 +108,8 @@ impl Core {
     /// Adds a message to the batch that waits, where nothing is to be decided about it.
     #[inline]
     fn join_batch(&self, state: &mut State, message: &impl ShortMessage) -> Option<Routed> {
-        // Inproc peers may have subscribed.
-        if self.attention.has_news() {
+        // Inproc peers may have subscribed. They write there: not to be read for nothing.
+        if !state.express.is_on() || self.attention.has_news() {
             return None;
         }
         let routed = state.express.join(message)?;
@@ -235,7 +235,12 @@ impl Core {
         }
         let mut guard = self.raw();
         guard.settle_express();
-        if !guard.exported && guard.is_open() && guard.take_short(self.kind, slot) {
+        if guard.is_open() && guard.take_short(self.kind, slot) {
+            if guard.exported {
+                let mut locked = self.settled(guard);
+                locked.has_taken();
+                return Ok(look(&mut locked, slot));
+            }
             guard.policy.received();
             guard.spin.found();
             // Nothing has to wait for the lock's release.
@@ -245,7 +250,7 @@ impl Core {
         if !locked.is_open() {
             return Err(locked.refuse_receive());
         }
-        match locked.take(slot) {
+        match locked.take_any(slot) {
             Ok(()) => locked.has_taken(),
             Err(RecvError::WouldBlock) => self.receive_slowly(&mut locked, patience, slot)?,
             Err(error) => return Err(error),
