@@ -18,12 +18,18 @@ use super::short::ShortMessage;
 
 /// To begin with fewer costs more than it saves.
 const WORTH: u64 = 4;
+/// Longer topics are looked for each time, in octets.
+const TOPIC_MAX: usize = 255;
 
 /// The batch that may be joined.
 #[derive(Debug, Default)]
 pub(crate) struct Express {
     /// The peer whose queue it belongs to, if there is one.
     of: Option<PeerId>,
+    /// For which peer the last message was left, and of which topic it was, if not all lead to that peer. One that is like it may
+    /// be the second of many.
+    last: Option<PeerId>,
+    topic: Option<Vec<u8>>,
     /// The queue's last buffer; so long it was, and below this length it stays.
     buffer: Vec<u8>,
     began: usize,
@@ -32,9 +38,8 @@ pub(crate) struct Express {
     room: u32,
     joined: u32,
     octets: u64,
-    /// How many subscribers there are, if the messages are published; and which topic leads to this peer, if not all do.
+    /// How many subscribers there are, if the messages are published.
     subscribers: usize,
-    topic: Option<Vec<u8>>,
 }
 
 impl Express {
@@ -43,10 +48,29 @@ impl Express {
         self.of.is_some()
     }
 
+    /// Tells whether a message is for the same peer for the same reason as the one before; remembers it if not.
+    fn goes_on(&mut self, id: PeerId, topic: Option<&[u8]>) -> bool {
+        if self.last == Some(id) && self.topic.as_deref() == topic {
+            return true;
+        }
+        self.last = Some(id);
+        let mut kept = self.topic.take().unwrap_or_default();
+        self.topic = topic.map(|topic| {
+            kept.clear();
+            kept.extend_from_slice(topic);
+            kept
+        });
+        false
+    }
+
     /// Adds a message, if that is all that there is to do.
     #[inline]
-    pub(crate) fn join(&mut self, message: &impl ShortMessage) -> Option<Routed> {
+    pub(crate) fn join<M: ShortMessage>(&mut self, message: &M) -> Option<Routed> {
         if self.joined >= self.room || self.buffer.len() + message.wire_len() >= self.end {
+            return None;
+        }
+        let octets = message.byte_len();
+        if octets >= M::SHORT {
             return None;
         }
         if let Some(topic) = &self.topic
@@ -56,14 +80,14 @@ impl Express {
         }
         message.put(&mut self.buffer);
         self.joined += 1;
-        self.octets += message.byte_len() as u64;
+        self.octets += octets as u64;
         Some(Routed { subscribers: self.subscribers, dropped: 0 })
     }
 }
 
 impl State {
     /// A message was left to be written later with others: those that follow may join it without a question, if they are for
-    /// the same peer. `published`: what tells that.
+    /// the same peer.
     #[inline]
     pub(crate) fn begin_express(&mut self, kind: SocketType, id: PeerId, message: &impl ShortMessage) {
         let room = self.policy.may_join();
@@ -76,13 +100,19 @@ impl State {
         let mut topic = None;
         let mut subscribers = 0;
         if let Pattern::Publish(publishing) = &self.pattern {
-            // Looked for in the tree: what was found for this one is found for the same again.
-            topic = (!publishing.subscriptions.everyone()).then(|| message.topic());
+            if !publishing.subscriptions.everyone() {
+                // What was found for it is found for the same again; but a whole message does not come again.
+                let first = message.topic();
+                if first.len() > TOPIC_MAX || first.len() == message.byte_len() {
+                    return;
+                }
+                topic = Some(first);
+            }
             subscribers = publishing.subscriptions.peer_count();
         } else if !takes_turns(kind) || self.send_turn.only() != Some(id) {
             return;
         }
-        if self.options.strict_marks {
+        if self.options.strict_marks || !self.express.goes_on(id, topic) {
             return;
         }
         let marks = self.send_marks;
@@ -99,23 +129,12 @@ impl State {
         }
         let Some(buffer) = net.outbox.lend_tail() else { return };
         let began = buffer.len();
-        let place = &mut self.express;
-        let mut kept = place.topic.take().unwrap_or_default();
-        *place = Express {
-            of: Some(id),
-            began,
-            end: began + octets,
-            buffer,
-            room: u32::try_from(room).unwrap_or(u32::MAX),
-            joined: 0,
-            octets: 0,
-            subscribers,
-            topic: topic.map(|topic| {
-                kept.clear();
-                kept.extend_from_slice(topic);
-                kept
-            }),
-        };
+        let express = &mut self.express;
+        express.of = Some(id);
+        (express.began, express.end, express.buffer) = (began, began + octets, buffer);
+        express.room = u32::try_from(room).unwrap_or(u32::MAX);
+        (express.joined, express.octets) = (0, 0);
+        express.subscribers = subscribers;
     }
 
     /// Enters what has joined into the books.
