@@ -111,6 +111,26 @@ fn what_is_right_is_not_found_fault_with() {
 }
 
 #[test]
+fn two_connections_that_bear_the_same_number_may_come_in_any_order() {
+    let swapped = |accounts: &mut Accounts| {
+        receiver(accounts).receipts.rotate_left(6);
+        accounts.seen = Some(seen(10, 10));
+    };
+    assert_eq!(wrong(Scenario::Pipeline, swapped), "r1: 1 of 64 came after 10");
+    let apart = judged(Scenario::Pipeline, |accounts| {
+        swapped(accounts);
+        let seen = accounts.seen.as_mut().unwrap();
+        let mut later = seen[0].clone();
+        later.forth.passed.drain(..6);
+        seen[0].forth.passed.truncate(6);
+        seen[0].forth.forwarded = 650;
+        seen.push(later);
+    });
+    let all = Sums { sent: 10, received: 10, ..Sums::default() };
+    assert_eq!(apart, (String::new(), all));
+}
+
+#[test]
 fn what_a_cut_or_a_kill_takes_along_is_named() {
     let cut = judged(Scenario::Pipeline, |accounts| {
         truncate(accounts, 6);
