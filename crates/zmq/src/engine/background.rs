@@ -32,7 +32,7 @@ const PUNCTUAL: Duration = Duration::from_micros(1);
 const TICK: Duration = Duration::from_millis(2);
 /// An application that takes so many messages between two ticks is at work.
 const BUSY_TAKES: u32 = 64;
-/// While it is parked in them it looks itself, and each look comes twice as long after the one before, up to this factor's power of two.
+/// While it is parked in them it looks itself: each look comes twice as long after the one before, up to two to this power of ticks.
 const TICK_MAX_LOG: u8 = 2;
 /// After this many looks with the application parked and nothing happening, a socket is not looked at any more.
 const IDLE_TICKS: u8 = 4;
