@@ -5,8 +5,8 @@ use tamtam_zmq::{Message, Socket};
 use crate::Outcome;
 use crate::allocations::allocations;
 
-/// Messages in a burst: below the high-water mark, and with [`BURST_OCTETS`] within what the kernel takes before anybody reads.
-const BURST: usize = 900;
+/// Messages in a burst: below the usual high-water mark, and with [`BURST_OCTETS`] within what the kernel takes before anybody reads.
+pub(crate) const BURST: usize = 900;
 const BURST_OCTETS: usize = 80_000;
 
 /// Bursts before those that count.
