@@ -133,7 +133,6 @@ fn a_stream_is_in_order_and_counted_at_every_moment() {
                 let body = body(number);
                 octets += body.len() as u64;
                 match number % 11 {
-                    // As many frames as it likes to have, but for the reader.
                     3 => push.as_socket().send_slices(&[&body], true).unwrap(),
                     7 => push.send(body).unwrap(),
                     _ => push.as_socket().send_slice(&body, true).unwrap(),

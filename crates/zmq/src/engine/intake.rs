@@ -116,20 +116,19 @@ impl State {
     /// The connection whose turn it is, if nothing else can have a message, or is to be looked at now.
     #[inline]
     fn only_stream(&mut self) -> Option<Lone<'_>> {
-        let state = self;
-        let id = state.recv_turn.only()?;
+        let id = self.recv_turn.only()?;
         // Now and then the long way looks at the others; it counts by itself.
-        let (takes, run) = (state.takes.wrapping_add(1), state.run.wrapping_add(1));
-        let is_alone = state.net_peers.len() <= 1 && state.inproc_peers.is_empty();
+        let (takes, run) = (self.takes.wrapping_add(1), self.run.wrapping_add(1));
+        let is_alone = self.net_peers.len() <= 1 && self.inproc_peers.is_empty();
         if !is_alone
             && (run == 2 || run.is_multiple_of(LOOK_AROUND_EVERY) || takes.is_multiple_of(LOOK_EVERY))
         {
             return None;
         }
-        if state.ahead.is_some() || state.options.conflate {
+        if self.ahead.is_some() || self.options.conflate {
             return None;
         }
-        let peer = state.peers.get_mut(id.index())?.as_mut()?;
+        let peer = self.peers.get_mut(id.index())?.as_mut()?;
         if !peer.inbox.is_empty() || peer.leaving {
             return None;
         }
@@ -139,14 +138,14 @@ impl State {
             peer: id,
             protocol: conn.protocol.as_mut()?,
             input: &mut conn.input,
-            pattern: &state.pattern,
-            options: &state.options,
+            pattern: &self.pattern,
+            options: &self.options,
             traffic: &mut peer.traffic,
-            retired: &mut state.retired,
+            retired: &mut self.retired,
             progress: Progress {
-                takes: &mut state.takes,
-                run: &mut state.run,
-                gone_sender: &mut state.gone_sender,
+                takes: &mut self.takes,
+                run: &mut self.run,
+                gone_sender: &mut self.gone_sender,
             },
         })
     }
