@@ -13,7 +13,8 @@
 //!    it is at most the queue's depth behind what `send` has returned for: that died with the publisher, as its memory did. (Not
 //!    over TCP: a connection whose end is killed may be reset, and takes with it what the system still held.)
 //! 5. Where nothing may be lost, nothing is.
-//! 6. What publishers were told of gaps is what their subscribers were told. Where the newest go, a publisher has counted each gap.
+//! 6. What publishers were told of gaps is what their subscribers were told. Where the newest go, a publisher has counted each gap;
+//!    and told each that it counted, but for what it dropped last and did not live to tell.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -375,16 +376,21 @@ fn judge_publisher(
     if policy == Policy::DropNewest
         && let Some(dropped) = sum_seen
     {
-        let mut told = 0;
+        // What it dropped last, and did not live to tell, died with it.
+        let (mut told, mut untold) = (0, 0);
         let mut all_survived = true;
         for subscriber in subscribers.iter().filter(|subscriber| subscriber.task.policy == policy) {
             let own = &accounts[&subscriber.task.name()];
             let account = own.values().find(|account| account.node == name);
             told += account.map_or(0, |account| sum(&account.lost));
             let met = subscriber.life.0 < publisher.life.1 && publisher.life.0 < subscriber.life.1;
+            if met && publisher.was_killed && account.is_none_or(|account| account.ended.is_empty()) {
+                let known = account.and_then(|account| account.gone.first()).map_or(0, |gone| gone.1);
+                untold += count.returned.saturating_sub(known);
+            }
             all_survived &= !met || subscriber.is_last();
         }
-        if told > dropped || (all_survived && told < dropped) {
+        if told > dropped || (all_survived && told + untold < dropped) {
             wrong.push(format!("dropped {dropped}, and subscribers were told of {told}"));
         }
     }
@@ -533,6 +539,24 @@ mod tests {
         for (number, (found, expected)) in found.iter().enumerate() {
             assert!(found.contains(expected), "{number}: {expected:?} is not in {found:?}");
         }
+    }
+
+    /// Killed in its end, when it had counted what it dropped, and had not told of the last of it.
+    #[test]
+    fn what_was_dropped_last_dies_with_a_publisher_that_was_killed() {
+        let killed = |dropped, was_killed| {
+            wrong(Policy::DropNewest, dropped, |publisher, subscriber| {
+                publisher.was_killed = was_killed;
+                publisher.lines.truncate(2);
+                (publisher.count.attempted, publisher.count.returned) = (30, 30);
+                let node = node(Policy::DropNewest);
+                subscriber.lines[2] = Line::Gone { source: SOURCE, node, received: 10, published: 10 };
+            })
+        };
+        assert_eq!(killed(2, true), "");
+        assert_eq!(killed(22, true), "");
+        assert!(killed(23, true).contains("dropped 23, and subscribers were told of 2"));
+        assert!(killed(22, false).contains("dropped 22, and subscribers were told of 2"));
     }
 
     /// Killed after ten messages, of which the subscriber has heard so many.
