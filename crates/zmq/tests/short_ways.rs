@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use common::wire::RawPeer;
 use common::{PATIENCE, driven_by, eventually, everywhere, fresh, over_the_network};
-use tamtam_zmq::{Context, Driver, Message, Pull, Push, RecvError, SendError, Sub, XPub};
+use tamtam_zmq::{
+    Context, Dealer, Driver, Message, Pull, Push, RecvError, Rep, Req, Router, SendError, Sub, XPub,
+};
 
 /// Around what is held in place, copied and passed by reference.
 const SIZES: [usize; 14] = [0, 1, 63, 64, 65, 71, 72, 255, 256, 511, 8191, 8192, 20_000, 100_000];
@@ -54,6 +56,101 @@ fn slices_and_messages_that_are_used_again_are_like_any_others() {
             (5 * 3 * SIZES.len() as u64, 5 * octets as u64),
             "{transport}"
         );
+    });
+}
+
+/// Short and long, of one part and of several, by message and by slice, answered by who takes envelopes off and by who hands them on.
+#[test]
+fn requests_and_replies_are_the_same_by_any_way() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let (rep, router) = (
+            Rep::with(&context, driven_by(driver)).unwrap(),
+            Router::with(&context, driven_by(driver)).unwrap(),
+        );
+        let ends = [rep.bind(&fresh(transport)).unwrap(), router.bind(&fresh(transport)).unwrap()];
+        let requesters = ends.each_ref().map(|end| {
+            let req = Req::with(&context, driven_by(driver)).unwrap();
+            req.connect(end).unwrap();
+            req
+        });
+        let dealer = Dealer::with(&context, driven_by(driver)).unwrap();
+        dealer.connect(&ends[0]).unwrap();
+        let (mut count, mut octets) = (0, 0);
+        let mut slot = Message::from_frames(["what", "was", "before"]).unwrap();
+        for size in SIZES {
+            let body: Vec<u8> = (0..size).map(|octet| (octet * 3 + size) as u8).collect();
+            let several = Message::from_frames([body.clone(), b"more".to_vec()]).unwrap();
+            for request in [Message::new(body.clone()), several] {
+                for (req, is_routed) in requesters.iter().zip([false, true]) {
+                    if request.is_multipart() {
+                        req.send(request.clone()).unwrap();
+                    } else {
+                        req.as_socket().send_slice(request.as_slice(), true).unwrap();
+                    }
+                    if is_routed {
+                        let asked = router.recv_timeout(PATIENCE).unwrap();
+                        assert_eq!(asked.frame_count(), 2 + request.frame_count(), "{transport} {driver:?}");
+                        router.send(asked).unwrap();
+                    } else {
+                        rep.as_socket().recv_into(&mut slot).unwrap();
+                        assert!(slot == request && slot.peer().is_some(), "{transport} {driver:?} {size}");
+                        rep.send(std::mem::take(&mut slot)).unwrap();
+                        (count, octets) = (count + 1, octets + request.byte_len() as u64);
+                    }
+                    assert_eq!(req.recv_timeout(PATIENCE).unwrap(), request, "{transport} {driver:?} {size}");
+                }
+                for envelope in [&[""][..], &["far", "near", ""]] {
+                    let mut wrapped = request.clone();
+                    envelope.iter().rev().for_each(|frame| wrapped.push_front(*frame));
+                    dealer.send(wrapped.clone()).unwrap();
+                    let asked = rep.recv_timeout(PATIENCE).unwrap();
+                    assert_eq!(asked, request);
+                    if asked.is_multipart() {
+                        rep.send(asked).unwrap();
+                    } else {
+                        rep.as_socket().send_slice(asked.as_slice(), true).unwrap();
+                    }
+                    assert_eq!(
+                        dealer.recv_timeout(PATIENCE).unwrap(),
+                        wrapped,
+                        "{transport} {driver:?} {size}"
+                    );
+                    (count, octets) = (count + 1, octets + request.byte_len() as u64);
+                }
+            }
+        }
+        let counted = rep.statistics().traffic;
+        assert_eq!((counted.messages_in, counted.bytes_in), (count, octets), "{transport} {driver:?}");
+        assert_eq!(counted.messages_out, count, "{transport} {driver:?}");
+    });
+}
+
+/// One that asks again as soon as it has its answer is not the only one that is heard.
+#[test]
+fn a_requester_without_pauses_leaves_room_for_others() {
+    everywhere(|transport, driver| {
+        let context = Context::new();
+        let rep = Rep::with(&context, driven_by(driver)).unwrap();
+        let end = rep.bind(&fresh(transport)).unwrap();
+        let requesters = ["quick", "slow"].map(|name| {
+            let req = Req::with(&context, driven_by(driver)).unwrap();
+            req.connect(&end).unwrap();
+            req.send(name).unwrap();
+            req
+        });
+        let mut heard = 0;
+        loop {
+            let request = rep.recv_timeout(PATIENCE).unwrap();
+            if request.as_slice() == b"slow" {
+                break;
+            }
+            heard += 1;
+            assert!(heard < 1000, "{transport} {driver:?}: nobody else is heard");
+            rep.send(request).unwrap();
+            requesters[0].recv_timeout(PATIENCE).unwrap();
+            requesters[0].send("quick").unwrap();
+        }
     });
 }
 

@@ -170,6 +170,15 @@ impl Connection {
         true
     }
 
+    /// As [`receive_short`](Self::receive_short), of a message of a single short frame behind an empty one, which is taken off: what REQ and
+    /// REP send each other.
+    #[inline]
+    pub fn receive_enveloped(&mut self, input: &mut BytesMut, message: &mut Message) -> bool {
+        self.receive_in_place(input, |[delimiter, body]: [&[u8]; 2]| {
+            delimiter.is_empty() && message.set_inline(body, body.len())
+        })
+    }
+
     /// Has `look` look at a message of exactly `N` short frames where it lies at the front of `input`, and takes it off if that is
     /// what `look` says. `false`, and no change, if it says no, if what comes next is something else, or if it is not all there:
     /// then [`receive`](Self::receive) knows.

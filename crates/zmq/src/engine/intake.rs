@@ -17,7 +17,7 @@ use crate::statistics::Traffic;
 /// Notices of subscriptions that an XPUB keeps for its application; beyond, they are dropped and counted.
 const NOTICES_MAX: usize = 65_536;
 /// How many messages are taken between two looks at which inproc peers have something new.
-const LOOK_EVERY: u32 = 64;
+pub(super) const LOOK_EVERY: u32 = 64;
 /// How many messages are taken until networked peers are looked at of which nothing was there; the first time after one
 /// full turn of those that had something.
 const LOOK_AROUND_EVERY: u32 = 32;
@@ -27,7 +27,7 @@ struct Lone<'a> {
     peer: PeerId,
     protocol: &'a mut Connection,
     input: &'a mut BytesMut,
-    pattern: &'a Pattern,
+    pattern: &'a mut Pattern,
     options: &'a Options,
     traffic: &'a mut Traffic,
     retired: &'a mut Traffic,
@@ -75,6 +75,18 @@ impl State {
                 }
                 retired.dropped.filtered += 1;
             },
+            Pattern::Request(turn) if turn.awaits_plain(id) => {
+                if !protocol.receive_enveloped(input, slot) {
+                    return false;
+                }
+                turn.reset();
+            }
+            Pattern::Reply(turn) if turn.may_receive().is_ok() => {
+                if !protocol.receive_enveloped(input, slot) {
+                    return false;
+                }
+                turn.accepted_plain(id);
+            }
             _ => return false,
         }
         slot.set_peer(id);
@@ -138,7 +150,7 @@ impl State {
             peer: id,
             protocol: conn.protocol.as_mut()?,
             input: &mut conn.input,
-            pattern: &self.pattern,
+            pattern: &mut self.pattern,
             options: &self.options,
             traffic: &mut peer.traffic,
             retired: &mut self.retired,
@@ -201,6 +213,7 @@ impl Locked<'_> {
             SocketType::Req | SocketType::Rep if self.pattern.is_out_of_turn() => {
                 return Err(RecvError::OutOfTurn);
             }
+            SocketType::Req | SocketType::Rep if self.take_enveloped(slot) => return Ok(()),
             SocketType::XPub => return self.take_notice(slot),
             _ => {}
         }
@@ -435,6 +448,11 @@ impl Locked<'_> {
                     }
                     match item {
                         Some(Item::Event(Event::Message(message))) => {
+                            *slot = message;
+                            return true;
+                        }
+                        Some(Item::Enveloped(mut message)) => {
+                            message.push_front(Frame::new());
                             *slot = message;
                             return true;
                         }

@@ -31,6 +31,7 @@ mod press;
 mod profile;
 mod prospect;
 mod redial;
+mod request_reply;
 mod ring;
 pub(crate) mod route;
 pub(crate) mod short;

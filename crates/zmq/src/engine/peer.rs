@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo};
+use tamtam_zmtp::{Connection, Event, Framing, Message, PeerId, PeerInfo, SocketType};
 
 use super::appetite::Appetite;
 use super::core::Core;
@@ -251,6 +251,8 @@ pub(crate) type Latest = Arc<Mutex<Option<Message>>>;
 #[derive(Debug)]
 pub(crate) enum Item {
     Event(Event),
+    /// What REQ and REP send each other: an empty frame belongs in front of it, which who takes both on and off does not need.
+    Enveloped(Message),
     /// A message waits in the pipe's place for the latest.
     Latest,
 }
@@ -260,7 +262,7 @@ impl Weigh for Item {
     #[inline]
     fn weight(&self) -> u64 {
         match self {
-            Self::Event(Event::Message(message)) => message.byte_len() as u64,
+            Self::Event(Event::Message(message)) | Self::Enveloped(message) => message.byte_len() as u64,
             _ => 0,
         }
     }
@@ -287,6 +289,13 @@ impl Inproc {
     #[inline]
     pub(crate) fn is_asleep(&self) -> bool {
         self.other.get().is_some_and(|other| other.core.announce())
+    }
+
+    /// Tells whether the other socket takes the empty frame off that REQ and REP put in front.
+    #[inline]
+    pub(crate) fn takes_envelopes_off(&self) -> bool {
+        let kind = self.other.get().map(|other| other.core.kind);
+        matches!(kind, Some(SocketType::Req | SocketType::Rep))
     }
 
     /// Returns the other socket, to be told or woken.

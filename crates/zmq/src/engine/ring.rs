@@ -337,11 +337,8 @@ impl<T: Weigh> Consumer<T> {
     /// Takes the oldest item.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.head == self.tail_seen {
-            self.tail_seen = self.shared.tail.0.load(Ordering::Acquire);
-            if self.head == self.tail_seen {
-                return None;
-            }
+        if self.is_empty() {
+            return None;
         }
         if self.slot == BLOCK_SLOTS {
             self.next_block();
@@ -358,6 +355,20 @@ impl<T: Weigh> Consumer<T> {
 }
 
 impl<T> Consumer<T> {
+    /// Has the oldest item looked at, which stays; `false` if there is none.
+    #[inline]
+    pub(crate) fn is_next(&mut self, look: impl FnOnce(&T) -> bool) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        if self.slot == BLOCK_SLOTS {
+            self.next_block();
+        }
+        // SAFETY: as in `pop`, of an item that stays where it is: it is borrowed for this call, and `&mut self` keeps it from being
+        // taken meanwhile.
+        unsafe { (*self.block).slots.get_unchecked(self.slot).with(|slot| look((*slot).assume_init_ref())) }
+    }
+
     /// Tells the producer's side how far we are, when enough was taken; returns whether the producer must be woken.
     #[inline]
     pub(crate) fn publish(&mut self) -> bool {
@@ -602,6 +613,9 @@ mod tests {
                     for _ in 0..popped {
                         consumer.pop().unwrap();
                     }
+                    // Looking takes nothing, also where a block has ended.
+                    let is_there = consumer.is_next(|next| Arc::ptr_eq(next, &item));
+                    assert_eq!(is_there, popped < pushed);
                     if producer_first {
                         drop(producer);
                         assert!(consumer.is_abandoned());
@@ -632,8 +646,8 @@ mod tests {
         });
         for expected in 0..20_000u64 {
             loop {
-                if let Some(item) = consumer.pop() {
-                    assert_eq!(item, expected);
+                if consumer.is_next(|item| *item == expected) {
+                    assert_eq!(consumer.pop(), Some(expected));
                     consumer.publish();
                     break;
                 }

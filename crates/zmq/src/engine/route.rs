@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tamtam_zmtp::{Event, Framing, GROUP_LEN_MAX, Message, PeerId, Reply, SocketType};
+use tamtam_zmtp::{Event, Framing, GROUP_LEN_MAX, Message, PeerId, SocketType};
 
 use super::core::{Locked, State};
 use super::marks::Marks;
@@ -20,7 +20,7 @@ use crate::options::Driver;
 const UNHEARD_MAX: u32 = 256;
 
 /// How a queue took a message.
-enum Offered {
+pub(super) enum Offered {
     Taken,
     Full(Message),
     /// There is no queue any more.
@@ -84,13 +84,15 @@ impl Locked<'_> {
             SocketType::Pub | SocketType::XPub if message.byte_len() < REFERENCE_MIN => {
                 self.publish_short(message)
             }
+            SocketType::Req => self.ask_short(message).map(|()| Routed { subscribers: 0, dropped: 0 }),
+            SocketType::Rep => self.answer_short(message).map(|()| Routed { subscribers: 0, dropped: 0 }),
             _ => None,
         }
     }
 
     /// Writes a message into one peer's queue; `None`, and no change, if it is full or no queue of bytes.
     #[inline]
-    fn append_short(&mut self, id: PeerId, message: &impl ShortMessage) -> Option<()> {
+    pub(super) fn append_short(&mut self, id: PeerId, message: &impl ShortMessage) -> Option<()> {
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.index()) else { return None };
         let net = match &mut peer.link {
@@ -166,7 +168,7 @@ impl Locked<'_> {
 
     /// Gives the message to the next peer that has room.
     #[inline]
-    fn route_in_turn(&mut self, mut message: Message) -> Result<PeerId, SendError> {
+    pub(super) fn route_in_turn(&mut self, mut message: Message) -> Result<PeerId, SendError> {
         loop {
             let Some(peer) = self.send_turn.current() else {
                 if self.reactivate_inproc() {
@@ -219,7 +221,7 @@ impl Locked<'_> {
 
     /// Puts a message into one peer's queue.
     #[inline]
-    fn offer(&mut self, id: PeerId, message: Message) -> Offered {
+    pub(super) fn offer(&mut self, id: PeerId, message: Message) -> Offered {
         let state = &mut **self;
         let marks = state.send_marks;
         let conflate = state.options.conflate;
@@ -514,79 +516,6 @@ impl Locked<'_> {
         for id in others {
             self.publish_to(id, message.clone());
         }
-        Ok(())
-    }
-
-    /// REQ: the message in its envelope to the next peer in turn.
-    ///
-    //= 28/REQREP, the REQ socket type
-    //# SHALL prefix the outgoing message with an empty delimiter frame.
-    fn route_request(&mut self, message: Message) -> Result<(), SendError> {
-        let Pattern::Request(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
-        let relaxed = turn.relaxed();
-        if turn.may_send().is_err() || self.ahead.is_some() && !relaxed {
-            return Err(SendError::OutOfTurn(message));
-        }
-        if self.ahead.take().is_some() {
-            // A poll has seen the reply, the application asks anew without having taken it.
-            self.retired.dropped.malformed += 1;
-        }
-        let Pattern::Request(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
-        let correlate = turn.correlate();
-        let given_up = turn.awaiting();
-        if let Some(peer) = given_up {
-            self.discard_replies(peer);
-        }
-        let Pattern::Request(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
-        let id = correlate.then(|| turn.next_request_id());
-        let enveloped = turn.envelope(message, id);
-        match self.route_in_turn(enveloped) {
-            Ok(peer) => {
-                if let Pattern::Request(turn) = &mut self.pattern {
-                    turn.sent(peer, id);
-                }
-                self.turn_has_come();
-                Ok(())
-            }
-            Err(error) => {
-                let mut message = error.into_message();
-                if correlate {
-                    message.pop_front();
-                }
-                message.pop_front();
-                Err(SendError::Full(message))
-            }
-        }
-    }
-
-    /// A relaxed REQ asks again without having got a reply: what has come meanwhile answers the old request.
-    fn discard_replies(&mut self, peer: PeerId) {
-        let mut discarded = Message::default();
-        while self.next_from(peer, &mut discarded) {
-            self.retired.dropped.malformed += 1;
-        }
-    }
-
-    /// REP: the reply in the request's envelope to the peer that asked.
-    ///
-    //= 28/REQREP, the REP socket type
-    //# SHALL ... if the originating peer is no longer connected, silently discard the reply.
-    fn route_reply(&mut self, message: Message) -> Result<(), SendError> {
-        // A request that only a poll has seen is not the application's yet.
-        let is_seen_only = self.ahead.is_some();
-        let Pattern::Reply(turn) = &mut self.pattern else { return Err(SendError::Unsupported(message)) };
-        if turn.may_send().is_err() || is_seen_only {
-            return Err(SendError::OutOfTurn(message));
-        }
-        match turn.take_envelope(message) {
-            Reply::To(peer, reply) => match self.offer(peer, reply) {
-                Offered::Taken => {}
-                Offered::Full(_) => self.retired.dropped.full += 1,
-                Offered::Gone(_) => self.retired.dropped.unroutable += 1,
-            },
-            Reply::PeerGone => self.retired.dropped.unroutable += 1,
-        }
-        self.turn_has_come();
         Ok(())
     }
 

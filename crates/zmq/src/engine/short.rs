@@ -1,6 +1,6 @@
 //! Short messages, written straight into the queues.
 
-use tamtam_zmtp::{FRAME_HEADER_MAX, Framing, Message};
+use tamtam_zmtp::{FRAME_HEADER_MAX, Frame, Framing, Message};
 
 use super::appetite::LARGE;
 use super::outbox::REFERENCE_MIN;
@@ -63,6 +63,40 @@ impl ShortMessage for Slices<'_> {
 
     fn to_message(&self, make: &mut dyn FnMut(&[&[u8]]) -> Message) -> Message {
         make(self.0)
+    }
+}
+
+/// A message behind the empty frame that REQ and REP put in front of theirs.
+pub(crate) struct Enveloped<'a, M>(pub(crate) &'a M);
+
+impl<M: ShortMessage> ShortMessage for Enveloped<'_, M> {
+    const SHORT: usize = M::SHORT;
+
+    #[inline]
+    fn topic(&self) -> &[u8] {
+        &[]
+    }
+
+    #[inline]
+    fn byte_len(&self) -> usize {
+        self.0.byte_len()
+    }
+
+    #[inline]
+    fn wire_len(&self) -> usize {
+        FRAME_HEADER_MAX + self.0.wire_len()
+    }
+
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        Framing::V2.put_header(out, 0, true);
+        self.0.put(out);
+    }
+
+    fn to_message(&self, make: &mut dyn FnMut(&[&[u8]]) -> Message) -> Message {
+        let mut message = self.0.to_message(make);
+        message.push_front(Frame::new());
+        message
     }
 }
 

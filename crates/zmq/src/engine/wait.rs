@@ -241,8 +241,7 @@ impl Core {
                 locked.has_taken();
                 return Ok(look(&mut locked, slot));
             }
-            guard.policy.received();
-            guard.spin.found();
+            guard.has_received();
             // Nothing has to wait for the lock's release.
             return Ok(look(&mut guard, slot));
         }
@@ -268,12 +267,17 @@ impl Core {
         if self.is_forked() {
             return false;
         }
-        let mut locked = self.lock();
-        let has_taken = locked.is_open() && locked.take_in_place(self.kind, look);
-        if has_taken {
-            locked.has_taken();
+        let mut guard = self.raw();
+        guard.settle_express();
+        if !guard.is_open() || !guard.take_in_place(self.kind, look) {
+            return false;
         }
-        has_taken
+        if guard.exported {
+            self.settled(guard).has_taken();
+        } else {
+            guard.has_received();
+        }
+        true
     }
 
     #[inline(never)]
@@ -421,11 +425,10 @@ impl Locked<'_> {
         if wanted >= super::appetite::READ_BYTES { conn.input.len() } else { 0 }
     }
 
-    /// A message was taken without waiting for it.
+    /// The same, where the descriptor may have been lent.
     #[inline]
     fn has_taken(&mut self) {
-        self.policy.received();
-        self.spin.found();
+        self.has_received();
         self.tell_of_more();
     }
 
@@ -574,6 +577,13 @@ impl Locked<'_> {
 }
 
 impl State {
+    /// A message was taken without waiting for it.
+    #[inline]
+    fn has_received(&mut self) {
+        self.policy.received();
+        self.spin.found();
+    }
+
     /// Tells whether something is there to be taken (or to be looked at).
     pub(crate) fn has_input(&mut self, attention: &Attention) -> bool {
         if self.ahead.is_some() {

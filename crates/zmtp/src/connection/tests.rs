@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Limits, SocketType};
+use crate::{FRAME_INLINE_MAX, Limits, SocketType};
 
 const SIGNATURE: &[u8] = b"\xff\0\0\0\0\0\0\0\x01\x7f";
 
@@ -82,6 +82,37 @@ fn short_frames_are_looked_at_where_they_lie() {
     let longest = [&b"\x01\x01a\x01\0\0\xc8"[..], &[7; 200]].concat();
     input = BytesMut::from(&longest[..]);
     assert!(connection.receive_in_place(&mut input, |[_, _, body]| body.len() == 200));
+}
+
+#[test]
+fn short_replies_are_taken_out_of_their_envelopes() {
+    let mut connection = Connection::new(Arc::new(Config::new(SocketType::Req)));
+    let mut input = BytesMut::from(&handshake(Version::V3_1, SocketType::Rep)[..]);
+    while connection.receive(&mut input).expect("a handshake").is_some() {}
+    let mut message = Message::new("before");
+    for len in [0, 1, 63, 64, 65, FRAME_INLINE_MAX] {
+        let body = vec![7; len];
+        input = BytesMut::from(&[&[1, 0, 0, len as u8][..], &body, &[1, 0]].concat()[..]);
+        assert!(connection.receive_enveloped(&mut input, &mut message), "{len} octets");
+        assert_eq!((&message, &input[..]), (&Message::new(body), &b"\x01\0"[..]));
+    }
+    // No envelope, another one, more frames, a longer one, not all there.
+    let long = [&[1, 0, 0, 72][..], &[7; 72]].concat();
+    let others: [&[u8]; 7] = [
+        b"\0\x01z",
+        b"\x01\x01a\0\x01z",
+        b"\x01\0\x01\x01z",
+        b"\x01\0\x01\x01a\0\x01z",
+        &long,
+        b"\x01\0\0\x02z",
+        b"\x01",
+    ];
+    let before = message.clone();
+    for octets in others {
+        input = BytesMut::from(octets);
+        assert!(!connection.receive_enveloped(&mut input, &mut message), "{octets:?}");
+        assert_eq!((&message, &input[..]), (&before, octets));
+    }
 }
 
 #[test]

@@ -95,6 +95,26 @@ impl ReplyTurn {
         Verdict::Deliver(message)
     }
 
+    /// Notes that a request of this peer was delivered that had nothing but an empty delimiter in front of it.
+    #[inline]
+    pub fn accepted_plain(&mut self, peer: PeerId) {
+        self.state = State::Replying { peer, envelope: Vec::new() };
+    }
+
+    /// Returns where the reply goes, if nothing but an empty delimiter has to be in front of it: then it is the turn of the next request.
+    /// `None`, and no change, otherwise.
+    #[inline]
+    #[must_use]
+    pub fn take_plain(&mut self) -> Option<PeerId> {
+        let State::Replying { peer, envelope } = &self.state else { return None };
+        if !envelope.is_empty() {
+            return None;
+        }
+        let peer = *peer;
+        self.state = State::Receiving;
+        Some(peer)
+    }
+
     /// Puts the request's envelope around the reply and says where it goes. It is the turn of the next request.
     ///
     /// Check [`may_send`](Self::may_send) first: without a request there is nobody a reply could go to, and the
@@ -157,6 +177,25 @@ mod tests {
             assert_eq!(turn.may_receive(), Ok(()));
         }
         assert_eq!(turn.accept(A, message(&["", ""])), Verdict::Deliver(message(&[""])));
+    }
+
+    #[test]
+    fn what_needs_nothing_but_a_delimiter_is_told() {
+        let mut turn = ReplyTurn::new();
+        assert_eq!(turn.take_plain(), None);
+        turn.accepted_plain(A);
+        assert_eq!((turn.may_send(), turn.reply_target()), (Ok(()), Some(A)));
+        assert_eq!(turn.take_plain(), Some(A));
+        assert_eq!(turn.may_receive(), Ok(()));
+        // The other way to the same.
+        assert_eq!(turn.accept(A, message(&["", "x"])), Verdict::Deliver(message(&["x"])));
+        assert_eq!(turn.take_plain(), Some(A));
+        turn.accepted_plain(A);
+        assert_eq!(turn.take_envelope(message(&["y"])), Reply::To(A, message(&["", "y"])));
+        assert_eq!(turn.accept(A, message(&["far", "", "x"])), Verdict::Deliver(message(&["x"])));
+        assert_eq!(turn.take_plain(), None, "it came through a router");
+        turn.peer_lost(A);
+        assert_eq!((turn.take_plain(), turn.may_send()), (None, Ok(())));
     }
 
     #[test]

@@ -131,6 +131,22 @@ impl RequestTurn {
         self.state = State::Awaiting { peer: Some(peer), id: request_id };
     }
 
+    /// Returns whether a request may be sent now that gives none up and has no number: with an empty delimiter in front of it it is
+    /// as it has to be.
+    #[inline]
+    #[must_use]
+    pub const fn may_send_plain(&self) -> bool {
+        matches!(self.state, State::Sending) && !self.correlate
+    }
+
+    /// Returns whether this peer's reply is awaited, and nothing but an empty delimiter has to be in front of it. Who takes such a
+    /// reply calls [`reset`](Self::reset).
+    #[inline]
+    #[must_use]
+    pub const fn awaits_plain(&self, peer: PeerId) -> bool {
+        matches!(self.state, State::Awaiting { peer: Some(awaited), id: None } if awaited.0 == peer.0)
+    }
+
     /// Decides about an incoming message. After [`Verdict::Deliver`] it is the turn of the next request.
     pub fn accept(&mut self, peer: PeerId, message: Message) -> Verdict {
         let State::Awaiting { peer: awaited, id } = self.state else { return Verdict::Discard };
@@ -228,6 +244,25 @@ mod tests {
         assert_eq!(turn.awaiting(), Some(A));
         // An empty reply is a reply, and what follows the delimiter is none of our business.
         assert_eq!(turn.accept(A, message(&["", "", "x"])), Verdict::Deliver(message(&["", "x"])));
+    }
+
+    #[test]
+    fn what_needs_nothing_but_a_delimiter_is_told() {
+        let mut turn = RequestTurn::new();
+        assert!(turn.may_send_plain() && !turn.awaits_plain(A));
+        turn.sent(A, None);
+        assert!(!turn.may_send_plain() && turn.awaits_plain(A) && !turn.awaits_plain(B));
+        turn.peer_lost(A);
+        assert!(!turn.awaits_plain(A), "now it is anybody's");
+        turn.reset();
+        turn.sent(A, Some(1));
+        assert!(!turn.awaits_plain(A), "it has a number");
+        turn.set_relaxed(true);
+        assert!(turn.can_send() && !turn.may_send_plain(), "one is given up");
+        turn.reset();
+        assert!(turn.may_send_plain());
+        turn.set_correlate(true);
+        assert!(!turn.may_send_plain());
     }
 
     #[test]
