@@ -133,12 +133,12 @@ fn a_requester_without_pauses_leaves_room_for_others() {
         let context = Context::new();
         let rep = Rep::with(&context, driven_by(driver)).unwrap();
         let end = rep.bind(&fresh(transport)).unwrap();
-        let requesters = ["quick", "slow"].map(|name| {
+        let [quick, slow] = [(); 2].map(|()| {
             let req = Req::with(&context, driven_by(driver)).unwrap();
             req.connect(&end).unwrap();
-            req.send(name).unwrap();
             req
         });
+        quick.send("quick").unwrap();
         let mut heard = 0;
         loop {
             let request = rep.recv_timeout(PATIENCE).unwrap();
@@ -148,8 +148,11 @@ fn a_requester_without_pauses_leaves_room_for_others() {
             heard += 1;
             assert!(heard < 1000, "{transport} {driver:?}: nobody else is heard");
             rep.send(request).unwrap();
-            requesters[0].recv_timeout(PATIENCE).unwrap();
-            requesters[0].send("quick").unwrap();
+            quick.recv_timeout(PATIENCE).unwrap();
+            quick.send("quick").unwrap();
+            if heard == 3 {
+                slow.send("slow").unwrap();
+            }
         }
     });
 }
