@@ -78,12 +78,11 @@ impl Locked<'_> {
 
     /// Takes a message that was handed over, where only one inproc peer can have one; `false`, and no change, in all other cases.
     pub(super) fn take_enveloped(&mut self, slot: &mut Message) -> bool {
-        let takes = self.takes.wrapping_add(1);
-        // Now and then the long way looks at the others; it counts by itself.
-        if !self.net_peers.is_empty() || takes.is_multiple_of(LOOK_EVERY) {
+        if !self.net_peers.is_empty() {
             return false;
         }
-        if self.recv_turn.current().is_none() {
+        let takes = self.takes.wrapping_add(1);
+        if takes.is_multiple_of(LOOK_EVERY) || self.recv_turn.current().is_none() {
             self.scan_inproc();
         }
         let state = &mut **self;
