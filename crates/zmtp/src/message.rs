@@ -53,7 +53,8 @@ impl Message {
     /// Becomes a single-part message of the first `len` octets of `source`, held in place; `false` if they are not there or
     /// too many for that.
     #[inline]
-    pub(crate) fn set_inline(&mut self, source: &[u8], len: usize) -> bool {
+    #[doc(hidden)]
+    pub fn set_inline(&mut self, source: &[u8], len: usize) -> bool {
         if !self.first.set_inline(source, len) {
             return false;
         }

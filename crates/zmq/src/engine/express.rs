@@ -13,6 +13,7 @@ use super::core::State;
 use super::outbox::BATCH_BYTES;
 use super::pattern::{Pattern, takes_turns};
 use super::peer::{Left, Link};
+use super::pipe::{Lent, RUN_MESSAGE_MAX};
 use super::route::Routed;
 use super::short::ShortMessage;
 
@@ -22,7 +23,7 @@ const WORTH: u64 = 4;
 const TOPIC_MAX: usize = 255;
 
 /// The batch that may be joined.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Express {
     /// The peer whose queue it belongs to, if there is one.
     of: Option<PeerId>,
@@ -34,6 +35,8 @@ pub(crate) struct Express {
     buffer: Vec<u8>,
     began: usize,
     end: usize,
+    /// The run that takes what joins, in place of the buffer, if the peer is in this process.
+    run: Option<Lent>,
     /// How many messages may join, and how many have, with the octets of their frames.
     room: u32,
     joined: u32,
@@ -46,6 +49,12 @@ impl Express {
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.of.is_some()
+    }
+
+    /// Tells whether it is an inproc peer's.
+    #[inline]
+    pub(crate) fn is_run(&self) -> bool {
+        self.run.is_some()
     }
 
     /// Tells whether a message is for the same peer for the same reason as the one before; remembers it if not.
@@ -66,7 +75,19 @@ impl Express {
     /// Adds a message, if that is all that there is to do.
     #[inline]
     pub(crate) fn join<M: ShortMessage>(&mut self, message: &M) -> Option<Routed> {
-        if self.joined >= self.room || self.buffer.len() + message.wire_len() >= self.end {
+        if self.joined >= self.room {
+            return None;
+        }
+        if let Some(run) = &self.run {
+            let body = message.only().filter(|body| body.len() <= RUN_MESSAGE_MAX)?;
+            if !run.write(body) {
+                return None;
+            }
+            self.joined += 1;
+            self.octets += body.len() as u64;
+            return Some(Routed { subscribers: 0, dropped: 0 });
+        }
+        if self.buffer.len() + message.wire_len() >= self.end {
             return None;
         }
         let octets = message.byte_len();
@@ -137,6 +158,21 @@ impl State {
         express.subscribers = subscribers;
     }
 
+    /// The same of a run that the last message went to, of an inproc peer's.
+    #[inline]
+    pub(crate) fn begin_express_run(&mut self, kind: SocketType, id: PeerId) {
+        if !takes_turns(kind) || self.send_turn.only() != Some(id) {
+            return;
+        }
+        let Some(Some(peer)) = self.peers.get_mut(id.index()) else { return };
+        let Link::Inproc(inproc) = &mut peer.link else { return };
+        let Some((run, room)) = inproc.tx.lend().filter(|(_, room)| *room >= WORTH) else { return };
+        let express = &mut self.express;
+        (express.of, express.run) = (Some(id), Some(run));
+        express.room = u32::try_from(room).unwrap_or(u32::MAX);
+        (express.joined, express.octets) = (0, 0);
+    }
+
     /// Enters what has joined into the books.
     #[inline]
     pub(crate) fn settle_express(&mut self) {
@@ -152,10 +188,16 @@ impl State {
         debug_assert!(express.joined <= room, "joined without room");
         let (buffer, began, joined) = (mem::take(&mut express.buffer), express.began, express.joined);
         let octets = express.octets;
-        self.policy.joined(joined);
+        let is_run = express.run.take().is_some();
+        if !is_run {
+            self.policy.joined(joined);
+        }
         let Some(Some(peer)) = self.peers.get_mut(id.index()) else { return };
-        let Link::Net(net) = &mut peer.link else { return };
-        net.outbox.take_tail_back(buffer, began, joined);
+        match &mut peer.link {
+            Link::Net(net) if !is_run => net.outbox.take_tail_back(buffer, began, joined),
+            Link::Inproc(inproc) if is_run => inproc.tx.settle(u64::from(joined), octets),
+            _ => return,
+        }
         peer.traffic.messages_out += u64::from(joined);
         peer.traffic.bytes_out += octets;
     }

@@ -10,16 +10,16 @@ use super::attachment::Attachment;
 use super::core::{Core, Locked};
 use super::marks::Marks;
 use super::pattern::Pattern;
-use super::peer::{Inproc, Item, Latest, Link, Other};
-use super::ring::{Consumer, Producer, ring};
+use super::peer::{Inproc, Latest, Link, Other};
+use super::pipe::{Reader, Writer, pipe};
 use crate::error::{BindError, ConnectError};
 use crate::monitor::EventKind;
 use crate::options::Options;
 
 /// One end of a pipe on its way to the socket that will own it.
 pub(crate) struct PipeEnd {
-    pub(crate) tx: Producer<Item>,
-    pub(crate) rx: Consumer<Item>,
+    pub(crate) tx: Writer,
+    pub(crate) rx: Reader,
     /// The socket at the other end.
     pub(crate) from: Arc<Core>,
     /// Where that one looks for the socket that takes this end.
@@ -145,8 +145,8 @@ impl Locked<'_> {
         let endpoint: Arc<str> = text.into();
         // Until the name is bound, only our own marks are known.
         let (send, receive) = (self.send_marks, self.receive_marks);
-        let (tx, their_rx) = ring(send);
-        let (their_tx, rx) = ring(Marks::joined(send, receive));
+        let (tx, their_rx) = pipe(send);
+        let (their_tx, rx) = pipe(Marks::joined(send, receive));
         let taker = Arc::new(OnceLock::new());
         let (latest_out, latest_in) = (Latest::default(), Latest::default());
         let end = PipeEnd {

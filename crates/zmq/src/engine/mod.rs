@@ -26,6 +26,7 @@ mod numbered;
 mod outbox;
 pub(crate) mod pattern;
 pub(crate) mod peer;
+mod pipe;
 mod porter;
 mod press;
 mod profile;

@@ -15,7 +15,8 @@ use super::gate::Gate;
 use super::inbox::Inbox;
 use super::marks::Marks;
 use super::outbox::Outbox;
-use super::ring::{Consumer, Producer, Weigh};
+use super::pipe::{Reader, Run, Writer};
+use super::ring::Weigh;
 use super::socks::Socks;
 use crate::profile::PeerProfile;
 use crate::statistics::{PeerState, Traffic};
@@ -233,8 +234,8 @@ impl Sealed {
 
 /// The two directions of a pipe inside the process.
 pub(crate) struct Inproc {
-    pub(crate) tx: Producer<Item>,
-    pub(crate) rx: Consumer<Item>,
+    pub(crate) tx: Writer,
+    pub(crate) rx: Reader,
     /// The socket at the other end and what it says of itself; not known until the name is bound.
     pub(crate) other: Arc<OnceLock<Other>>,
     /// With `conflate`: the one message that waits, for the other side and for this one.
@@ -253,6 +254,8 @@ pub(crate) enum Item {
     Event(Event),
     /// What REQ and REP send each other: an empty frame belongs in front of it, which who takes both on and off does not need.
     Enveloped(Message),
+    /// Short messages, one behind the other, to which more may come until it is taken.
+    Run(Arc<Mutex<Run>>),
     /// A message waits in the pipe's place for the latest.
     Latest,
 }
@@ -265,6 +268,11 @@ impl Weigh for Item {
             Self::Event(Event::Message(message)) | Self::Enveloped(message) => message.byte_len() as u64,
             _ => 0,
         }
+    }
+
+    #[inline]
+    fn messages(&self) -> u64 {
+        u64::from(!matches!(self, Self::Run(_)))
     }
 }
 

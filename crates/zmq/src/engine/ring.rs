@@ -82,21 +82,28 @@ impl<T> Block<T> {
 #[repr(align(128))]
 struct Apart<T>(T);
 
+/// What was ever put in.
+struct Put {
+    count: AtomicU64,
+    messages: AtomicU64,
+}
+
 /// What was ever taken out.
 struct Taken {
     count: AtomicU64,
+    messages: AtomicU64,
     weight: AtomicU64,
 }
 
 struct Shared<T> {
-    tail: Apart<AtomicU64>,
+    tail: Apart<Put>,
     head: Apart<Taken>,
     /// The consumer's block and the count of the items before it: where the last end begins to tidy up.
     first_block: AtomicPtr<Block<T>>,
     first_count: AtomicU64,
     /// One emptied block on its way back to the producer.
     spare: AtomicPtr<Block<T>>,
-    /// The most items that may be queued.
+    /// The most messages that may be queued.
     bound: AtomicU64,
     /// The weight at which no more is queued.
     heavy: AtomicU64,
@@ -127,7 +134,7 @@ impl<T> Drop for Shared<T> {
             drop(unsafe { Box::from_raw(spare) });
         }
         let (mut position, tail) =
-            (self.head.0.count.load(Ordering::Relaxed), self.tail.0.load(Ordering::Relaxed));
+            (self.head.0.count.load(Ordering::Relaxed), self.tail.0.count.load(Ordering::Relaxed));
         let mut block_start = self.first_count.load(Ordering::Relaxed);
         let mut block = self.first_block.load(Ordering::Relaxed);
         while !block.is_null() {
@@ -153,8 +160,10 @@ pub(crate) struct Producer<T> {
     block: *mut Block<T>,
     slot: usize,
     tail: u64,
-    head_seen: u64,
-    /// The weight of all that was ever put in, and what is known of the weight that was taken out.
+    /// All messages that were ever put in, and how many of them are known to be taken out.
+    messages: u64,
+    messages_seen: u64,
+    /// The same of their weight.
     weight: u64,
     weight_seen: u64,
 }
@@ -165,9 +174,13 @@ pub(crate) struct Consumer<T> {
     block: *mut Block<T>,
     slot: usize,
     head: u64,
-    head_published: u64,
     tail_seen: u64,
-    /// The weight of all that was ever taken out, and how much of it was told.
+    /// All messages that were ever taken out, and how many of them were told.
+    messages: u64,
+    messages_published: u64,
+    /// Messages of items that were taken out, which are not taken themselves yet.
+    inside: u64,
+    /// The weight of what was ever taken out, and how much of it was told.
     weight: u64,
     weight_published: u64,
 }
@@ -177,17 +190,26 @@ unsafe impl<T: Send> Send for Producer<T> {}
 // SAFETY: as for `Producer`.
 unsafe impl<T: Send> Send for Consumer<T> {}
 
-/// What an item counts for, beside its being one. It must not change while the item is in the ring.
+/// What an item counts for. It must not change while the item is in the ring.
 pub(crate) trait Weigh {
     fn weight(&self) -> u64;
+
+    /// How many messages it is. One that is none for itself may hold some: see [`Producer::add`].
+    fn messages(&self) -> u64 {
+        1
+    }
 }
 
-/// Makes a ring that takes items as long as fewer wait, and they weigh less, than the marks say.
+/// Makes a ring that takes messages as long as fewer wait, and they weigh less, than the marks say.
 pub(crate) fn ring<T>(marks: Marks) -> (Producer<T>, Consumer<T>) {
     let block = Block::allocate();
     let shared = Arc::new(Shared {
-        tail: Apart(AtomicU64::new(0)),
-        head: Apart(Taken { count: AtomicU64::new(0), weight: AtomicU64::new(0) }),
+        tail: Apart(Put { count: AtomicU64::new(0), messages: AtomicU64::new(0) }),
+        head: Apart(Taken {
+            count: AtomicU64::new(0),
+            messages: AtomicU64::new(0),
+            weight: AtomicU64::new(0),
+        }),
         first_block: AtomicPtr::new(block),
         first_count: AtomicU64::new(0),
         spare: AtomicPtr::new(ptr::null_mut()),
@@ -203,7 +225,8 @@ pub(crate) fn ring<T>(marks: Marks) -> (Producer<T>, Consumer<T>) {
             block,
             slot: 0,
             tail: 0,
-            head_seen: 0,
+            messages: 0,
+            messages_seen: 0,
             weight: 0,
             weight_seen: 0,
         },
@@ -212,8 +235,10 @@ pub(crate) fn ring<T>(marks: Marks) -> (Producer<T>, Consumer<T>) {
             block,
             slot: 0,
             head: 0,
-            head_published: 0,
             tail_seen: 0,
+            messages: 0,
+            messages_published: 0,
+            inside: 0,
             weight: 0,
             weight_published: 0,
         },
@@ -238,6 +263,7 @@ impl<T: Weigh> Producer<T> {
             self.next_block();
         }
         self.weight += item.weight();
+        self.messages += item.messages();
         // SAFETY: `block` is the chain's last block, which the consumer frees only after it has followed `next`, and
         // `next` is set by this producer only. `slot < BLOCK_SLOTS` was not written before: positions only grow.
         unsafe {
@@ -247,11 +273,34 @@ impl<T: Weigh> Producer<T> {
         }
         self.slot += 1;
         self.tail += 1;
-        self.shared.tail.0.store(self.tail, Ordering::Release);
+        self.shared.tail.0.messages.store(self.messages, Ordering::Relaxed);
+        self.shared.tail.0.count.store(self.tail, Ordering::Release);
     }
 }
 
 impl<T> Producer<T> {
+    /// Counts messages that were put into an item, which is in the ring or goes there next: before this end asks for anything else.
+    #[inline]
+    pub(crate) fn add(&mut self, messages: u64, weight: u64) {
+        self.weight += weight;
+        self.messages += messages;
+        self.shared.tail.0.messages.store(self.messages, Ordering::Relaxed);
+    }
+
+    /// Returns what tells the consumer of messages that are [added](Self::add) later.
+    pub(crate) fn counter(&self) -> Counter<T> {
+        Counter(Arc::clone(&self.shared))
+    }
+
+    /// Returns how many more messages of this weight are taken in any case.
+    #[inline]
+    pub(crate) fn room_for(&self, weight: u64) -> u64 {
+        let bound = self.shared.bound.load(Ordering::Relaxed);
+        let heavy = self.shared.heavy.load(Ordering::Relaxed);
+        let by_count = bound.saturating_sub(self.messages - self.messages_seen);
+        by_count.min(heavy.saturating_sub(self.weight - self.weight_seen) / weight.max(1))
+    }
+
     /// Tells whether one more item is taken.
     #[inline]
     pub(crate) fn has_room(&mut self) -> bool {
@@ -272,12 +321,13 @@ impl<T> Producer<T> {
             self.shared.heavy.load(Ordering::Relaxed) / part,
         );
         let is_below = |producer: &Self| {
-            producer.tail - producer.head_seen < bound && producer.weight - producer.weight_seen < heavy
+            producer.messages - producer.messages_seen < bound
+                && producer.weight - producer.weight_seen < heavy
         };
         if is_below(self) {
             return true;
         }
-        self.head_seen = self.shared.head.0.count.load(Ordering::Acquire);
+        self.messages_seen = self.shared.head.0.messages.load(Ordering::Acquire);
         // At least what had been taken out when that was stored.
         self.weight_seen = self.shared.head.0.weight.load(Ordering::Relaxed);
         is_below(self)
@@ -295,14 +345,14 @@ impl<T> Producer<T> {
         self.shared.set_bound(marks);
     }
 
-    /// Returns what all items that wait weigh.
+    /// Returns what all messages that wait weigh.
     pub(crate) fn weight(&self) -> u64 {
-        self.weight - self.shared.head.0.weight.load(Ordering::Relaxed)
+        self.weight.saturating_sub(self.shared.head.0.weight.load(Ordering::Relaxed))
     }
 
-    /// Returns how many items wait.
+    /// Returns how many messages wait.
     pub(crate) fn len(&self) -> u64 {
-        self.tail.saturating_sub(self.shared.head.0.count.load(Ordering::Acquire))
+        self.messages.saturating_sub(self.shared.head.0.messages.load(Ordering::Acquire))
     }
 
     /// Tells whether the reading end is gone.
@@ -333,6 +383,18 @@ impl<T> Drop for Producer<T> {
     }
 }
 
+/// Counts for the consumer, in place of the producer, which does nothing meanwhile.
+pub(crate) struct Counter<T>(Arc<Shared<T>>);
+
+impl<T> Counter<T> {
+    #[inline]
+    pub(crate) fn count(&self) {
+        let messages = &self.0.tail.0.messages;
+        // Nobody else writes there.
+        messages.store(messages.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
 impl<T: Weigh> Consumer<T> {
     /// Takes the oldest item.
     #[inline]
@@ -350,6 +412,7 @@ impl<T: Weigh> Consumer<T> {
         self.slot += 1;
         self.head += 1;
         self.weight += item.weight();
+        self.messages += item.messages();
         Some(item)
     }
 }
@@ -369,16 +432,46 @@ impl<T> Consumer<T> {
         unsafe { (*self.block).slots.get_unchecked(self.slot).with(|slot| look((*slot).assume_init_ref())) }
     }
 
+    /// An item was taken out with so many messages in it, each of which is still to be [taken](Self::took).
+    pub(crate) fn opened(&mut self, messages: u64) {
+        self.inside += messages;
+    }
+
+    /// A message was taken of an item that was taken out before.
+    #[inline]
+    pub(crate) fn took(&mut self, weight: u64) {
+        self.inside -= 1;
+        self.messages += 1;
+        self.weight += weight;
+    }
+
+    /// Returns how many more messages of at most this weight can be [taken](Self::took) before [`publish`](Self::publish) tells anything.
+    #[inline]
+    pub(crate) fn untold(&self, weight: u64) -> u64 {
+        let (batch, heavy) = self.told_every();
+        let by_count = batch.saturating_sub(self.messages - self.messages_published + 1);
+        let by_weight = heavy.saturating_sub(self.weight - self.weight_published + 1) / weight.max(1);
+        // With the last one it may be at rest.
+        self.inside.saturating_sub(1).min(by_count).min(by_weight)
+    }
+
+    /// After so many messages, and after so much weight, the producer is told.
+    #[inline]
+    fn told_every(&self) -> (u64, u64) {
+        let bound = self.shared.bound.load(Ordering::Relaxed);
+        let heavy = self.shared.heavy.load(Ordering::Relaxed);
+        (PUBLISH_EVERY.min(bound.div_ceil(2)), heavy.div_ceil(2))
+    }
+
     /// Tells the producer's side how far we are, when enough was taken; returns whether the producer must be woken.
     #[inline]
     pub(crate) fn publish(&mut self) -> bool {
-        let taken = self.head - self.head_published;
+        let taken = self.messages - self.messages_published;
         let bound = self.shared.bound.load(Ordering::Relaxed);
-        let batch = PUBLISH_EVERY.min(bound.div_ceil(2));
-        let heavy = self.shared.heavy.load(Ordering::Relaxed).div_ceil(2);
+        let (batch, heavy) = self.told_every();
         // At once when the ring is empty, so that the counts of a quiet pipe are exact; but not where the bound is so small
         // that a message looked at ahead would make a difference to it: there it is half the bound, as libzmq's marks work.
-        let is_at_rest = self.head == self.tail_seen && bound > 2 * PUBLISH_EVERY;
+        let is_at_rest = self.head == self.tail_seen && self.inside == 0 && bound > 2 * PUBLISH_EVERY;
         let is_enough = taken >= batch || self.weight - self.weight_published >= heavy;
         if taken == 0 || (!is_enough && !is_at_rest) {
             return false;
@@ -387,9 +480,10 @@ impl<T> Consumer<T> {
     }
 
     fn publish_now(&mut self) -> bool {
-        (self.head_published, self.weight_published) = (self.head, self.weight);
+        (self.messages_published, self.weight_published) = (self.messages, self.weight);
         self.shared.head.0.weight.store(self.weight, Ordering::Relaxed);
-        self.shared.head.0.count.store(self.head, Ordering::Release);
+        self.shared.head.0.count.store(self.head, Ordering::Relaxed);
+        self.shared.head.0.messages.store(self.messages, Ordering::Release);
         fence(Ordering::SeqCst);
         // Half the bound, as libzmq's marks work: a producer woken for each place that becomes free would sleep again at once.
         self.shared.wants_room.load(Ordering::Relaxed)
@@ -406,14 +500,15 @@ impl<T> Consumer<T> {
     #[inline]
     pub(crate) fn is_empty(&mut self) -> bool {
         if self.head == self.tail_seen {
-            self.tail_seen = self.shared.tail.0.load(Ordering::Acquire);
+            self.tail_seen = self.shared.tail.0.count.load(Ordering::Acquire);
         }
         self.head == self.tail_seen
     }
 
-    /// Returns how many items wait.
+    /// Returns how many messages wait.
     pub(crate) fn len(&self) -> u64 {
-        self.shared.tail.0.load(Ordering::Acquire).saturating_sub(self.head)
+        let put = self.shared.tail.0.messages.load(Ordering::Acquire);
+        put.saturating_sub(self.messages)
     }
 
     /// Tells whether the writing end is gone; what it wrote before can still be taken.
@@ -454,6 +549,8 @@ impl<T> Drop for Consumer<T> {
 /// Release and Acquire alone lose wake-ups here: each side stores one thing and then loads another (the writer its item,
 /// then the flags; the reader a flag, then the rings), and a load may overtake a store. So each side has a sequentially
 /// consistent fence in between. The models below fail without either.
+///
+/// In lines of cache of its own: others write here, while the socket's owner writes to what stands beside it.
 #[derive(Debug)]
 pub(crate) struct Attention {
     /// Something was published since the reader last looked.

@@ -9,6 +9,7 @@ use super::marks::Marks;
 use super::outbox::{BATCH_BYTES, OpenChunk, REFERENCE_MIN};
 use super::pattern::{Pattern, takes_turns};
 use super::peer::{Burst, Item, Left, Link, Peer, Phase};
+use super::pipe::RUN_MESSAGE_MAX;
 use super::press::PATIENT;
 use super::short::ShortMessage;
 use super::write_policy::Decision;
@@ -78,7 +79,11 @@ impl Locked<'_> {
                 self.append_short(id, message)?;
                 self.send_turn.advance();
                 let kind = self.core.kind;
-                self.begin_express(kind, id, message);
+                if self.waiting > 0 {
+                    self.begin_express(kind, id, message);
+                } else if self.net_peers.is_empty() {
+                    self.begin_express_run(kind, id);
+                }
                 Some(Routed { subscribers: 0, dropped: 0 })
             }
             SocketType::Pub | SocketType::XPub if message.byte_len() < REFERENCE_MIN => {
@@ -101,11 +106,25 @@ impl Locked<'_> {
                 if inproc.tx.is_abandoned() || !inproc.tx.has_room() {
                     return None;
                 }
-                let whole = message.to_message(&mut |frames| state.carver.message(frames));
-                inproc.tx.push_unbounded(Item::Event(Event::Message(whole)));
+                let short = message.only().filter(|body| body.len() <= RUN_MESSAGE_MAX);
+                let is_news = match short {
+                    // The first one after something was received may be an answer: by itself it is there sooner.
+                    Some(body) if inproc.tx.is_stream() && state.spin.goes_on() => inproc.tx.write(body),
+                    _ => {
+                        let whole = message.to_message(&mut |frames| state.carver.message(frames));
+                        if short.is_some() {
+                            inproc.tx.push_short(whole);
+                        } else {
+                            inproc.tx.push_unbounded(Item::Event(Event::Message(whole)));
+                        }
+                        true
+                    }
+                };
                 peer.traffic.messages_out += 1;
                 peer.traffic.bytes_out += message.byte_len() as u64;
-                state.after.sockets.extend(inproc.announce());
+                if is_news {
+                    state.after.sockets.extend(inproc.announce());
+                }
                 return Some(());
             }
             Link::Datagrams(_) | Link::Gone => return None,

@@ -14,6 +14,12 @@ pub trait ShortMessage {
     /// Its first frame, by which subscribers are found.
     fn topic(&self) -> &[u8];
 
+    /// The whole message, if it is one frame that stands somewhere.
+    #[inline]
+    fn only(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Octets of all frames together.
     fn byte_len(&self) -> usize;
 
@@ -38,6 +44,11 @@ impl ShortMessage for Slices<'_> {
     #[inline]
     fn topic(&self) -> &[u8] {
         self.0.first().copied().unwrap_or_default()
+    }
+
+    #[inline]
+    fn only(&self) -> Option<&[u8]> {
+        if let [only] = self.0 { Some(only) } else { None }
     }
 
     #[inline]

@@ -128,6 +128,12 @@ impl SpinPolicy {
         }
     }
 
+    /// Tells whether the application has sent something since it received last.
+    #[inline]
+    pub(crate) const fn goes_on(&self) -> bool {
+        self.conversation
+    }
+
     /// Returns how long to stay awake before the next sleep, where `from` is where the message may come from.
     pub(crate) fn budget(&mut self, option: Spin, from: Source) -> Duration {
         let lively = self.average < WORTH && has_cores();

@@ -95,8 +95,9 @@ impl Core {
         if !locked.is_open() {
             return Err(locked.refuse_send(message));
         }
+        let outcome = locked.route_as(message, is_hasty);
         locked.spin.sent();
-        match locked.route_as(message, is_hasty) {
+        match outcome {
             Err(SendError::Full(message)) => {
                 let patience = patience(&locked);
                 self.send_slowly(locked, message, patience, is_hasty)
@@ -109,7 +110,7 @@ impl Core {
     #[inline]
     fn join_batch(&self, state: &mut State, message: &impl ShortMessage) -> Option<Routed> {
         // Inproc peers may have subscribed. They write there: not to be read for nothing.
-        if !state.express.is_on() || self.attention.has_news() {
+        if !state.express.is_on() || !state.express.is_run() && self.attention.has_news() {
             return None;
         }
         let routed = state.express.join(message)?;

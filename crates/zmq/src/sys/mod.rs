@@ -10,6 +10,7 @@ pub(crate) mod fork;
 pub(crate) mod interface;
 mod ipc;
 pub(crate) mod poll;
+pub(crate) mod prefetch;
 pub(crate) mod socket;
 pub(crate) mod stream;
 mod tcp;
