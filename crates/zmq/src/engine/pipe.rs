@@ -39,7 +39,7 @@ fn lock(run: &Mutex<Run>) -> MutexGuard<'_, Run> {
 pub(crate) fn pipe(marks: Marks) -> (Writer, Reader) {
     let (producer, consumer) = ring(marks);
     (
-        Writer { ring: producer, run: None, is_last: false, was_short: false },
+        Writer { ring: producer, run: None, is_last: false, was_short: false, has_joined: false },
         Reader { ring: consumer, octets: Vec::new(), at: 0, untold: 0 },
     )
 }
@@ -52,6 +52,8 @@ pub(crate) struct Writer {
     is_last: bool,
     /// The last message was short: the next one may be the second of many.
     was_short: bool,
+    /// It joined a run that the reader had not taken.
+    has_joined: bool,
 }
 
 impl Writer {
@@ -97,6 +99,7 @@ impl Writer {
                 if is_free {
                     self.push_run(Arc::clone(run));
                 }
+                self.has_joined = !is_free;
                 return is_free;
             }
         }
@@ -114,6 +117,7 @@ impl Writer {
         let run = Arc::new(Mutex::new(run));
         self.run = Some(Arc::clone(&run));
         self.push_run(run);
+        self.has_joined = false;
     }
 
     fn push_run(&mut self, run: Arc<Mutex<Run>>) {
@@ -121,9 +125,9 @@ impl Writer {
         (self.is_last, self.was_short) = (true, true);
     }
 
-    /// Returns the run that is open, and how many messages it takes for certain.
+    /// Returns the run that the last message has joined, and how many more have room for certain.
     pub(crate) fn lend(&self) -> Option<(Lent, u64)> {
-        let run = Arc::clone(self.run.as_ref().filter(|_| self.is_last)?);
+        let run = Arc::clone(self.run.as_ref().filter(|_| self.is_last && self.has_joined)?);
         Some((Lent { run, counter: self.ring.counter() }, self.ring.room_for(RUN_MESSAGE_MAX as u64)))
     }
 

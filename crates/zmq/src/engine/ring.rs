@@ -6,8 +6,9 @@
 //!
 //! - `tail` is stored with Release after the slot and, at a block's end, the link to the next block were written; the
 //!   consumer loads it with Acquire, so it sees both.
-//! - `head` is stored with Release after the slots were emptied; the producer loads it with Acquire before it takes the
-//!   room as free. It is published in batches, so a consumer does not pull the producer's cache line for each message.
+//! - `head`'s messages are stored with Release after the slots were emptied; the producer loads them with Acquire before it takes the
+//!   room as free. They are published in batches, so a consumer does not pull the producer's cache line for each message.
+//! - Items that hold messages ([`Producer::add`], [`Consumer::took`]) order what is in them themselves; here it is only counted.
 //! - Sleeping is not the ring's business: [`Attention`] holds the store-fence-load that both sides need.
 //!
 //! Both ends are `Send`, neither is `Clone`: single producer and single consumer hold by ownership.
@@ -549,8 +550,6 @@ impl<T> Drop for Consumer<T> {
 /// Release and Acquire alone lose wake-ups here: each side stores one thing and then loads another (the writer its item,
 /// then the flags; the reader a flag, then the rings), and a load may overtake a store. So each side has a sequentially
 /// consistent fence in between. The models below fail without either.
-///
-/// In lines of cache of its own: others write here, while the socket's owner writes to what stands beside it.
 #[derive(Debug)]
 pub(crate) struct Attention {
     /// Something was published since the reader last looked.
