@@ -878,7 +878,7 @@ impl Socket {
         }
         let Some(mut locked) = self.core.operate() else { return Err(forked()) };
         let set = locked.lend_set()?;
-        locked.exported = true;
+        locked.export();
         locked.update_attention();
         if locked.has_input(&self.core.attention) {
             locked.wake();

@@ -619,6 +619,16 @@ impl<'a> Locked<'a> {
 }
 
 impl State {
+    /// The descriptor is lent to somebody who waits for edges: each message is one.
+    pub(crate) fn export(&mut self) {
+        self.exported = true;
+        for peer in self.peers.iter().flatten() {
+            if let Link::Inproc(inproc) = &peer.link {
+                inproc.rx.refuse_runs();
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn peer(&self, id: PeerId) -> Option<&Peer> {
         self.peers.get(id.0 as usize)?.as_deref()
@@ -644,8 +654,11 @@ impl State {
             u32::try_from(self.peers.len() - 1).unwrap_or(u32::MAX)
         });
         let id = PeerId(slot);
-        if let Link::Inproc(_) = link {
+        if let Link::Inproc(inproc) = &link {
             self.inproc_peers.push(id);
+            if self.exported {
+                inproc.rx.refuse_runs();
+            }
         }
         let peer = Peer {
             id,

@@ -29,24 +29,44 @@ pub(crate) struct Run {
     messages: u64,
     /// The reader has it: what comes now is not seen by it.
     is_taken: bool,
+    /// The reader wants no more of it.
+    is_closed: bool,
 }
 
-fn lock(run: &Mutex<Run>) -> MutexGuard<'_, Run> {
-    run.lock().unwrap_or_else(PoisonError::into_inner)
+/// What both ends have to agree on. Locked before the run.
+#[derive(Default)]
+struct Terms {
+    /// The run that was made last.
+    run: Option<Arc<Mutex<Run>>>,
+    /// The reader wants none: it has to be told of each message.
+    refuses: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a pipe that takes messages as long as fewer wait, and they weigh less, than the marks say.
 pub(crate) fn pipe(marks: Marks) -> (Writer, Reader) {
     let (producer, consumer) = ring(marks);
+    let terms = Arc::new(Mutex::new(Terms::default()));
     (
-        Writer { ring: producer, run: None, is_last: false, was_short: false, has_joined: false },
-        Reader { ring: consumer, octets: Vec::new(), at: 0, untold: 0 },
+        Writer {
+            ring: producer,
+            terms: Arc::clone(&terms),
+            run: None,
+            is_last: false,
+            was_short: false,
+            has_joined: false,
+        },
+        Reader { ring: consumer, terms, octets: Vec::new(), at: 0, untold: 0 },
     )
 }
 
 /// The writing end.
 pub(crate) struct Writer {
     ring: Producer<Item>,
+    terms: Arc<Mutex<Terms>>,
     /// The last run: what is written next goes there if nothing was written behind it, or if the reader has it, and left its memory.
     run: Option<Arc<Mutex<Run>>>,
     is_last: bool,
@@ -85,12 +105,15 @@ impl Writer {
     }
 
     /// Appends a message of one frame of at most [`RUN_MESSAGE_MAX`] octets to a run, whatever the marks say. Returns whether the other side has to be
-    /// told: not if it has been told of that run.
+    /// told: not if it has been told of that run. `None`, and no change, if it wants no runs.
     #[inline]
-    pub(crate) fn write(&mut self, body: &[u8]) -> bool {
+    pub(crate) fn write(&mut self, body: &[u8]) -> Option<bool> {
         let octets = body.len() as u64;
         if let Some(run) = &self.run {
             let mut open = lock(run);
+            if open.is_closed {
+                return None;
+            }
             let is_free = mem::take(&mut open.is_taken);
             if is_free || self.is_last && open.octets.len() < RUN_BYTES {
                 open.append(body);
@@ -100,24 +123,29 @@ impl Writer {
                     self.push_run(Arc::clone(run));
                 }
                 self.has_joined = !is_free;
-                return is_free;
+                return Some(is_free);
             }
         }
-        self.begin(body);
-        true
+        self.begin(body)
     }
 
     #[cold]
-    fn begin(&mut self, body: &[u8]) {
+    fn begin(&mut self, body: &[u8]) -> Option<bool> {
+        let terms = Arc::clone(&self.terms);
+        let mut terms = lock(&terms);
+        if terms.refuses {
+            return None;
+        }
         // Behind one that is full it is a long stream.
         let capacity = if self.is_last { RUN_BYTES + 1 + RUN_MESSAGE_MAX } else { 0 };
         let mut run = Run { octets: Vec::with_capacity(capacity), ..Run::default() };
         run.append(body);
         self.ring.add(1, body.len() as u64);
         let run = Arc::new(Mutex::new(run));
-        self.run = Some(Arc::clone(&run));
+        (self.run, terms.run) = (Some(Arc::clone(&run)), Some(Arc::clone(&run)));
         self.push_run(run);
         self.has_joined = false;
+        Some(true)
     }
 
     fn push_run(&mut self, run: Arc<Mutex<Run>>) {
@@ -182,11 +210,11 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
-    /// Adds a message of at most [`RUN_MESSAGE_MAX`] octets, if the reader has not taken the run, and it is not full.
+    /// Adds a message of at most [`RUN_MESSAGE_MAX`] octets, if the reader has not taken or closed the run, and it is not full.
     #[inline]
     pub(crate) fn write(&self, body: &[u8]) -> bool {
         let mut open = lock(&self.run);
-        let is_open = !open.is_taken && open.octets.len() < RUN_BYTES;
+        let is_open = !open.is_taken && !open.is_closed && open.octets.len() < RUN_BYTES;
         if is_open {
             open.append(body);
             self.counter.count();
@@ -209,6 +237,7 @@ impl Run {
 /// The reading end.
 pub(crate) struct Reader {
     ring: Consumer<Item>,
+    terms: Arc<Mutex<Terms>>,
     /// What the last run held, and how far it is read.
     octets: Vec<u8>,
     at: usize,
@@ -222,6 +251,16 @@ impl Reader {
     pub(crate) fn pop(&mut self) -> Option<Item> {
         debug_assert!(!self.has_more(), "there are messages before it");
         self.ring.pop()
+    }
+
+    /// Has the writer tell of each message from now on, as one must be told who waits for something new without taking what is there.
+    pub(crate) fn refuse_runs(&self) {
+        let mut terms = lock(&self.terms);
+        terms.refuses = true;
+        // What was written there is seen by whoever looks from here on, what is not goes another way.
+        if let Some(run) = &terms.run {
+            lock(run).is_closed = true;
+        }
     }
 
     /// Takes all that is in a run, to be read.
@@ -328,10 +367,10 @@ mod tests {
         match number % 13 {
             0 => writer.push(Item::Event(Event::Message(Message::new(body)))).unwrap(),
             1 => writer.push_short(Message::new(body)),
-            2..9 => _ = writer.write(&body),
+            2..9 => _ = writer.write(&body).unwrap(),
             _ => match writer.lend() {
                 Some((lent, _)) if lent.write(&body) => writer.settle(1, len as u64),
-                _ => _ = writer.write(&body),
+                _ => _ = writer.write(&body).unwrap(),
             },
         }
         len
@@ -402,7 +441,7 @@ mod tests {
             let (mut written, mut taken) = (0_u64, 0_u64);
             for _ in 0..20 {
                 while writer.has_room() {
-                    writer.write(b"x");
+                    writer.write(b"x").unwrap();
                     written += 1;
                 }
                 assert!(written - taken <= bound, "{bound}");
@@ -437,6 +476,34 @@ mod tests {
         }
         thread.join().unwrap();
         assert!(reader.is_empty() && reader.is_abandoned());
+    }
+
+    /// Nobody finds out otherwise that there is something new, as long as what was there before is not taken.
+    #[test]
+    fn a_reader_that_refuses_runs_is_told_of_each_message() {
+        for at_once in [false, true] {
+            let (mut writer, mut reader) = pipe(ALL);
+            if at_once {
+                reader.refuse_runs();
+                assert_eq!(writer.write(b"1"), None);
+                writer.push_short(Message::new("1"));
+            } else {
+                assert_eq!([writer.write(b"1"), writer.write(b"2")], [Some(true), Some(false)]);
+                let (lent, _) = writer.lend().unwrap();
+                assert!(lent.write(b"3"));
+                writer.settle(1, 1);
+                reader.refuse_runs();
+                assert!(!lent.write(b"4") && writer.write(b"4").is_none());
+            }
+            let mut message = Message::default();
+            let texts: Vec<_> = std::iter::from_fn(|| {
+                read(&mut reader, &mut message)
+                    .then(|| String::from_utf8(message.as_slice().to_vec()).unwrap())
+            })
+            .collect();
+            assert_eq!(texts.concat(), if at_once { "1" } else { "123" });
+            assert_eq!(writer.write(b"later"), None);
+        }
     }
 
     /// An answer is not to be fetched out of a run.

@@ -107,19 +107,18 @@ impl Locked<'_> {
                     return None;
                 }
                 let short = message.only().filter(|body| body.len() <= RUN_MESSAGE_MAX);
-                let is_news = match short {
-                    // The first one after something was received may be an answer: by itself it is there sooner.
-                    Some(body) if inproc.tx.is_stream() && state.spin.goes_on() => inproc.tx.write(body),
-                    _ => {
-                        let whole = message.to_message(&mut |frames| state.carver.message(frames));
-                        if short.is_some() {
-                            inproc.tx.push_short(whole);
-                        } else {
-                            inproc.tx.push_unbounded(Item::Event(Event::Message(whole)));
-                        }
-                        true
+                // The first one after something was received may be an answer: by itself it is there sooner.
+                let is_stream = inproc.tx.is_stream() && state.spin.goes_on();
+                let written = short.filter(|_| is_stream).and_then(|body| inproc.tx.write(body));
+                let is_news = written.unwrap_or_else(|| {
+                    let whole = message.to_message(&mut |frames| state.carver.message(frames));
+                    if short.is_some() {
+                        inproc.tx.push_short(whole);
+                    } else {
+                        inproc.tx.push_unbounded(Item::Event(Event::Message(whole)));
                     }
-                };
+                    true
+                });
                 peer.traffic.messages_out += 1;
                 peer.traffic.bytes_out += message.byte_len() as u64;
                 if is_news {
