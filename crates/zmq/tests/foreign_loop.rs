@@ -89,6 +89,40 @@ fn what_is_left_is_told_again() {
 }
 
 /// A conversation and a subscription through the descriptor alone.
+/// For edges: whoever looks and takes nothing is told of each message that comes then, also one that joins others.
+#[test]
+fn what_is_new_is_told_although_nothing_is_taken() {
+    everywhere(|transport, driver| {
+        for is_lent_first in [false, true] {
+            let context = Context::new();
+            let pull = Pull::with(&context, driven_by(driver)).unwrap();
+            let push = Push::with(&context, driven_by(driver)).unwrap();
+            let lend = || _ = pull.as_socket().try_as_fd().unwrap();
+            if is_lent_first {
+                lend();
+            }
+            push.connect(&pull.bind(&fresh(transport)).unwrap()).unwrap();
+            for number in 0..10 {
+                push.send(number.to_string()).unwrap();
+            }
+            lend();
+            eventually("the first ones are there", || pull.as_socket().look().readable);
+            for number in 10..30 {
+                eventually("it has seen what is there", || {
+                    assert!(pull.as_socket().look().readable);
+                    !wait_readable(pull.as_socket(), Duration::from_millis(2))
+                });
+                push.send(number.to_string()).unwrap();
+                let is_told = wait_readable(pull.as_socket(), PATIENCE);
+                assert!(is_told, "{transport} {driver:?} {is_lent_first}: {number}");
+            }
+            for number in 0..30 {
+                assert_eq!(text(&pull.recv_timeout(PATIENCE).unwrap()), number.to_string());
+            }
+        }
+    });
+}
+
 #[test]
 fn every_pattern_works_in_a_foreign_loop() {
     everywhere(|transport, driver| {

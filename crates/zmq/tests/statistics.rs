@@ -238,6 +238,46 @@ fn drops_are_counted_by_reason() {
     });
 }
 
+/// A reader in another thread goes away in the middle of a stream, again and again: each message was read, or counts as dropped.
+#[test]
+fn what_a_reader_that_goes_away_leaves_counts_as_dropped() {
+    for driver in DRIVERS {
+        let context = Context::new();
+        let push = Push::with(&context, |options| {
+            driven_by(driver)(options);
+            options.set_send_timeout(Some(A_WHILE));
+        })
+        .unwrap();
+        let endpoint = push.bind(&fresh("inproc")).unwrap();
+        let is_over = AtomicBool::new(false);
+        let (mut sent, mut read) = (0, 0);
+        std::thread::scope(|threads| {
+            let sender = threads.spawn(|| {
+                let mut count = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    count += u64::from(push.as_socket().send_slice(b"short", true).is_ok());
+                }
+                count
+            });
+            for round in 1..200 {
+                let pull = Pull::with(&context, driven_by(driver)).unwrap();
+                pull.connect(&endpoint).unwrap();
+                for _ in 0..round * 7 {
+                    pull.recv_timeout(PATIENCE).unwrap();
+                    read += 1;
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+            sent = sender.join().unwrap();
+        });
+        assert!(push.try_send("nobody is there").is_err());
+        assert_eq!(push.statistics().peers, 0, "{driver:?}: nothing is kept of who has gone");
+        let traffic = push.statistics().traffic;
+        assert_eq!(traffic.messages_out, sent, "{driver:?}");
+        assert_eq!(traffic.dropped.disconnected + read, sent, "{driver:?}");
+    }
+}
+
 /// A connection ends while somebody writes to it. Of what is written at that moment, the part counts as dropped that was not written.
 #[test]
 fn what_is_written_when_a_connection_ends_is_not_counted_as_dropped() {

@@ -393,6 +393,10 @@ impl Core {
         }
         let mut locked = self.lock();
         locked.meet_inproc_peers();
+        if !self.kind.can_receive() && !self.kind.publishes() {
+            // Nobody else looks who has gone.
+            locked.scan_inproc();
+        }
         locked.wake();
     }
 

@@ -638,10 +638,15 @@ impl Locked<'_> {
     pub(crate) fn finish_peer(&mut self, id: PeerId) {
         self.drop_connection(id);
         self.detach(id);
+        let kind = self.core.kind;
         let state = &mut **self;
         let Some(Some(peer)) = state.peers.get_mut(id.0 as usize) else { return };
         let lost = match &mut peer.link {
             Link::Net(net) => net.outbox.clear(),
+            // What it has not taken nobody will; an XSUB's, among its subscriptions, is not told apart.
+            Link::Inproc(inproc) if inproc.tx.is_abandoned() && kind.can_send() && !kind.subscribes() => {
+                inproc.tx.len()
+            }
             _ => 0,
         };
         peer.traffic.dropped.disconnected += lost;

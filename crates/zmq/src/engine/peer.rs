@@ -234,8 +234,9 @@ impl Sealed {
 
 /// The two directions of a pipe inside the process.
 pub(crate) struct Inproc {
-    pub(crate) tx: Writer,
+    /// Before `tx`, since it is dropped first then: to who finds that one gone it is told how much was taken.
     pub(crate) rx: Reader,
+    pub(crate) tx: Writer,
     /// The socket at the other end and what it says of itself; not known until the name is bound.
     pub(crate) other: Arc<OnceLock<Other>>,
     /// With `conflate`: the one message that waits, for the other side and for this one.

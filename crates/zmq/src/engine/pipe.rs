@@ -33,7 +33,7 @@ pub(crate) struct Run {
     is_closed: bool,
 }
 
-/// What both ends have to agree on. Locked before the run.
+/// What both ends have to agree on. Its lock is taken when a run is made and when one is refused, before the run's.
 #[derive(Default)]
 struct Terms {
     /// The run that was made last.

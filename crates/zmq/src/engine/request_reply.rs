@@ -15,7 +15,7 @@ impl Locked<'_> {
     /// the queue of the connection whose turn it is. `None`, and no change, in all other cases.
     pub(super) fn ask_short(&mut self, message: &impl ShortMessage) -> Option<()> {
         let id = self.send_turn.current()?;
-        if self.ahead.is_some() || !self.is_stream(id) {
+        if self.ahead.is_some() || !self.is_networked(id) {
             return None;
         }
         let Pattern::Request(turn) = &mut self.pattern else { return None };
@@ -38,8 +38,7 @@ impl Locked<'_> {
     /// The same of [`route_reply`](Self::route_reply), if the request came straight from a REQ.
     pub(super) fn answer_short(&mut self, message: &impl ShortMessage) -> Option<()> {
         let Pattern::Reply(turn) = &self.pattern else { return None };
-        let id = turn.reply_target()?;
-        if self.ahead.is_some() || !self.is_stream(id) {
+        if self.ahead.is_some() || !turn.reply_target().is_some_and(|id| self.is_networked(id)) {
             return None;
         }
         let Pattern::Reply(turn) = &mut self.pattern else { return None };
@@ -116,7 +115,7 @@ impl Locked<'_> {
     }
 
     /// Tells whether what is sent to this peer becomes octets.
-    fn is_stream(&self, id: PeerId) -> bool {
+    fn is_networked(&self, id: PeerId) -> bool {
         self.peer(id).is_some_and(|peer| matches!(peer.link, Link::Net(_)))
     }
 

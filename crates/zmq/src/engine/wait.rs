@@ -426,7 +426,7 @@ impl Locked<'_> {
         if wanted >= super::appetite::READ_BYTES { conn.input.len() } else { 0 }
     }
 
-    /// The same, where the descriptor may have been lent.
+    /// A message was taken without waiting for it, and whoever was lent the descriptor is to know whether there are more.
     #[inline]
     fn has_taken(&mut self) {
         self.has_received();

@@ -1,5 +1,4 @@
 //! Lines of cache that are fetched before they are needed.
-#![expect(unsafe_code, reason = "a hint that the compiler does not give; each block proves that it is one")]
 
 /// Asks for the line of cache that this address is in, to write there. Any address will do.
 #[inline]
